@@ -1,0 +1,1 @@
+"""What travels: values, errors, names, random streams, fingerprints."""

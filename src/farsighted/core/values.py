@@ -1,0 +1,129 @@
+"""The values that travel between the parts. All are frozen; arrays inside them are treated as read-only.
+
+Shape letters used throughout: N candidates, M picked, S stages scored (0 = base), T tasks, L tokens, D hidden,
+V vocabulary, K sketch, B batch, I items of an evaluation set, Z seeds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+State = Mapping[str, np.ndarray]
+"""What a selector remembers: named arrays, so that one piece of code checkpoints every selector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training or evaluation example as read from a file; nothing in it depends on a tokenizer."""
+
+    id: str
+    prompt: str
+    response: str
+    cluster: str | None = None
+    """Capability cluster from metadata; None where clusters are to be found by k-means."""
+    difficulty: float | None = None
+    quality: float | None = None
+    source: str = ""
+    choices: tuple[str, ...] = ()
+    """Full response texts to compare by likelihood; empty where the example is not multiple choice."""
+    answer_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One example as the model reads it: prompt, response, end token."""
+
+    example: Example
+    ids: tuple[int, ...]
+    """Token ids of prompt + response + end token, never cut inside the response."""
+    prompt_length: int
+    """Number of leading ids that carry no loss."""
+
+    @property
+    def response_length(self) -> int:
+        """Number of response tokens, end token included: the unit of budgets."""
+        return len(self.ids) - self.prompt_length
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The candidates of one stage, in file order."""
+
+    name: str
+    tokens: tuple[Tokens, ...]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def response_tokens(self) -> int:
+        """Sum of response tokens over the pool."""
+        return sum(example.response_length for example in self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much of a pool a selector may train on (spec §1)."""
+
+    amount: float
+    """A share in (0, 1], or a number of tokens or examples."""
+    unit: Literal["tokens", "examples"] = "tokens"
+    kind: Literal["share", "number"] = "share"
+
+    def __str__(self) -> str:
+        if self.kind == "share":
+            text = f"{100 * self.amount:g}%"
+            return text if self.unit == "tokens" else f"{text} examples"
+        return f"{self.amount:g} {self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Everything that a selector may look at: arrays with one row a candidate, and arrays about the run."""
+
+    ids: tuple[str, ...]
+    """Example ids, length N."""
+    rows: Mapping[str, np.ndarray]
+    """Signal name to array of shape (N,) or (N, width)."""
+    context: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Arrays that belong to no candidate: `proxy_sketch` (K,), `cluster_count` ()."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.rows[name] if name in self.rows else self.context[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.rows or name in self.context
+
+    def take(self, rows_M: Sequence[int] | np.ndarray) -> "Signals":
+        """Return the signals of some candidates, in the order asked for."""
+        index = np.asarray(rows_M, dtype=np.intp)
+        picked = {name: array[index] for name, array in self.rows.items()}
+        return Signals(tuple(self.ids[row] for row in index), picked, self.context)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A selector's answer: the candidates, best first."""
+
+    order: np.ndarray
+    """(N,) row numbers, best first; greedy selectors give their greedy order, so one ranking serves every budget."""
+    score: np.ndarray
+    """(N,) score by row (not by rank), larger is better."""
+    components: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """The parts that the score is made of, (N,) each, by row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemScores:
+    """What the model achieved on each item of one evaluation set; NaN where a measure does not apply."""
+
+    ids: tuple[str, ...]
+    nll: np.ndarray
+    token_accuracy: np.ndarray
+    exact_match: np.ndarray
+    choice_accuracy: np.ndarray

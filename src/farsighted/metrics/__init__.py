@@ -1,0 +1,1 @@
+"""Artifacts to numbers, with numpy and scipy only."""

@@ -1,0 +1,1 @@
+"""The audit: a grid of cells."""

@@ -1,0 +1,1 @@
+"""Artifacts on disk: the run arm writes them, the read arm turns them into numbers."""

@@ -1,0 +1,1 @@
+"""A conformance kit for anyone's selector."""
