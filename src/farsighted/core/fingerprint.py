@@ -26,9 +26,9 @@ def of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     """Return the SHA-256 of named arrays: names, dtypes, shapes and bytes, in order of name."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = arrays[name]
         digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        digest.update(array.data)
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 

@@ -1,0 +1,114 @@
+"""What is trainable: LoRA factors made by PEFT, or all parameters but the head."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from peft import LoraConfig, get_peft_model
+
+from farsighted.core.errors import ModelError
+from farsighted.learners.base import ChangeInner
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Adaptation(Protocol):
+    """How a base model is made trainable, and how its change is measured."""
+
+    backward_cost: float
+
+    def apply(self, model: Any, rng: np.random.Generator) -> Any:
+        """Make `model` trainable in place and return the causal LM module to call; draws only from `rng`."""
+
+    def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
+        """Return the inner products of the weight changes a → b and b → c."""
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters by PEFT on named linear layers; the base, the head included, is frozen."""
+
+    r: int = 16
+    alpha: float = 32
+    dropout: float = 0.0
+    targets: str | tuple[str, ...] = "all-linear"
+    backward_cost: float = 1.0
+
+    def apply(self, model: Any, rng: np.random.Generator) -> Any:
+        """Insert adapters: A uniform in ±1/√fan_in (PEFT's own law) from `rng`, B zero, so that M_0 is unchanged."""
+        targets = self.targets if isinstance(self.targets, str) else list(self.targets)
+        settings = LoraConfig(
+            r=self.r, lora_alpha=self.alpha, lora_dropout=self.dropout, target_modules=targets, task_type="CAUSAL_LM"
+        )
+        try:
+            # PEFT draws its initial values from torch's global generator: keep that draw from leaking out.
+            with torch.random.fork_rng(devices=[]):
+                lm = get_peft_model(model, settings).get_base_model()
+        except ValueError as error:
+            raise ModelError(
+                f"LoRA cannot be put on this model: {error} Set `lora.targets` to names of linear layers."
+            ) from error
+        for name, parameter in sorted(lm.named_parameters()):
+            if parameter.requires_grad:
+                _initialise(name, parameter, rng)
+        return lm
+
+    def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
+        """Inner products of B·A·scale changes from the factors alone: ⟨BA, DC⟩ = tr((BᵀD)(CAᵀ))."""
+        scale = self.alpha / self.r
+        ab_bc = ab_ab = bc_bc = 0.0
+        for name_a in (name for name in a if ".lora_A." in name):
+            name_b = name_a.replace(".lora_A.", ".lora_B.")
+            p, q, s = ((arrays[name_b], arrays[name_a]) for arrays in (a, b, c))
+            pq, qs, ps = _inner(p, q), _inner(q, s), _inner(p, s)
+            pp, qq, ss = _inner(p, p), _inner(q, q), _inner(s, s)
+            ab_bc += qs - qq - ps + pq
+            ab_ab += qq - 2 * pq + pp
+            bc_bc += ss - 2 * qs + qq
+        return ChangeInner(ab_bc * scale**2, max(ab_ab, 0.0) * scale**2, max(bc_bc, 0.0) * scale**2)
+
+
+@dataclass(frozen=True)
+class Full:
+    """All parameters are trained; the output head stays frozen unless `train_head`."""
+
+    train_head: bool = False
+    backward_cost: float = 2.0
+
+    def apply(self, model: Any, rng: np.random.Generator) -> Any:
+        """Unfreeze everything but the head; a head tied to the embedding freezes the embedding with it."""
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)
+        model.get_output_embeddings().weight.requires_grad_(self.train_head)
+        return model
+
+    def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
+        """Inner products of parameter changes, in double precision."""
+        ab_bc = ab_ab = bc_bc = 0.0
+        for name in a:
+            earlier = b[name].astype(np.float64).ravel() - a[name].astype(np.float64).ravel()
+            later = c[name].astype(np.float64).ravel() - b[name].astype(np.float64).ravel()
+            ab_bc += float(earlier @ later)
+            ab_ab += float(earlier @ earlier)
+            bc_bc += float(later @ later)
+        return ChangeInner(ab_bc, ab_ab, bc_bc)
+
+
+def _initialise(name: str, parameter: torch.nn.Parameter, rng: np.random.Generator) -> None:
+    with torch.no_grad():
+        if ".lora_A." in name:
+            bound = 1 / math.sqrt(parameter.shape[1])
+            values = rng.uniform(-bound, bound, size=tuple(parameter.shape)).astype(np.float32)
+            parameter.copy_(torch.from_numpy(values))
+        elif ".lora_B." in name:
+            parameter.zero_()
+        else:
+            raise ModelError(f"'{name}' is trainable, but is no LoRA factor: only plain LoRA is supported here.")
+
+
+def _inner(x: tuple[np.ndarray, np.ndarray], y: tuple[np.ndarray, np.ndarray]) -> float:
+    (bx, ax), (by, ay) = ((b.astype(np.float64), a.astype(np.float64)) for b, a in (x, y))
+    return float(np.sum((bx.T @ by) * (ax @ ay.T)))

@@ -1,0 +1,87 @@
+"""What the protocol asks of anything that learns; it never knows which world it drives (spec §6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from farsighted.core.values import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What one optimizer step saw."""
+
+    loss: float
+    """Mean NLL per response token of the batch, before the step."""
+    grad_norm: float
+    """Global gradient norm before clipping."""
+    sketch: np.ndarray
+    """(M, K) per-example gradient sketches of the batch, in the order given (for Eq. 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihoods:
+    """Teacher-forced response likelihoods of N texts."""
+
+    nll_sum: np.ndarray
+    """(N,) negative log-likelihood summed over response tokens, nats."""
+    hit_share: np.ndarray
+    """(N,) share of response tokens that are the arg-max; 1 means that greedy decoding gives the response."""
+    length: np.ndarray
+    """(N,) response tokens."""
+
+
+class Learner(Protocol):
+    """A model that is trained through stages."""
+
+    @property
+    def backward_cost(self) -> float:
+        """K of spec §4: cost of a backward pass in forward passes (1 for LoRA, 2 for full fine-tuning)."""
+
+    @property
+    def model_hash(self) -> str:
+        """Content hash of M_0."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V."""
+
+    def begin_stage(self, steps: int) -> None:
+        """Start a stage: a fresh optimizer and a schedule over `steps` steps."""
+
+    def signals(self, batch: Sequence[Tokens], needs: frozenset[str]) -> Mapping[str, np.ndarray]:
+        """Return the asked-for model signals of `batch` under the current model, one row an example."""
+
+    def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
+        """Take one optimizer step on the mean NLL over the response tokens of `batch`."""
+
+    def likelihoods(self, texts: Sequence[Tokens]) -> Likelihoods:
+        """Score texts under the current model, in evaluation mode."""
+
+    def parameters(self) -> Mapping[str, np.ndarray]:
+        """Return a copy of the trainable parameters."""
+
+    def load_parameters(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Put back what `parameters` returned; the optimizer is dropped."""
+
+    def optimizer_state(self) -> Mapping[str, np.ndarray]:
+        """Return the state of the current stage's optimizer and schedule; empty before the first stage."""
+
+    def load_optimizer_state(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Put back what `optimizer_state` returned, after `begin_stage`."""
+
+    def change_inner(
+        self, a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]
+    ) -> "ChangeInner":
+        """Return the inner products of the changes a → b and b → c of the function's weights (spec §3, drift)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeInner:
+    """Inner products of two successive changes of the weights; LoRA counts the product B·A·scale, not the factors."""
+
+    earlier_later: float
+    earlier_squared: float
+    later_squared: float

@@ -1,0 +1,124 @@
+"""Writing so that a reader sees a whole file or none, whatever kills the writer.
+
+Files and folders are written under a temporary name in the same directory, flushed to disk, renamed, and the directory
+is flushed. A folder's marker file, with the SHA-256 of every file in it, is written last.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from farsighted.core.errors import StorageError
+from farsighted.store.layout import MARKER, SCHEMA
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Translate what the operating system says about `path` into a `StorageError` with the next step."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageError(
+                f"The disk is full while writing '{path}'. Finished cells are kept: free some space and run the same "
+                "command again."
+            ) from error
+        if error.errno in _DENIED:
+            raise StorageError(
+                f"'{path}' cannot be written: {error.strerror}. Choose another folder with --out, or change its "
+                "permissions."
+            ) from error
+        raise StorageError(f"'{path}' cannot be written: {error.strerror or error}.") from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` in one step; raises `StorageError`."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _flush(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by UTF-8 `text` in one step; raises `StorageError`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by a JSON value, indented, NaN refused, in one step; raises `StorageError`."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write the folder `path` with `files` and a marker, in one step; raises `StorageError`.
+
+    An older folder of that name is deleted first: names are content hashes or positions, so it held the same thing.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            temporary.chmod(0o755)
+            for name, data in files.items():
+                _write_flushed(temporary / name, data)
+            manifest = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+            _write_flushed(temporary / MARKER, json.dumps({"schema": SCHEMA, "files": manifest}).encode())
+            _flush(temporary)
+            remove_folder(path)
+            temporary.rename(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        _flush(path.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder if it is there; its marker goes first, so that a half-deleted folder never counts."""
+    with storage_errors(path):
+        (path / MARKER).unlink(missing_ok=True)
+        if path.exists():
+            shutil.rmtree(path)
+
+
+def ensure_writable(folder: Path) -> None:
+    """Create `folder` and prove that a file can be written there; raises `StorageError`."""
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+
+
+def _write_flushed(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,69 @@
+"""Every path of an audit's folder, once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+SCHEMA: Final = 1
+"""Version of all artifacts; it changes when a reader of old files would misread new ones."""
+
+MARKER: Final = "DONE.json"
+"""Written last into a finished folder: names its files and their SHA-256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folder that one audit writes."""
+
+    root: Path
+
+    @property
+    def audit(self) -> Path:
+        """The plan: resolved configuration and list of cells."""
+        return self.root / "audit.json"
+
+    @property
+    def results(self) -> Path:
+        """All numbers."""
+        return self.root / "results.json"
+
+    @property
+    def scorecard(self) -> Path:
+        """The page that a person reads first."""
+        return self.root / "scorecard.md"
+
+    @property
+    def cells(self) -> Path:
+        """Folder of cells."""
+        return self.root / "cells"
+
+    @property
+    def shared(self) -> Path:
+        """Folder of work that several cells share."""
+        return self.root / "shared"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the worker processes' messages."""
+        return self.root / "logs"
+
+    @property
+    def bad_rows(self) -> Path:
+        """Rows that were set aside while reading."""
+        return self.root / "bad_rows.jsonl"
+
+    def cell(self, cell_id: str) -> Path:
+        """Folder of one finished cell."""
+        return self.cells / cell_id
+
+    def checkpoints(self, cell_id: str) -> Path:
+        """Folder of the checkpoints of an unfinished cell, each in a folder named by its position."""
+        return self.root / "checkpoints" / cell_id
+
+    def lock(self, cell_id: str) -> Path:
+        """Lock file that keeps two processes from the same cell."""
+        return self.root / "locks" / f"{cell_id}.lock"
+
+    def finished(self, cell_id: str) -> bool:
+        """Whether a cell's folder is complete."""
+        return (self.cell(cell_id) / MARKER).is_file()

@@ -1,0 +1,37 @@
+"""Columns of the tables that an audit writes."""
+
+from typing import Any, Final
+
+import pyarrow as pa
+
+SCORES: Final[Any] = pa.schema(
+    [
+        ("kind", pa.string()),  # validation, ood, probe_neutral, probe_own
+        ("after_stage", pa.int32()),  # 0 = base model
+        ("set", pa.string()),
+        ("probe_tokens", pa.float64()),  # response tokens trained in the probe so far
+        ("point", pa.int32()),  # evaluation point of the probe; 0 = before its first step
+        ("item", pa.string()),
+        ("score", pa.float64()),  # normalised, 0..100, unbounded below
+        ("nll", pa.float64()),
+        ("token_accuracy", pa.float64()),
+        ("exact_match", pa.float64()),
+        ("choice_accuracy", pa.float64()),
+    ]
+)
+
+SELECTIONS: Final[Any] = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("stage_index", pa.int32()),  # 1-based
+        ("round", pa.int32()),
+        ("id", pa.string()),
+        ("cluster", pa.int32()),
+        ("rank", pa.int32()),  # 0 = best of its round
+        ("score", pa.float64()),
+        ("chosen", pa.bool_()),
+        ("tokens", pa.int32()),  # response tokens
+        ("trained_tokens", pa.int32()),  # the same where chosen, else 0
+    ]
+)
+"""Followed by one float64 column `component_<name>` for each component of the selector's score."""
