@@ -15,8 +15,8 @@ How far to trust an interval. No bootstrap of crossed factors is exact: this one
 seeds up to three times, so it errs on the wide side (*Reference:* Owen 2007, "The pigeonhole bootstrap"). Few seeds
 err on the other: where nothing but the seed varies, three seeds give a 95 % interval from the lowest to the highest
 seed, which holds the truth in 75 % of cases (two seeds 50 %; by simulation five 83 %, ten 89 %). One seed covers items
-alone. Forgetting, worst task and imbalance are a maximum, a minimum and a spread of noisy means: their replicates sit
-on the bad side of the measured value, which a paired difference largely cancels.
+alone. Forgetting, worst task and imbalance are a maximum, a minimum and a spread of noisy means: their replicates tend
+to the bad side of the measured value, and the fewer the items, the more.
 """
 
 import math
