@@ -1,0 +1,161 @@
+"""Per-example gradients of one parameter, held as factors: norms and sketches without the gradient itself.
+
+Shape letters: B examples, T positions of an example (padded; pads carry zero gradient), O × I the parameter's shape,
+p × q the shape of a sketch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import torch
+from torch import Tensor, nn
+
+from farsighted.signals.logits import chunks, wide
+from farsighted.signals.sketch import TwoSided, project
+
+ModuleKind = Literal["linear", "embedding", "norm"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outer:
+    """`Σ_t left_t right_tᵀ`: the weight of a linear layer, left = output gradient, right = input."""
+
+    left_BTO: Tensor
+    right_BTI: Tensor
+
+    def squared_norm(self) -> Tensor:
+        """Return the squared Frobenius norm (B,), exactly, by the cheaper of two forms.
+
+        Direct: the O × I product of each example, T·O·I multiplications. Ghost: `Σ_{s,t} ⟨l_s, l_t⟩⟨r_s, r_t⟩`,
+        T²·(O + I) of them.
+        """
+        positions, rows = self.left_BTO.shape[1:]
+        columns = self.right_BTI.shape[2]
+        ghost = positions * (rows + columns) < rows * columns
+        width = max(2 * positions**2 if ghost else rows * columns, positions * (rows + columns))
+        form = _ghost_norm if ghost else _direct_norm
+        parts = chunks(len(self.left_BTO), width, self.left_BTO.device)
+        return torch.cat([form(wide(self.left_BTO[part]), wide(self.right_BTI[part])) for part in parts])
+
+    def sketch(self, maps: TwoSided) -> Tensor:
+        """Return the sketch (B, p, q)."""
+        return maps.of_outer(self.left_BTO, self.right_BTI)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup:
+    """`Σ_t onehot(id_t) right_tᵀ`: the weight of an embedding, right = output gradient."""
+
+    ids_BT: Tensor
+    right_BTI: Tensor
+
+    def squared_norm(self) -> Tensor:
+        """Return the squared Frobenius norm (B,): `Σ_{s,t} [id_s = id_t] ⟨r_s, r_t⟩`."""
+        positions = self.ids_BT.shape[1]
+        parts = []
+        for part in chunks(len(self.ids_BT), 2 * positions**2, self.ids_BT.device):
+            right, ids = wide(self.right_BTI[part]), self.ids_BT[part]
+            same = ids[:, :, None] == ids[:, None, :]
+            parts.append(torch.where(same, torch.bmm(right, right.mT), 0.0).sum((1, 2)).clamp_min(0))
+        return torch.cat(parts)
+
+    def sketch(self, maps: TwoSided) -> Tensor:
+        """Return the sketch (B, p, q)."""
+        right_BTQ = project(self.right_BTI, maps.right_IQ)
+        return torch.bmm(maps.left_OP[self.ids_BT].to(right_BTQ.dtype).mT, right_BTQ)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vector:
+    """The gradient of a parameter with one axis, as it is; sketched as an O × 1 matrix."""
+
+    value_BO: Tensor
+
+    def squared_norm(self) -> Tensor:
+        """Return the squared norm (B,)."""
+        return self.value_BO.square().sum(1)
+
+    def sketch(self, maps: TwoSided) -> Tensor:
+        """Return the sketch (B, p, q)."""
+        return project(self.value_BO, maps.left_OP)[:, :, None] * maps.right_IQ[0].to(self.value_BO.dtype)
+
+
+Factor = Outer | Lookup | Vector
+
+
+def kind_of(module: nn.Module) -> ModuleKind | None:
+    """Return how a module's gradients are factored, or None where that is not known.
+
+    A subclass with a forward of its own is not known: it may compute something else with the same weight.
+    """
+    if isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
+        return "linear"
+    if isinstance(module, nn.Embedding) and type(module).forward is nn.Embedding.forward:
+        return "embedding" if module.max_norm is None and not module.scale_grad_by_freq else None
+    parameters = dict(module.named_parameters(recurse=False))
+    is_norm = type(module).__name__.endswith(_NORM_NAMES) and {"weight"} <= parameters.keys() <= {"weight", "bias"}
+    return "norm" if is_norm and all(parameter.dim() == 1 for parameter in parameters.values()) else None
+
+
+def factors_of(
+    module: nn.Module, inputs: tuple[Any, ...], options: Mapping[str, Any], gradient: Tensor
+) -> dict[str, Factor]:
+    """Return the factored per-example gradients of a module's weight and bias.
+
+    Args:
+        module: a module of a known kind (`kind_of`).
+        inputs: positional arguments of its forward; examples are the leading axis of the first one.
+        options: keyword arguments of its forward.
+        gradient: gradient with respect to its output.
+    """
+    gradient_BTO = gradient.reshape(len(gradient), -1, gradient.shape[-1])
+    kind = kind_of(module)
+    if kind == "embedding" and isinstance(module, nn.Embedding):
+        ids_BT = inputs[0].reshape(len(gradient), -1)
+        if module.padding_idx is not None:
+            gradient_BTO = gradient_BTO.masked_fill((ids_BT == module.padding_idx)[..., None], 0.0)
+        return {"weight": Lookup(ids_BT, gradient_BTO)}
+    factors: dict[str, Factor] = {"bias": Vector(wide(gradient_BTO).sum(1))}
+    if kind == "linear":
+        factors["weight"] = Outer(gradient_BTO, inputs[0].reshape(len(gradient), -1, inputs[0].shape[-1]))
+    else:
+        slope = _slope_of_norm(module, inputs, options).reshape(gradient_BTO.shape)
+        factors["weight"] = Vector((wide(gradient_BTO) * wide(slope)).sum(1))
+    return factors
+
+
+_NORM_NAMES: Final = ("RMSNorm", "LayerNorm")
+
+
+class _WithoutHooks(nn.Module):
+    """Calls the forward of a module, and not its hooks."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        return self.module.forward(*inputs, **options)
+
+
+def _slope_of_norm(module: nn.Module, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor:
+    """Return ∂output/∂weight, elementwise.
+
+    A norm is affine in its weight, so the slope is output(weight = 1) − output(weight = 0), whatever it normalises by
+    and whether it multiplies by `weight` or by `1 + weight`.
+    """
+    bare = _WithoutHooks(module)
+    weight = module.get_parameter("weight")
+    values = (torch.full_like(weight, value) for value in (1.0, 0.0))
+    one, zero = (torch.func.functional_call(bare, {"module.weight": value}, inputs, dict(options)) for value in values)
+    slope: Tensor = one - zero
+    return slope
+
+
+def _ghost_norm(left_BTO: Tensor, right_BTI: Tensor) -> Tensor:
+    return (torch.bmm(left_BTO, left_BTO.mT) * torch.bmm(right_BTI, right_BTI.mT)).sum((1, 2)).clamp_min(0)
+
+
+def _direct_norm(left_BTO: Tensor, right_BTI: Tensor) -> Tensor:
+    return torch.bmm(left_BTO.mT, right_BTI).square().sum((1, 2))

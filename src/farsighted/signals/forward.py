@@ -1,0 +1,173 @@
+"""Response positions without padding, and what one forward pass says about each response token (spec §4).
+
+A response token at position t is predicted from the hidden state at t − 1. Causal attention and right padding make
+every hidden state of a real token independent of the pads, so no attention mask is needed and no pad enters a score.
+
+Shape letters: B examples of a batch, L positions, R response tokens of the whole batch, P positions of the whole
+batch, D hidden, V vocabulary.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from farsighted.core.errors import DataError, ModelError
+from farsighted.core.values import Tokens
+from farsighted.signals.logits import Head, chunks, wide
+
+TOKEN_SIGNALS: Final = frozenset({"nll", "entropy", "margin", "el2n", "correctness"})
+"""The signals that are means over response tokens of something that the token's logits tell."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ragged:
+    """The response positions of a batch, one after the other, without padding."""
+
+    hidden_RD: Tensor
+    """Hidden states that predict the response tokens."""
+    target_R: Tensor
+    """Response token ids, end token included."""
+    row_R: Tensor
+    """Row of the batch that each token belongs to, ascending."""
+    lengths_B: Tensor
+    """Response tokens of each example, each at least 1."""
+
+    def mean(self, values_R: Tensor) -> Tensor:
+        """Return the mean over each example's response tokens: (R,) to (B,), or (R, D) to (B, D)."""
+        return torch.segment_reduce(wide(values_R), "mean", lengths=self.lengths_B)
+
+    def padded(self, values_R: Tensor) -> Tensor:
+        """Return values (R, ...) as (B, longest response, ...), with zeros behind each example's tokens."""
+        starts_B = torch.cumsum(self.lengths_B, 0) - self.lengths_B
+        within_R = torch.arange(len(self.row_R), device=self.row_R.device) - starts_B[self.row_R]
+        shape = (len(self.lengths_B), int(self.lengths_B.max()), *values_R.shape[1:])
+        return values_R.new_zeros(shape).index_put((self.row_R, within_R), values_R)
+
+    def examples(self, rows: slice) -> "Ragged":
+        """Return the response positions of a run of consecutive examples."""
+        before = int(self.lengths_B[: rows.start].sum())
+        inside = slice(before, before + int(self.lengths_B[rows].sum()))
+        row_R = self.row_R[inside] - rows.start
+        return Ragged(self.hidden_RD[inside], self.target_R[inside], row_R, self.lengths_B[rows])
+
+    def detached(self) -> "Ragged":
+        """Return the same positions, outside of any gradient."""
+        return replace(self, hidden_RD=self.hidden_RD.detach())
+
+
+class Positions(NamedTuple):
+    """Hidden states of some positions of each example, one example after the other."""
+
+    hidden_PD: Tensor
+    lengths_B: Tensor
+
+
+def gather_response(hidden_BLD: Tensor, batch: Sequence[Tokens]) -> Ragged:
+    """Return the positions that predict response tokens.
+
+    Args:
+        hidden_BLD: last hidden states of the right-padded batch; the last column may have been left out.
+        batch: the B examples, in the same order.
+
+    Raises:
+        DataError: an example has an empty prompt (its first response token has no predecessor) or an empty response.
+        ModelError: hidden states of another batch: other number of rows, or too few positions.
+    """
+    _check_batch(hidden_BLD, batch)
+    device = hidden_BLD.device
+    lengths = torch.tensor([tokens.response_length for tokens in batch])
+    row = torch.repeat_interleave(torch.arange(len(batch)), lengths)
+    first = torch.tensor([tokens.prompt_length - 1 for tokens in batch])
+    column = torch.arange(len(row)) - (torch.cumsum(lengths, 0) - lengths)[row] + first[row]
+    target = torch.tensor([token for tokens in batch for token in tokens.ids[tokens.prompt_length :]])
+    hidden_RD = hidden_BLD[row.to(device), column.to(device)]
+    return Ragged(hidden_RD, target.to(device), row.to(device), lengths.to(device))
+
+
+def gather_positions(
+    hidden_BLD: Tensor, batch: Sequence[Tokens], positions: Literal["response", "non_pad", "all"]
+) -> Positions:
+    """Return the hidden states whose logits enter `nuclear_norm` and `logit_sketch`.
+
+    `response`: those that predict response tokens. `non_pad`: every real token. `all`: every column, pads included
+    (the published UDS; the score then depends on the longest example of the batch).
+    """
+    if positions == "response":
+        ragged = gather_response(hidden_BLD, batch)
+        return Positions(ragged.hidden_RD, ragged.lengths_B)
+    _check_batch(hidden_BLD, batch)
+    columns = hidden_BLD.shape[1]
+    counts = [columns if positions == "all" else min(len(tokens.ids), columns) for tokens in batch]
+    hidden_PD = torch.cat([hidden_BLD[row, :count] for row, count in enumerate(counts)])
+    return Positions(hidden_PD, torch.tensor(counts, device=hidden_BLD.device))
+
+
+def token_statistics(hidden_RD: Tensor, head: Head, target_R: Tensor, want: Collection[str]) -> dict[str, Tensor]:
+    """Return statistics (R,) of each response token, from logits that exist for one chunk of tokens at a time.
+
+    With p the softmax of the token's logits and y its target: `nll` −ln p_y (nats), `entropy` −Σ p ln p (nats),
+    `margin` largest minus second largest probability, `el2n` ‖p − onehot(y)‖₂ (Paul et al. 2021), `correctness` 1
+    where y is the arg-max and 0 elsewhere.
+
+    Args:
+        hidden_RD: hidden states that predict the targets.
+        head: the output head.
+        target_R: target ids.
+        want: which statistics, out of `TOKEN_SIGNALS`.
+    """
+    unknown = set(want) - TOKEN_SIGNALS
+    if unknown:
+        raise ValueError(f"`want` must name statistics out of {sorted(TOKEN_SIGNALS)}, but has {sorted(unknown)}.")
+    parts: dict[str, list[Tensor]] = {name: [] for name in sorted(want)}
+    for rows in chunks(len(target_R), len(head.weight_VD), hidden_RD.device) if parts else ():
+        log_p_RV = torch.log_softmax(head.logits(hidden_RD[rows]), -1)
+        for name, values in parts.items():
+            values.append(_statistic(name, log_p_RV, target_R[rows, None]))
+    return {name: torch.cat(values) for name, values in parts.items()}
+
+
+@contextmanager
+def scoring_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model in eval mode, and give every module its own mode back afterwards (spec §4: no dropout in a score)."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _statistic(name: str, log_p_RV: Tensor, target_R1: Tensor) -> Tensor:
+    if name == "nll":
+        return -log_p_RV.gather(-1, target_R1)[:, 0]
+    if name == "entropy":
+        return -(log_p_RV.exp() * log_p_RV).sum(-1)
+    if name == "margin":
+        top_R2 = log_p_RV.topk(2, dim=-1).values.exp()
+        return top_R2[:, 0] - top_R2[:, 1]
+    if name == "correctness":
+        return (log_p_RV.argmax(-1) == target_R1[:, 0]).to(log_p_RV.dtype)
+    # 1 − p_y through expm1: it keeps its digits where the target is nearly certain.
+    error_RV = log_p_RV.exp().scatter(-1, target_R1, torch.expm1(log_p_RV.gather(-1, target_R1)))
+    el2n_R: Tensor = torch.linalg.vector_norm(error_RV, dim=-1)
+    return el2n_R
+
+
+def _check_batch(hidden_BLD: Tensor, batch: Sequence[Tokens]) -> None:
+    for tokens in batch:
+        if tokens.prompt_length < 1 or tokens.response_length < 1:
+            raise DataError(
+                f"Every example must have a prompt and a response of at least one token, but '{tokens.example.id}' has "
+                f"{tokens.prompt_length} and {tokens.response_length}. Put a begin token in front of empty prompts."
+            )
+    longest = max((len(tokens.ids) for tokens in batch), default=0)
+    if hidden_BLD.shape[0] != len(batch) or hidden_BLD.shape[1] < longest - 1 or not batch:
+        raise ModelError(
+            f"Hidden states must have one row an example and a position for every token, but their shape is "
+            f"{tuple(hidden_BLD.shape)} for {len(batch)} examples of up to {longest} tokens. Pass those of this batch."
+        )

@@ -1,0 +1,214 @@
+"""Signals of the output head: gradient norm and sketch, nuclear norm and sketch of the logits (spec §4).
+
+None of them builds the logits of a batch: the head gradient comes from blocks of the vocabulary, the nuclear norm
+from `WᵀW`, the logit sketch from `WᵀS`.
+
+Shape letters: N examples, L tokens of one example (padded within a group), R response tokens and P positions of the
+whole batch, D hidden, V vocabulary, v one block of it, K width of a sketch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farsighted.signals.forward import Positions, Ragged
+from farsighted.signals.logits import Head, chunk_size, chunks, residual, wide
+from farsighted.signals.plan import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME
+from farsighted.signals.sketch import TwoSided, project, row_signs, two_sided_map
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogitMap:
+    """The random maps of `logit_sketch`, folded into the head as far as the head is linear."""
+
+    projected_DK: Tensor
+    """`Wᵀ S`, D × 128."""
+    bias_K: Tensor | None
+    """`b S`, where the head has a bias."""
+    feature_VK: Tensor | None
+    """S itself, V × 128; kept only under a soft-cap, where the logits themselves must be projected."""
+    time_seed: int
+    """Seed of the map over time; see `logit_sketch`."""
+
+
+class _Block(NamedTuple):
+    start: int
+    values_NLv: Tensor
+
+
+def head_grad_norm(ragged: Ragged, head: Head) -> Tensor:
+    """Return the norm (N,) of the gradient of each example's mean response NLL with respect to the head's W.
+
+    `‖Σ_t e_t h_tᵀ‖_F / L`, e = softmax − onehot. Where L ≤ D its square is `Σ_{s,t} ⟨e_s, e_t⟩⟨h_s, h_t⟩`, from two
+    L × L Gram matrices; else `Σ_t e_t h_tᵀ` is summed for one block of the vocabulary at a time. Never V × D, never
+    L × V beyond a block. Exact up to rounding.
+    """
+    norms = []
+    for group in _groups(ragged, len(head.weight_VD)):
+        hidden_NLD = group.padded(wide(group.hidden_RD))
+        squared_N = torch.zeros(len(group.lengths_B), dtype=hidden_NLD.dtype, device=hidden_NLD.device)
+        gram_NLL = torch.bmm(hidden_NLD, hidden_NLD.mT) if hidden_NLD.shape[1] <= hidden_NLD.shape[2] else None
+        for _, error_NLv in _residual_blocks(group, head):
+            if gram_NLL is None:
+                squared_N += torch.bmm(error_NLv.mT, hidden_NLD.to(error_NLv.dtype)).square().sum((1, 2))
+            else:
+                squared_N += (torch.bmm(error_NLv, error_NLv.mT) * gram_NLL).sum((1, 2))
+        norms.append(squared_N.clamp_min(0).sqrt() / group.lengths_B)
+    return torch.cat(norms)
+
+
+def head_sketch(ragged: Ragged, head: Head, maps: TwoSided) -> Tensor:
+    """Return the sketch (N, p·q) of each example's head gradient: `(E A)ᵀ (H B) / L`, inner products unbiased.
+
+    Args:
+        ragged: response positions.
+        head: the output head.
+        maps: a two-sided map of a V × D matrix (`farsighted.signals.sketch`).
+    """
+    sketches = []
+    for group in _groups(ragged, len(head.weight_VD)):
+        right_NLq = group.padded(project(group.hidden_RD, maps.right_IQ))
+        left_NLp = torch.zeros((*right_NLq.shape[:2], maps.left_OP.shape[1]), dtype=right_NLq.dtype).to(right_NLq)
+        for start, error_NLv in _residual_blocks(group, head):
+            left_NLp += project(error_NLv, maps.left_OP[start : start + error_NLv.shape[-1]])
+        sketches.append(torch.bmm(left_NLp.mT, right_NLq).flatten(1) / group.lengths_B[:, None])
+    return torch.cat(sketches)
+
+
+def gram_of_head(head: Head) -> Tensor:
+    """Return `M = WᵀW` (D, D) in float64, summed over blocks of the vocabulary.
+
+    In float64 because the nuclear norm takes square roots of eigenvalues: an error of 1e-7 in M would be 3e-4 there.
+    """
+    weight_VD = head.weight_VD
+    vocabulary, width = weight_VD.shape
+    gram_DD = torch.zeros((width, width), dtype=torch.float64, device=weight_VD.device)
+    for rows in chunks(vocabulary, width, weight_VD.device):
+        block = weight_VD[rows].double()
+        gram_DD += block.T @ block
+    return gram_DD
+
+
+def root_of_gram(gram_DD: Tensor) -> Tensor:
+    """Return a root C (D, D) of a positive semi-definite matrix, `M = C Cᵀ`; works for singular M (V < D)."""
+    values_D, vectors_DD = torch.linalg.eigh(gram_DD)
+    root_DD: Tensor = vectors_DD * values_D.clamp_min(0).sqrt()
+    return root_DD
+
+
+def nuclear_norm(positions: Positions, head: Head, root_DD: Tensor | None) -> Tensor:
+    """Return the nuclear norm (N,) of each example's logit matrix X = H Wᵀ, without logits and without an SVD over V.
+
+    `‖X‖_* = Σ √eig(H M Hᵀ)`, M = WᵀW = C Cᵀ. The L × L matrix `(HC)(HC)ᵀ` is decomposed where L ≤ D, else the D × D
+    matrix `(HC)ᵀ(HC)` with the same non-zero eigenvalues; in float64, relative error about 1e-7. A head with a bias
+    or a soft-cap has no such shortcut: `X Xᵀ` is then summed over blocks of the vocabulary, exactly.
+    NaN where hidden states are not finite.
+
+    Args:
+        positions: hidden states of the positions that count (response positions by default, spec §5).
+        head: the output head.
+        root_DD: `root_of_gram(gram_of_head(head))`, built once per head; None for a head that is not linear.
+    """
+    if head.is_linear and root_DD is None:
+        raise ValueError("A linear head needs `root_DD`. Pass root_of_gram(gram_of_head(head)).")
+    norm_N = torch.empty(len(positions.lengths_B), dtype=torch.float64, device=positions.hidden_PD.device)
+    start_N = torch.cumsum(positions.lengths_B, 0) - positions.lengths_B
+    for length in torch.unique(positions.lengths_B).tolist():
+        # Examples of one length are decomposed together: padding would cost the cube of the longest.
+        (rows,) = torch.nonzero(positions.lengths_B == length, as_tuple=True)
+        for part in torch.split(rows, max(1, chunk_size(norm_N.device) // (length * positions.hidden_PD.shape[1]))):
+            index_NL = start_N[part, None] + torch.arange(length, device=norm_N.device)
+            hidden_NLD = positions.hidden_PD[index_NL]
+            norm_N[part] = _root_trace(_logit_gram(hidden_NLD, head, root_DD))
+    return norm_N
+
+
+def build_logit_map(head: Head, generator: np.random.Generator) -> LogitMap:
+    """Draw the maps of `logit_sketch`; the weights enter only by `Wᵀ S`, so a trained head is met by building again."""
+    vocabulary, width = head.weight_VD.shape
+    time_seed = int(generator.integers(2**63))
+    feature_VK = torch.from_numpy(two_sided_map(generator, vocabulary, LOGIT_SKETCH_FEATURES))
+    feature_VK = feature_VK.to(head.weight_VD.device)
+    dtype = wide(head.weight_VD[:0]).dtype
+    projected_DK = torch.zeros((width, LOGIT_SKETCH_FEATURES), dtype=dtype, device=feature_VK.device)
+    for rows in chunks(vocabulary, width + LOGIT_SKETCH_FEATURES, feature_VK.device):
+        projected_DK += head.weight_VD[rows].to(dtype).T @ feature_VK[rows].to(dtype)
+    bias_K = None if head.bias_V is None else project(head.bias_V, feature_VK)
+    return LogitMap(projected_DK, bias_K, None if head.softcap is None else feature_VK, time_seed)
+
+
+def logit_sketch(positions: Positions, head: Head, logit_map: LogitMap) -> Tensor:
+    """Return the sketch (N, 8 · 128) of each example's logit matrix X (L × V): `Rᵀ X S`, from `H (Wᵀ S)`.
+
+    S (V × 128) and R (L × 8) are independent random maps with mean identity (`farsighted.signals.sketch`), so inner
+    products are unbiased and `E‖sketch‖² = ‖X‖_F²`. Rows of R are drawn in order of position from one seed: padding X
+    with zero rows to T = 512, as the published UDS does, would change nothing, and a response longer than that simply
+    uses further rows of the same R. *Differs from the paper:* signs in place of a subsampled Fourier transform, and
+    no factor √(V·T)/2 (the selector's `scale: compat` puts it back).
+    """
+    if logit_map.feature_VK is None:
+        projected_PK = project(positions.hidden_PD, logit_map.projected_DK)
+        projected_PK = projected_PK if logit_map.bias_K is None else projected_PK + logit_map.bias_K
+    else:
+        rows = chunks(len(positions.hidden_PD), len(head.weight_VD), positions.hidden_PD.device)
+        parts = [project(head.logits(positions.hidden_PD[part]), logit_map.feature_VK) for part in rows]
+        projected_PK = torch.cat(parts)
+    longest = int(positions.lengths_B.max())
+    time = torch.from_numpy(row_signs(logit_map.time_seed, longest, LOGIT_SKETCH_TIME)).to(projected_PK)
+    parts = [time[: len(part)].T @ part for part in torch.split(projected_PK, positions.lengths_B.tolist())]
+    return torch.stack(parts).flatten(1)
+
+
+def _groups(ragged: Ragged, vocabulary: int) -> Iterator[Ragged]:
+    """Cut a batch into runs of examples whose padded errors fit one chunk, one example at least."""
+    limit = chunk_size(ragged.hidden_RD.device) // vocabulary
+    lengths = ragged.lengths_B.tolist()
+    start = 0
+    while start < len(lengths):
+        stop, longest = start + 1, lengths[start]
+        while stop < len(lengths) and (stop + 1 - start) * max(longest, lengths[stop]) <= limit:
+            longest = max(longest, lengths[stop])
+            stop += 1
+        yield ragged.examples(slice(start, stop))
+        start = stop
+
+
+def _residual_blocks(group: Ragged, head: Head) -> Iterator[_Block]:
+    """Yield the gradient with respect to the logits, zero behind each example, one block of the vocabulary at a time.
+
+    Where the vocabulary does not fit one chunk, a first pass finds the log-sum-exp.
+    """
+    padded = len(group.lengths_B) * int(group.lengths_B.max())
+    blocks = list(chunks(len(head.weight_VD), padded, group.hidden_RD.device))
+    logits_Rv = head.logits(group.hidden_RD, blocks[0])
+    lse_R = torch.logsumexp(logits_Rv, -1)
+    for block in blocks[1:]:
+        lse_R = torch.logaddexp(lse_R, torch.logsumexp(head.logits(group.hidden_RD, block), -1))
+    for block in blocks:
+        block_Rv = logits_Rv if block.start == 0 else head.logits(group.hidden_RD, block)
+        yield _Block(block.start, group.padded(residual(head, block_Rv, lse_R, group.target_R, block.start)))
+
+
+def _logit_gram(hidden_NLD: Tensor, head: Head, root_DD: Tensor | None) -> Tensor:
+    """Return a matrix with the squared singular values of each X as its non-zero eigenvalues, in float64."""
+    if head.is_linear and root_DD is not None:
+        rooted_NLD = hidden_NLD.double() @ root_DD
+        wide_matrix = rooted_NLD.shape[1] <= rooted_NLD.shape[2]
+        return rooted_NLD @ rooted_NLD.mT if wide_matrix else rooted_NLD.mT @ rooted_NLD
+    count, length, _ = hidden_NLD.shape
+    gram_NLL = torch.zeros((count, length, length), dtype=torch.float64, device=hidden_NLD.device)
+    for block in chunks(len(head.weight_VD), count * length, hidden_NLD.device):
+        logits_NLv = head.logits(hidden_NLD, block).double()
+        gram_NLL += logits_NLv @ logits_NLv.mT
+    return gram_NLL
+
+
+def _root_trace(gram_NXX: Tensor) -> Tensor:
+    finite_N = torch.isfinite(gram_NXX).all(-1).all(-1)
+    eigenvalues_NX = torch.linalg.eigvalsh(torch.where(finite_N[:, None, None], gram_NXX, 0.0))
+    norm_N = eigenvalues_NX.clamp_min(0).sqrt().sum(-1)
+    return torch.where(finite_N, norm_N, torch.nan)

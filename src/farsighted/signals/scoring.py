@@ -1,0 +1,141 @@
+"""Gradients of a batch for scoring, and the start-up test that compares them with plain autograd (spec §4)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from farsighted.core.errors import ModelError
+from farsighted.core.values import Tokens
+from farsighted.signals.forward import Ragged, gather_response, scoring_mode
+from farsighted.signals.gradients import GradientMaps, Gradients, PerExampleGradients
+from farsighted.signals.logits import Head, token_nll
+
+TOLERANCE: Final = 1e-3
+TOLERANCE_HALF: Final = 5e-2
+"""For models with weights in half precision, where two orders of summation differ by about 1e-2."""
+
+
+class ScoredBatch(NamedTuple):
+    """One forward and one backward pass: response positions for `forward_signals`, and gradients."""
+
+    ragged: Ragged
+    gradients: Gradients
+
+
+def scoring_pass(
+    capture: PerExampleGradients, trunk: nn.Module, input_ids_BL: Tensor, batch: Sequence[Tokens], head: Head
+) -> ScoredBatch:
+    """Return response positions and the gradients of each example's mean response NLL; `.grad` stays as it was.
+
+    Runs in eval mode. The backward stops at the outputs of the embeddings, so weight gradients of the batch are neither
+    computed nor accumulated.
+
+    Args:
+        capture: of the model whose trainable parameters are meant; not entered.
+        trunk: maps ids (B, L) to an object with `last_hidden_state` (B, L, D).
+        input_ids_BL: right-padded ids of the batch.
+        batch: the same examples.
+        head: the frozen output head. For a trained one pass `head.detached()` and join its gradient
+            (`Gradients.joined`).
+
+    Raises:
+        ModelError: trained or tied head, no embedding layer, or anything that `PerExampleGradients` refuses.
+    """
+    capture.refuse_tied(head)
+    if head.weight_VD.requires_grad or (head.bias_V is not None and head.bias_V.requires_grad):
+        raise ModelError(
+            "The output head must be frozen for a scoring pass, but is trainable. Pass `head.detached()` and join the "
+            "head's own gradient with `Gradients.joined`."
+        )
+    with capture, scoring_mode(trunk), torch.enable_grad(), _embedding_outputs(trunk) as outputs:
+        ragged = gather_response(trunk(input_ids_BL).last_hidden_state, batch)
+        if not outputs:
+            raise ModelError("A model to be scored by gradients must have an embedding layer, but none was called.")
+        total = ragged.mean(token_nll(ragged.hidden_RD, head, ragged.target_R)).sum()
+        torch.autograd.grad(total, outputs, allow_unused=True)
+        return ScoredBatch(ragged.detached(), capture.collect(len(batch)))
+
+
+def self_test(
+    trunk: nn.Module,
+    input_ids_BL: Tensor,
+    batch: Sequence[Tokens],
+    head: Head,
+    capture: PerExampleGradients,
+    maps: GradientMaps | None = None,
+) -> None:
+    """Compare norms (and sketches) of two examples with autograd, one example at a time; pass in silence.
+
+    The two shortest examples of the batch are taken, so that the explicit logits of the reference stay small; scored
+    together they also test that padding adds nothing. `.grad` stays as it was.
+
+    Args:
+        trunk: as for `scoring_pass`.
+        input_ids_BL: right-padded ids.
+        batch: the same examples, at least one.
+        head: the frozen output head.
+        capture: the one that will be used, wanting norms.
+        maps: the maps of `capture`, if it has any.
+
+    Raises:
+        ModelError: a relative error beyond `TOLERANCE` (`TOLERANCE_HALF` for half precision), with the example's id.
+    """
+    rows = sorted(range(len(batch)), key=lambda row: len(batch[row].ids))[:2]
+    pair = [batch[row] for row in rows]
+    ids_BL = input_ids_BL[rows, : max(len(tokens.ids) for tokens in pair)]
+    found = scoring_pass(capture, trunk, ids_BL, pair, head).gradients
+    if found.norm_B is None:
+        raise ValueError("The self-test compares norms. Make `capture` with want_norm=True.")
+    half = any(parameter.dtype in {torch.bfloat16, torch.float16} for parameter in trunk.parameters())
+    tolerance = TOLERANCE_HALF if half else TOLERANCE
+    for row, tokens in enumerate(pair):
+        gradients = _autograd(trunk, ids_BL[row : row + 1], tokens, head, capture)
+        norm = float(torch.stack([gradient.double().square().sum() for gradient in gradients.values()]).sum().sqrt())
+        _compare("norm", tokens, abs(float(found.norm_B[row]) - norm), norm, tolerance)
+        if maps is not None and found.sketch_BK is not None:
+            wanted = torch.stack([_sketch(maps, name, gradient) for name, gradient in gradients.items()]).sum(0)
+            gap = float((found.sketch_BK[row] - wanted.to(found.sketch_BK)).norm())
+            _compare("sketch", tokens, gap, norm, tolerance)
+
+
+@contextmanager
+def _embedding_outputs(trunk: nn.Module) -> Iterator[list[Tensor]]:
+    """Make the outputs of embedding layers require gradients, and list them as they come."""
+    outputs: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        outputs.append(output.requires_grad_())
+
+    handles = [module.register_forward_hook(keep) for module in trunk.modules() if isinstance(module, nn.Embedding)]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _autograd(
+    trunk: nn.Module, ids_1L: Tensor, tokens: Tokens, head: Head, capture: PerExampleGradients
+) -> dict[str, Tensor]:
+    with scoring_mode(trunk), torch.enable_grad():
+        ragged = gather_response(trunk(ids_1L).last_hidden_state, [tokens])
+        loss = functional.cross_entropy(head.logits(ragged.hidden_RD), ragged.target_R)
+        gradients = torch.autograd.grad(loss, list(capture.parameters.values()))
+    return dict(zip(capture.parameters, gradients, strict=True))
+
+
+def _sketch(maps: GradientMaps, name: str, gradient: Tensor) -> Tensor:
+    return maps[name].of_matrix(gradient.reshape(len(gradient), -1).double()).flatten().cpu()
+
+
+def _compare(what: str, tokens: Tokens, gap: float, norm: float, tolerance: float) -> None:
+    # Written so that NaN fails too.
+    if not gap <= tolerance * norm:
+        raise ModelError(
+            f"The gradient {what} of each example must agree with autograd to {tolerance:g} of its norm, but for "
+            f"'{tokens.example.id}' the gap is {gap:.3g} and the norm {norm:.3g}. Use forward signals for this model."
+        )

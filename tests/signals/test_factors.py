@@ -1,0 +1,87 @@
+import pytest
+import torch
+from torch import nn
+
+from farsighted.signals import logits
+from farsighted.signals.factors import Lookup, Outer, factors_of, kind_of
+
+
+def draw(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("chunk", [1, 10**6])
+@pytest.mark.parametrize("positions", [1, 2, 40])
+def test_the_squared_norm_of_outer_products_is_that_of_their_sum_in_either_form(positions, chunk, monkeypatch):
+    # 2 positions take the ghost form (2·18 < 80), 40 positions the direct one.
+    monkeypatch.setattr(logits, "CHUNK", chunk)
+    left, right = draw(3, positions, 10), draw(3, positions, 8, seed=1)
+    wanted = torch.einsum("bto,bti->boi", left, right).square().sum((1, 2))
+    torch.testing.assert_close(Outer(left, right).squared_norm(), wanted)
+
+
+def test_positions_of_the_same_id_add_up_before_the_norm():
+    # Rows: id 4 gets (1, 0) + (2, 0) = (3, 0), id 7 gets (0, 5): 9 + 25.
+    lookup = Lookup(torch.tensor([[4, 7, 4]]), torch.tensor([[[1.0, 0.0], [0.0, 5.0], [2.0, 0.0]]]))
+    assert lookup.squared_norm().tolist() == [34.0]
+
+
+class GemmaRMSNorm(nn.Module):
+    """A norm that multiplies by 1 + weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(draw(6))
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * (1 + self.weight)
+
+
+MODULES = [
+    nn.Linear(6, 5).double(),
+    nn.LayerNorm(6).double(),
+    nn.RMSNorm(6).double(),
+    GemmaRMSNorm(),
+]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: type(module).__name__)
+@pytest.mark.parametrize("middle", [(), (4,), (2, 3)])
+def test_factors_equal_autograd_of_each_example(module, middle):
+    inputs = draw(3, *middle, 6, seed=2)
+    gradient = draw(*module(inputs).shape, seed=3)
+    factors = factors_of(module, (inputs,), {}, gradient)
+    for row in range(3):
+        names = dict(module.named_parameters())
+        wanted = torch.autograd.grad(module(inputs[row : row + 1]), list(names.values()), gradient[row : row + 1])
+        for name, truth in zip(names, wanted, strict=True):
+            torch.testing.assert_close(factors[name].squared_norm()[row], truth.square().sum())
+
+
+def test_the_padding_row_of_an_embedding_gets_no_gradient():
+    module = nn.Embedding(5, 2, padding_idx=1).double()
+    factors = factors_of(module, (torch.tensor([[1, 2]]),), {}, torch.ones(1, 2, 2, dtype=torch.float64))
+    assert factors["weight"].squared_norm().tolist() == [2.0]
+
+
+class Scaled(nn.Embedding):
+    """An embedding that does something else."""
+
+    def forward(self, ids):
+        return 2 * super().forward(ids)
+
+
+UNKNOWN = [
+    Scaled(4, 2),
+    nn.Embedding(4, 2, max_norm=1.0),
+    nn.Embedding(4, 2, scale_grad_by_freq=True),
+    nn.LayerNorm((2, 3)),
+    nn.BatchNorm1d(3),
+    nn.Conv1d(2, 2, 1),
+    nn.ParameterList([nn.Parameter(torch.zeros(2))]),
+]
+
+
+@pytest.mark.parametrize("module", UNKNOWN, ids=str)
+def test_a_module_that_may_compute_something_else_is_not_known(module):
+    assert kind_of(module) is None
