@@ -1,0 +1,260 @@
+"""The whole configuration of an audit, as one frozen tree; field names are the YAML keys."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from farsighted.config.fields import Folder, Part, Targets, distinct, listed
+from farsighted.config.grid import (
+    BudgetField,
+    Order,
+    OrderField,
+    RandomOrders,
+    SelectorSpec,
+    budget_text,
+    order_problem,
+    parse_budget,
+)
+from farsighted.config.messages import KeyPath, expectation
+from farsighted.config.stages import DataConfig, StageConfig, SuiteConfig
+from farsighted.core.values import Budget
+
+__all__ = ["AuditConfig", "Order", "RandomOrders", "SelectorSpec", "budget_text", "order_problem", "parse_budget"]
+
+
+class ModelConfig(Part):
+    """The model that every cell starts from."""
+
+    path: str = Field(default="tiny", min_length=1)
+    """'tiny' (the model that ships with the package), a local folder, or a hub id."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Number format of the weights."""
+    context: int | None = Field(default=512, ge=2)
+    """The longest example, in tokens; null = as many positions as the model has."""
+
+
+class LoraConfig(Part):
+    """The adapter of adaptation mode lora."""
+
+    r: int = Field(default=16, ge=1)
+    """Rank."""
+    alpha: float = Field(default=32, gt=0)
+    """Scale; updates are multiplied by alpha/r."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout on the adapter's input, 0 to below 1."""
+    targets: Targets = "all-linear"
+    """all-linear, or the names of the modules to adapt."""
+
+
+class TrainingConfig(Part):
+    """How a stage is trained; the same for every selector."""
+
+    granularity: Literal["batch", "round", "stage"] = "batch"
+    """How often candidates are ranked: every batch, some rounds a stage, or once a stage (spec §1)."""
+    rounds: int = Field(default=4, ge=1)
+    """Rankings per stage under granularity round."""
+    batch_size: int = Field(default=16, ge=1)
+    """Examples trained on per optimizer step; a candidate batch holds batch_size / share."""
+    learning_rate: float = Field(default=2.0e-3, gt=0)
+    """Peak learning rate."""
+    schedule: Literal["linear", "cosine", "constant"] = "cosine"
+    """Course of the learning rate after the warm-up."""
+    warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of a stage's steps over which the learning rate rises from 0."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    grad_clip: float = Field(default=1.0, gt=0)
+    """Largest norm of an update's gradient."""
+    micro_batch_tokens: int = Field(default=8192, ge=1)
+    """Padded tokens that one forward and backward pass may hold; larger steps are accumulated."""
+    train_head: bool = False
+    """Whether the language-model head is trained as well."""
+
+
+class EvaluationConfig(Part):
+    """What is evaluated after each stage."""
+
+    evaluate: Literal["all", "past"] = "all"
+    """All stages' validation sets, past and future, or only those trained so far."""
+    batch_tokens: int = Field(default=16384, ge=1)
+    """Padded tokens of an evaluation batch."""
+
+
+class ProbeConfig(Part):
+    """The short training on the next stage that measures future adaptation (spec §2)."""
+
+    steps: int = Field(default=8, ge=1)
+    """Optimizer steps."""
+    points: int = Field(default=4, ge=1)
+    """Evaluations spread over the steps, beside the one before any step; at most `steps`."""
+    items: int = Field(default=100, ge=1)
+    """Validation items that are evaluated at each point."""
+
+    @model_validator(mode="after")
+    def _points_fit(self) -> Self:
+        if self.points > self.steps:
+            raise expectation(f"at most `steps` ({self.steps})", self.points, "Lower it or add steps.", ("points",))
+        return self
+
+
+class SignalsConfig(Part):
+    """What selectors look at."""
+
+    clusters: Literal["auto", "metadata", "kmeans"] = "auto"
+    """Where capability clusters come from; auto = metadata where every example has it, else k-means."""
+    k: int = Field(default=8, ge=2)
+    """Clusters of k-means."""
+    proxy_refresh: int = Field(default=10, ge=1)
+    """Optimizer steps between two refreshes of the proxy gradient."""
+
+
+class LongHorizonConfig(Part):
+    """Weights of the long-horizon score (spec §2); not all 0."""
+
+    final_average: float = Field(default=1, ge=0)
+    """Weight of the final average."""
+    future_auc: float = Field(default=1, ge=0)
+    """Weight of the future-adaptation area."""
+    forgetting: float = Field(default=1, ge=0)
+    """Weight of 1 − forgetting."""
+    ood: float = Field(default=1, ge=0)
+    """Weight of the shifted sets."""
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> Self:
+        if self.final_average + self.future_auc + self.forgetting + self.ood <= 0:
+            raise expectation("a set of weights with one above 0", 0, "Raise one of them.")
+        return self
+
+
+class ULongConfig(Part):
+    """Weights of Eq. 2."""
+
+    alpha: float = Field(default=1, ge=0)
+    """Weight of the future."""
+    beta: float = Field(default=1, ge=0)
+    """Weight of retention."""
+    gamma: float = Field(default=1, ge=0)
+    """Weight of the shifted sets."""
+
+
+class StatisticsConfig(Part):
+    """How uncertain the numbers are."""
+
+    resamples: int = Field(default=1000, ge=1)
+    """Bootstrap resamples over items × seeds."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Coverage of every interval."""
+    reference: str = Field(default="random", min_length=1)
+    """Label of the selector that the others are compared to; one of `selectors`."""
+
+
+_DEFAULT_SELECTORS: Final = tuple(SelectorSpec.model_validate(name) for name in ("random", "loss", "lhas"))
+_DEFAULT_REFERENCES: Final = (SelectorSpec.model_validate("random_matched"),)
+
+_List = Field(strict=False, min_length=1)
+"""A list in YAML is a tuple in the tree, and holds something."""
+
+
+class AuditConfig(Part):
+    """An audit: data, model, and the grid of selectors, seeds, orders, budgets and adaptation modes."""
+
+    title: str = Field(default="Audit", min_length=1)
+    """Heading of the report."""
+    model: ModelConfig = ModelConfig()
+    """The model that every cell starts from."""
+    suite: SuiteConfig | None = None
+    """A controlled suite; exactly one of `suite` and `stages` is given."""
+    stages: Annotated[tuple[StageConfig, ...], _List] | None = None
+    """Stages from files, in canonical order; exactly one of `suite` and `stages` is given."""
+    data_root: Folder = None
+    """Folder that relative paths start from; null = the folder of the configuration file. No part of a result."""
+    data: DataConfig = DataConfig()
+    """How files are read."""
+    orders: Annotated[tuple[OrderField, ...], BeforeValidator(listed), _List] = ("canonical",)
+    """Stage orders: canonical, reversed, {random: 2}, or explicit lists of stage names."""
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(listed), _List, AfterValidator(distinct)
+    ] = (0, 1, 2)
+    """Seeds of the cells, whole numbers from 0."""
+    budgets: Annotated[tuple[BudgetField, ...], BeforeValidator(listed), _List, AfterValidator(distinct)] = (
+        Budget(0.25),
+    )
+    """Budgets: "25%", 0.25, "25% examples", "5000 tokens", "200 examples"."""
+    selectors: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), _List] = _DEFAULT_SELECTORS
+    """Selectors to compare."""
+    references: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), Field(strict=False)] = _DEFAULT_REFERENCES
+    """Selectors that are run and shown, but stand outside ranks and gap."""
+    adaptations: Annotated[
+        tuple[Literal["lora", "full"], ...], BeforeValidator(listed), _List, AfterValidator(distinct)
+    ] = ("lora",)
+    """Adaptation modes."""
+    lora: LoraConfig = LoraConfig()
+    """The adapter of adaptation mode lora."""
+    training: TrainingConfig = TrainingConfig()
+    """How a stage is trained."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """What is evaluated after each stage."""
+    probe: ProbeConfig = ProbeConfig()
+    """The short training that measures future adaptation."""
+    signals: SignalsConfig = SignalsConfig()
+    """What selectors look at."""
+    long_horizon: LongHorizonConfig = LongHorizonConfig()
+    """Weights of the long-horizon score."""
+    u_long: ULongConfig = ULongConfig()
+    """Weights of Eq. 2."""
+    statistics: StatisticsConfig = StatisticsConfig()
+    """How uncertain the numbers are."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.suite is None) == (self.stages is None):
+            found = "neither of them" if self.suite is None else "both of them"
+            advice = "Keep `suite` for the controlled suite, or `stages` for files."
+            raise expectation("exactly one of `suite` and `stages`", found, advice)
+        return self
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> Self:
+        labels = [spec.label for spec in (*self.selectors, *self.references)]
+        repeated = [label for label in labels if labels.count(label) > 1]
+        if repeated:
+            raise expectation(
+                "a list of distinct labels", repeated[0], "Give one of them another `label`.", ("selectors",)
+            )
+        compared = [spec.label for spec in self.selectors]
+        if self.statistics.reference not in compared:
+            key: KeyPath = ("statistics", "reference")
+            advice = f"Add it to `selectors`, or choose one of: {', '.join(compared)}."
+            raise expectation("the label of one of `selectors`", self.statistics.reference, advice, key)
+        return self
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> Self:
+        names = [stage.name for stage in self.stages or ()]
+        sets: dict[str, tuple[tuple[str, ...], int | None]] = {}
+        for number, stage in enumerate(self.stages or ()):
+            if names.index(stage.name) != number:
+                advice = "Give each stage its own name."
+                raise expectation("distinct", stage.name, advice, ("stages", number, "name"))
+            for name, paths in stage.ood.items():
+                _check_set(name, number, sets.setdefault(name, (paths, stage.max_ood)) == (paths, stage.max_ood), names)
+        if names:
+            self._check_orders(names)
+        return self
+
+    def _check_orders(self, names: list[str]) -> None:
+        for number, order in enumerate(self.orders):
+            problem = order_problem(order, names) if isinstance(order, tuple) else None
+            if problem:
+                raise expectation("every stage once", list(order), problem, ("orders", number))
+
+
+def _check_set(name: str, stage_number: int, same_files: bool, stage_names: list[str]) -> None:
+    """Refuse a name of a shifted set that stands for two things."""
+    key: KeyPath = ("stages", stage_number, "ood", name)
+    if name in stage_names:
+        raise expectation("named unlike every stage", name, "Rename the set.", key)
+    if not same_files:
+        must = "the same files and `max_ood` in every stage that names the set"
+        raise expectation(must, name, "Rename the set, or make them equal.", key)

@@ -1,0 +1,71 @@
+"""Where examples come from: the controlled suite, or stages from files."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from farsighted.config.fields import Measure, Name, Part, Paths, Validation
+from farsighted.config.messages import expectation
+
+
+class SuiteConfig(Part):
+    """A controlled suite, made on the fly; sizes are per stage."""
+
+    name: Literal["skills"] = "skills"
+    """Which suite."""
+    train: int = Field(default=2000, ge=1)
+    """Training examples per stage."""
+    validation: int = Field(default=100, ge=1)
+    """Validation examples per stage."""
+    ood: int = Field(default=60, ge=0)
+    """Examples of each shifted set."""
+    proxy: int = Field(default=20, ge=0)
+    """Proxy examples per stage, for selectors that look ahead."""
+
+
+class StageConfig(Part):
+    """One stage from files; paths are relative to `data_root`."""
+
+    name: Name
+    """Name of the stage, distinct within the audit."""
+    train: Paths
+    """Path, glob or folder of the pool, or a list of them."""
+    validation: Validation
+    """Paths of the validation set, or how many examples to hold out of `train`."""
+    ood: dict[Name, Paths] = Field(default_factory=dict)
+    """Shifted sets: name to paths; a set may be shared by stages under one name."""
+    max_train: int | None = Field(default=None, ge=1)
+    """Uniform subsample of the pool to so many examples; null = all."""
+    max_validation: int | None = Field(default=None, ge=1)
+    """Uniform subsample of the validation set; null = all."""
+    max_ood: int | None = Field(default=None, ge=1)
+    """Uniform subsample of each shifted set; null = all."""
+    measure: Measure = "token_accuracy"
+    """Which measure is the score of the stage."""
+    chance: float | None = None
+    """Raw score of guessing, 0 points; null = 0, or the mean of 1/options for choice_accuracy."""
+    ceiling: float = 1.0
+    """Raw score that counts 100 points; above `chance`."""
+
+    @model_validator(mode="after")
+    def _ceiling_above_chance(self) -> Self:
+        if self.chance is not None and self.ceiling <= self.chance:
+            raise expectation(f"above `chance` ({self.chance:g})", self.ceiling, "Write 1.0.", ("ceiling",))
+        return self
+
+
+class DataConfig(Part):
+    """How files are read."""
+
+    on_bad_row: Literal["error", "skip"] = "error"
+    """What to do with a malformed row: stop, or set it aside in a quarantine file."""
+    max_bad_share: float = Field(default=0.01, ge=0, le=1)
+    """Under skip: the largest share of bad rows in a set that is tolerated, 0 to 1."""
+    on_long: Literal["error", "skip", "truncate_prompt"] = "error"
+    """What to do with an example longer than `model.context`; a response is never cut."""
+    on_overlap: Literal["error", "drop"] = "error"
+    """What to do where a training example stands in an evaluation set: stop, or drop it from training."""
+    proxy_per_stage: int = Field(default=16, ge=0)
+    """Examples held out of each stage's training files for selectors that look ahead."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of subsampling, held-out splits, suites and random orders; the same for every cell."""

@@ -1,0 +1,57 @@
+"""Batches of similar length, so that little of a forward pass is padding. Shapes: N examples, B batch, L tokens."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Padded(NamedTuple):
+    """Token ids of a batch, filled up on the right."""
+
+    ids_BL: np.ndarray
+    """(B, L) int64 token ids."""
+    mask_BL: np.ndarray
+    """(B, L) bool, true where a token stands."""
+
+
+def length_sorted_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) -> list[np.ndarray]:
+    """Return batches of row numbers, longest first; every row is in exactly one.
+
+    The padded size of a batch (its longest length times its rows) is at most `max_tokens`, unless it holds one row.
+    Equal lengths keep their order.
+
+    Args:
+        lengths: (N,) tokens of each row, at least 1.
+        max_tokens: Padded tokens of a batch, at least 1.
+
+    Raises:
+        ValueError: A length or `max_tokens` below 1.
+
+    >>> [batch.tolist() for batch in length_sorted_batches([2, 5, 3, 2], 6)]
+    [[1], [2, 0], [3]]
+    """
+    lengths_N = np.asarray(lengths, dtype=np.int64)
+    if max_tokens < 1 or (lengths_N < 1).any():
+        raise ValueError("Lengths and max_tokens must be at least 1. Leave empty rows out.")
+    order_N = np.argsort(-lengths_N, kind="stable")
+    batches = []
+    start = 0
+    while start < len(order_N):
+        rows = max(1, max_tokens // int(lengths_N[order_N[start]]))
+        batches.append(order_N[start : start + rows])
+        start += rows
+    return batches
+
+
+def pad(ids: Sequence[Sequence[int]], fill: int = 0) -> Padded:
+    """Return sequences of ids as one array, filled up on the right with `fill`, and where tokens stand.
+
+    >>> pad([[1, 2], [3]]).ids_BL.tolist()
+    [[1, 2], [3, 0]]
+    """
+    lengths_B = np.array([len(row) for row in ids], dtype=np.int64)
+    mask_BL = np.arange(lengths_B.max(initial=0)) < lengths_B[:, None]
+    ids_BL = np.full(mask_BL.shape, fill, dtype=np.int64)
+    ids_BL[mask_BL] = [token for row in ids for token in row]
+    return Padded(ids_BL, mask_BL)

@@ -1,0 +1,251 @@
+"""Rows in the shapes that users know, to examples."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from farsighted.core.errors import DataError
+from farsighted.core.values import Example
+from farsighted.data.readers import SUFFIXES, BadRow, Row, excerpt, read_rows, refuse_bad_rows
+
+_SHAPES: Final = "prompt + response, prompt + completion, messages, or instruction + output (+ input)"
+_FOREIGN_SHAPES: Final[Mapping[str, str]] = {
+    "conversations": "rename `conversations` to `messages`, `from` to `role`, `value` to `content`",
+    "text": "part `text` into `prompt` and `response`",
+    "input_ids": "give the text, not its token ids",
+    "question": "rename `question` to `prompt` and the answer to `response`",
+}
+
+
+class _UnfitError(Exception):
+    """A row of the wrong shape; the message is to be read after "file:line"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What some files held."""
+
+    examples: tuple[Example, ...]
+    """Good rows, in file order, ids distinct."""
+    places: Mapping[str, str]
+    """Id to "file:line"."""
+    bad_rows: tuple[BadRow, ...] = ()
+    """Rows that were set aside."""
+
+
+def read_examples(
+    files: Sequence[Path], on_bad_row: Literal["error", "skip"] = "error", max_bad_share: float = 0.01
+) -> Examples:
+    """Return the examples of files.
+
+    Args:
+        files: Data files, read in this order.
+        on_bad_row: Stop at the first bad row, or set bad rows aside (a second row of the same id is one).
+        max_bad_share: Under skip, the tolerated share of bad rows among all, 0 to 1.
+
+    Raises:
+        DataError: A bad row under error, too many under skip, a damaged file, or no rows at all.
+    """
+    examples: list[Example] = []
+    places: dict[str, str] = {}
+    bad_rows: list[BadRow] = []
+    for row in read_rows(files):
+        found = row if isinstance(row, BadRow) else _distinct(row, to_example(row), places)
+        if isinstance(found, Example):
+            examples.append(found)
+        elif on_bad_row == "error":
+            raise DataError(
+                f"Every row must be a usable example, but {found}. Mend the row, or write `data.on_bad_row: skip` to "
+                "set such rows aside."
+            )
+        else:
+            bad_rows.append(found)
+    refuse_bad_rows(bad_rows, len(examples) + len(bad_rows), max_bad_share)
+    if not examples:
+        names = ", ".join(f"'{file}'" for file in files[:3])
+        raise DataError(
+            f"Data files must hold at least one example, but {names} hold none. Mend or leave out the path."
+        )
+    return Examples(tuple(examples), places, tuple(bad_rows))
+
+
+def _distinct(row: Row, found: Example | BadRow, places: dict[str, str]) -> Example | BadRow:
+    """Note where an id stands; a second row of the same id is a bad row."""
+    if isinstance(found, BadRow):
+        return found
+    place = places.setdefault(found.id, row.place)
+    if place != row.place:
+        return _bad(row, f"has the id '{found.id}', which {place} has already; give it another")
+    return found
+
+
+def to_example(row: Row) -> Example | BadRow:
+    """Return the example that a row holds; its shape is found by its fields.
+
+    Shapes: prompt + response; prompt + completion; messages (list of role and content; the last one is the
+    assistant's and becomes the response; a single user turn before it becomes the prompt as it stands, several turns
+    become "role: content" lines); Alpaca's instruction + output, with input after a blank line.
+    Metadata stand in `meta` or beside the text: cluster (or category), difficulty, quality, source, choices with
+    answer_index. Null counts as absent. Without `id` the id is "<file name>:<line>".
+    """
+    try:
+        return _example(row)
+    except _UnfitError as error:
+        return _bad(row, str(error))
+
+
+def option_texts(response: str, choices: Sequence[str], answer_index: int) -> tuple[str, ...]:
+    """Return the full response text of every option, or () where likelihood cannot choose among them.
+
+    Lettered where the response is "<letter>. <option>": then every option is. Plain where the response is the option,
+    or starts with it at the end of a word (and with no longer option). Everything else (an answer after a rationale, a
+    right option that occurs twice) is not applicable.
+
+    >>> option_texts("B. no", ["yes", "no"], 1)
+    ('A. yes', 'B. no')
+    >>> option_texts("no, never", ["yes", "no"], 1)
+    ('yes', 'no')
+    >>> option_texts("So the answer is no.", ["yes", "no"], 1)
+    ()
+    """
+    if not 0 <= answer_index < len(choices) or len(choices) < 2:
+        return ()
+    lettered = tuple(f"{chr(ord('A') + number)}. {choice}" for number, choice in enumerate(choices))
+    if len(choices) <= 26 and response == lettered[answer_index]:
+        return lettered
+    leading = [choice for choice in choices if _leads(choice, response)]
+    right = choices[answer_index]
+    longest = max(leading, key=len, default=None)
+    return tuple(choices) if right == longest and list(choices).count(right) == 1 else ()
+
+
+def _leads(choice: str, response: str) -> bool:
+    """Tell whether a response starts with a whole option ("no" leads "no, never", not "nothing")."""
+    rest = response[len(choice) :]
+    return bool(choice.strip()) and response.startswith(choice) and not rest[:1].isalnum()
+
+
+def _bad(row: Row, reason: str) -> BadRow:
+    return BadRow(str(row.file), row.line, reason, excerpt(json.dumps(row.fields, default=str, ensure_ascii=False)))
+
+
+def _example(row: Row) -> Example:
+    fields = {name: value for name, value in row.fields.items() if value is not None}
+    prompt, response = _shape(fields)(fields)
+    if not response.strip():
+        raise _UnfitError("has an empty response; a response must hold at least one visible character")
+    meta = fields.get("meta", {})
+    if not isinstance(meta, dict):
+        raise _UnfitError(f"has a `meta` of type {_kind(meta)}; it must be an object")
+    known = {**{name: value for name, value in meta.items() if value is not None}, **fields}
+    return _with_choices(
+        Example(
+            id=_id(row, fields),
+            prompt=prompt,
+            response=response,
+            cluster=_cluster(known),
+            difficulty=_number(known, "difficulty"),
+            quality=_number(known, "quality"),
+            source=_text(known, "source") if "source" in known else "",
+        ),
+        known,
+    )
+
+
+def _shape(fields: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], tuple[str, str]]:
+    if "prompt" in fields and "response" in fields:
+        return lambda row: (_text(row, "prompt"), _text(row, "response"))
+    if "prompt" in fields and "completion" in fields:
+        return lambda row: (_text(row, "prompt"), _text(row, "completion"))
+    if "messages" in fields:
+        return _from_messages
+    if "instruction" in fields and "output" in fields:
+        return _from_instruction
+    foreign = next((advice for name, advice in _FOREIGN_SHAPES.items() if name in fields), "rename the fields")
+    found = ", ".join(sorted(fields)[:8]) or "none"
+    raise _UnfitError(f"has the fields {found}, but must have {_SHAPES}; {foreign}")
+
+
+def _from_instruction(row: Mapping[str, Any]) -> tuple[str, str]:
+    instruction, context = _text(row, "instruction"), _text(row, "input") if "input" in row else ""
+    return (f"{instruction}\n\n{context}" if context.strip() else instruction), _text(row, "output")
+
+
+def _from_messages(row: Mapping[str, Any]) -> tuple[str, str]:
+    messages = row["messages"]
+    if not isinstance(messages, list) or not messages:
+        raise _UnfitError("has `messages` that are no list of turns; write [{role, content}, ...]")
+    turns = [_turn(message) for message in messages]
+    role, response = turns[-1]
+    if role != "assistant":
+        raise _UnfitError(f"ends with a turn of '{role}'; the last message must be the assistant's")
+    before = turns[:-1]
+    if len(before) == 1 and before[0][0] == "user":
+        return before[0][1], response
+    return "\n".join(f"{role}: {content}" for role, content in before), response
+
+
+def _turn(message: object) -> tuple[str, str]:
+    if not isinstance(message, dict):
+        raise _UnfitError(f"has a message of type {_kind(message)}; every message must be an object")
+    return _text(message, "role"), _text(message, "content")
+
+
+def _with_choices(example: Example, known: Mapping[str, Any]) -> Example:
+    if "choices" not in known or "answer_index" not in known:
+        return example
+    choices, index = known["choices"], known["answer_index"]
+    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
+        raise _UnfitError("has `choices` that are no list of texts")
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(choices):
+        raise _UnfitError(f"has the `answer_index` {index!r}; it must be a whole number from 0 to {len(choices) - 1}")
+    options = option_texts(example.response, choices, index)
+    return replace(example, choices=options, answer_index=index if options else None)
+
+
+def _id(row: Row, fields: Mapping[str, Any]) -> str:
+    found = fields.get("id")
+    if found is None:
+        suffix = next(suffix for suffix in SUFFIXES if row.file.name.endswith(suffix))
+        return f"{row.file.name.removesuffix(suffix)}:{row.line}"
+    if isinstance(found, bool) or not isinstance(found, (str, int)) or not str(found).strip():
+        raise _UnfitError(f"has the id {found!r}; it must be text or a whole number")
+    return str(found)
+
+
+def _cluster(known: Mapping[str, Any]) -> str | None:
+    """Return the capability cluster; several labels become one, so that a combination is a cluster of its own."""
+    found = known.get("cluster", known.get("category"))
+    labels = found if isinstance(found, list) else [found]
+    if not all(label is None or isinstance(label, (str, int)) for label in labels):
+        raise _UnfitError(f"has a cluster of type {_kind(found)}; it must be text or a list of texts")
+    return " + ".join(sorted(str(label) for label in labels if label is not None)) or None
+
+
+def _number(known: Mapping[str, Any], name: str) -> float | None:
+    if name not in known:
+        return None
+    found = known[name]
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        raise _UnfitError(f"has a `{name}` of type {_kind(found)}; it must be a number")
+    try:
+        number = float(found)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _UnfitError(f"has a `{name}` beyond the range of numbers")
+    return number
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    found = fields.get(name)
+    if not isinstance(found, str):
+        raise _UnfitError(f"has a `{name}` of type {_kind(found)}; it must be text")
+    return found
+
+
+def _kind(value: object) -> str:
+    return {dict: "object", list: "list", bool: "boolean", type(None): "null"}.get(type(value), type(value).__name__)

@@ -1,0 +1,107 @@
+"""Overlap between what is trained on and what is measured on."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from farsighted.core.errors import DataError
+from farsighted.core.values import Example
+
+Places = Mapping[str, Mapping[str, str]]
+"""Set name to example id to "file:line"; empty where the examples stand in no file."""
+
+Twins = Mapping[str, tuple[str, str]]
+"""Leak key to the set name and the id of the first example that has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """One example of a set that also stands in an evaluation set."""
+
+    id: str
+    """Id of the example."""
+    other_set: str
+    """Name of the evaluation set."""
+    other_id: str
+    """Id of its twin there, the first one."""
+
+
+def normalise(text: str) -> str:
+    r"""Return a text without differences that do not change a question: Unicode form, letter case, white space.
+
+    Punctuation stays: "3 + 4" and "3 - 4" are two questions.
+
+    >>> normalise("What  is\n3 + 4?") == normalise("what is 3 + 4?")
+    True
+    """
+    # Folding can undo the normal form, so text outside ASCII is brought into it again.
+    folded = text.casefold() if text.isascii() else _fold(_fold(text))
+    return " ".join(folded.split())
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def leak_key(example: Example) -> str:
+    """Return what two examples share if one gives the other away: the prompt, or the response where that is empty."""
+    return normalise(example.prompt) or normalise(example.response)
+
+
+def find_overlap(pool: Sequence[Example], evaluation_sets: Mapping[str, Sequence[Example]]) -> tuple[Overlap, ...]:
+    """Return every example of `pool` that stands in an evaluation set, with its first twin, in pool order."""
+    return overlap_with(pool, twins_of(evaluation_sets))
+
+
+def twins_of(evaluation_sets: Mapping[str, Sequence[Example]]) -> dict[str, tuple[str, str]]:
+    """Return the leak keys of evaluation sets, so that several pools are compared with one reading."""
+    twins: dict[str, tuple[str, str]] = {}
+    for name, examples in evaluation_sets.items():
+        for example in examples:
+            twins.setdefault(leak_key(example), (name, example.id))
+    return twins
+
+
+def overlap_with(pool: Sequence[Example], twins: Twins) -> tuple[Overlap, ...]:
+    """Return every example of `pool` that has a twin; see `find_overlap`."""
+    found = ((example, twins.get(leak_key(example))) for example in pool)
+    return tuple(Overlap(example.id, *twin) for example, twin in found if twin is not None)
+
+
+def drop_overlap(pool: Sequence[Example], overlaps: Sequence[Overlap]) -> tuple[Example, ...]:
+    """Return `pool` without the examples that overlap."""
+    dropped = {overlap.id for overlap in overlaps}
+    return tuple(example for example in pool if example.id not in dropped)
+
+
+def check_disjoint(
+    name: str, pool: Sequence[Example], evaluation_sets: Mapping[str, Sequence[Example]], places: Places | None = None
+) -> None:
+    """Raise where an example of `pool` stands in an evaluation set.
+
+    Args:
+        name: Name of the pool in messages and in `places`.
+        pool: The examples to check.
+        evaluation_sets: Set name to examples.
+        places: Where examples stand, for the message.
+
+    Raises:
+        DataError: With the first three pairs and the option `data.on_overlap`.
+    """
+    refuse_overlap(name, find_overlap(pool, evaluation_sets), places or {})
+
+
+def refuse_overlap(name: str, overlaps: Sequence[Overlap], places: Places) -> None:
+    """Raise where there is an overlap; see `check_disjoint`."""
+    if not overlaps:
+        return
+    lines = [f"  {_at(name, pair.id, places)} = {_at(pair.other_set, pair.other_id, places)}" for pair in overlaps[:3]]
+    raise DataError(
+        f"No example of {name} may stand in another set that is measured on, but {len(overlaps)} do. Remove them, or "
+        "write `data.on_overlap: drop` to leave them out. The first:\n" + "\n".join(lines)
+    )
+
+
+def _at(set_name: str, example_id: str, places: Places) -> str:
+    place = places.get(set_name, {}).get(example_id)
+    return f"'{example_id}' of {set_name}" + (f" ({place})" if place else "")

@@ -1,0 +1,276 @@
+"""Strict reading of data files: a row comes out whole, with its origin, or as a bad row with its reason."""
+
+import codecs
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from farsighted.core.errors import DataError
+
+SUFFIXES: Final = (".jsonl.gz", ".json.gz", ".jsonl", ".json", ".parquet")
+_GLOB_CHARACTERS: Final = frozenset("*?[")
+_EXCERPT: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One object of a data file."""
+
+    fields: dict[str, Any]
+    """What the row holds, field by field."""
+    file: Path
+    """The file that it stands in."""
+    line: int
+    """Line (or row, in Parquet), counted from 1."""
+
+    @property
+    def place(self) -> str:
+        """Where the row stands, as "file:line"."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be used."""
+
+    file: str
+    """The file that it stands in."""
+    line: int
+    """Line (or row, in Parquet), counted from 1."""
+    reason: str
+    """What is wrong, to be read after "file:line"."""
+    excerpt: str
+    """At most 80 characters of the row, unprintable ones replaced."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {self.reason}: {self.excerpt!r}"
+
+
+def find_files(paths: str | Sequence[str], root: Path) -> tuple[Path, ...]:
+    """Return the data files that paths, globs and folders stand for, in a fixed order.
+
+    Paths keep the order given; what a glob or a folder holds (hidden files aside) is sorted by its path.
+
+    Args:
+        paths: One or several paths, globs or folders, absolute or relative to `root`.
+        root: Folder that relative paths start from.
+
+    Raises:
+        DataError: Nothing found for one of them, a file of an unknown kind, or the same file twice.
+    """
+    files: list[Path] = []
+    for path in [paths] if isinstance(paths, str) else paths:
+        found = _files_of(path, root)
+        if not found:
+            raise DataError(
+                f"'{path}' must lead to data files ({', '.join(SUFFIXES)}), but there are none in '{root}'. "
+                "Mend the path, or set `data_root`."
+            )
+        files.extend(found)
+    for file in files:
+        if not file.name.endswith(SUFFIXES):
+            raise DataError(f"'{file}' must end in {', '.join(SUFFIXES)}. Convert it to one JSON object a line.")
+        if files.count(file) > 1:
+            raise DataError(f"'{file}' must be named once, but is named twice by {paths!r}. Remove one.")
+    return tuple(files)
+
+
+def read_rows(files: Sequence[Path]) -> Iterator[Row | BadRow]:
+    """Yield the rows of files one by one, in file order; a row that cannot be read comes as a `BadRow`.
+
+    Bad rows: no JSON or cut off, no object, duplicate field, NaN or infinity, NUL bytes, invalid UTF-8, half a
+    surrogate pair. A byte order mark and blank lines are passed over.
+
+    Raises:
+        DataError: The file as a whole is damaged (truncated gzip, broken Parquet) or unreadable; how many rows are
+            lost is unknown, so this is never skipped.
+    """
+    for file in files:
+        yield from _parquet_rows(file) if file.suffix == ".parquet" else _json_rows(file)
+
+
+def refuse_bad_rows(bad_rows: Sequence[BadRow], rows: int, max_bad_share: float) -> None:
+    """Raise where the share of bad rows among all rows read is above what is tolerated.
+
+    Raises:
+        DataError: With the share and the first three bad rows.
+    """
+    if not bad_rows or len(bad_rows) <= max_bad_share * rows:
+        return
+    first = "\n".join(f"  {row}" for row in bad_rows[:3])
+    raise DataError(
+        f"At most {100 * max_bad_share:g}% of the rows may be bad, but {len(bad_rows)} of {rows} are. Mend them, or "
+        f"raise `data.max_bad_share`. The first:\n{first}"
+    )
+
+
+def write_quarantine(path: Path, bad_rows: Sequence[BadRow]) -> None:
+    """Write bad rows as JSON lines (`file`, `line`, `reason`, `excerpt`), replacing the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        for row in bad_rows:
+            stream.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+
+
+def excerpt(text: str, around: int = 0) -> str:
+    """Return at most 80 characters of a text, with those around a position in sight and unprintable ones replaced."""
+    start = max(0, min(around - _EXCERPT // 2, len(text) - _EXCERPT))
+    return "".join(sign if sign.isprintable() else "·" for sign in text[start : start + _EXCERPT])
+
+
+def _files_of(path: str, root: Path) -> list[Path]:
+    whole = root / Path(path).expanduser()
+    try:
+        if whole.is_file():
+            return [whole]
+        if whole.is_dir():
+            return _inside(whole, "**/*")
+        if not _GLOB_CHARACTERS & set(path):
+            return []
+        fixed = next(parent for parent in whole.parents if not _GLOB_CHARACTERS & set(str(parent)))
+        return _inside(fixed, str(whole.relative_to(fixed)))
+    except (OSError, ValueError, StopIteration) as error:
+        raise DataError(f"'{path}' must be a path, a glob or a folder, but is not: {error}. Mend it.") from None
+
+
+def _inside(folder: Path, pattern: str) -> list[Path]:
+    found = [file for file in folder.glob(pattern) if file.is_file() and file.name.endswith(SUFFIXES)]
+    shown = [file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+    return sorted(shown, key=lambda file: file.as_posix())
+
+
+def _json_rows(file: Path) -> Iterator[Row | BadRow]:
+    for number, line in _lines(file):
+        content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        if content.strip():
+            yield _row(content.rstrip(b"\r\n"), file, number)
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    try:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                yield number, line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"'{file}' must be a whole gzip file, but is damaged or cut off after line {number}: {error}. "
+            "Copy or compress it again."
+        ) from None
+    except OSError as error:
+        raise DataError(f"'{file}' must be readable, but is not: {error.strerror}. Mend its permissions.") from None
+
+
+def _row(line: bytes, file: Path, number: int) -> Row | BadRow:
+    try:
+        return Row(_fields(line), file, number)
+    except _UnreadableError as error:
+        return BadRow(str(file), number, error.reason, excerpt(line.decode("utf-8", errors="replace"), error.around))
+
+
+class _UnreadableError(Exception):
+    """A line that is no row; the reason is to be read after "file:line"."""
+
+    def __init__(self, reason: str, around: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.around = around
+        """Position of the culprit in the line."""
+
+
+def _fields(line: bytes) -> dict[str, Any]:
+    text = _decoded(line)
+    # An array is a common sight in .json files, and has a remedy of its own.
+    advice = "; write a JSON array as one object a line" if text.lstrip().startswith("[") else ""
+    try:
+        fields = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        reason = f"is no JSON object, or cut off ({error.msg} at character {error.pos + 1})"
+        raise _UnreadableError(reason + advice, error.pos) from None
+    except (ValueError, RecursionError) as error:
+        raise _UnreadableError(f"is no strict JSON ({error})") from None
+    if not isinstance(fields, dict):
+        raise _UnreadableError("must be a JSON object in braces" + advice)
+    if "\\ud" in text.lower() and _has_lone_surrogate(fields):
+        raise _UnreadableError("holds half a surrogate pair (\\ud800 to \\udfff), which is no text")
+    return fields
+
+
+def _decoded(line: bytes) -> str:
+    if b"\0" in line:
+        raise _UnreadableError("holds NUL bytes; the file was cut off by a crash, or is UTF-16")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"is no valid UTF-8 (byte 0x{line[error.start]:02x} at position {error.start + 1})"
+        raise _UnreadableError(reason, error.start) from None
+
+
+def _has_lone_surrogate(fields: dict[str, Any]) -> bool:
+    try:
+        json.dumps(fields, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is beyond the range of numbers")
+    return number
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the field '{twice}' is given twice")
+    return fields
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_distinct)
+
+
+def _parquet_rows(file: Path) -> Iterator[Row | BadRow]:
+    number = 0
+    try:
+        with pq.ParquetFile(file) as table:
+            for batch in table.iter_batches(batch_size=1024):
+                for fields in batch.to_pylist():
+                    number += 1
+                    yield _checked(fields, file, number)
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
+        reason = excerpt(" ".join(str(error).split()))
+        raise DataError(
+            f"'{file}' must be a whole Parquet file, but is damaged or unreadable after row {number}: {reason}. "
+            "Write or copy it again."
+        ) from None
+
+
+def _checked(fields: dict[str, Any], file: Path, number: int) -> Row | BadRow:
+    if _holds_non_finite(fields):
+        text = json.dumps(fields, default=str, ensure_ascii=False)
+        return BadRow(str(file), number, "holds NaN or infinity where a number or null must stand", excerpt(text))
+    return Row(fields, file, number)
+
+
+def _holds_non_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(_holds_non_finite(part) for part in value.values())
+    return isinstance(value, list) and any(_holds_non_finite(part) for part in value)

@@ -1,0 +1,99 @@
+"""The template: prompt, separator, response, end token."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farsighted.core.errors import DataError
+from farsighted.core.values import Example
+from farsighted.data.templates import TooLong, encode, encode_pool, prompt_text
+
+
+class Bytes:
+    """One id a byte, the end token is 256."""
+
+    end_id = 256
+
+    def encode_text(self, text):
+        return list(text.encode())
+
+
+class Deaf(Bytes):
+    """Knows no digit."""
+
+    def encode_text(self, text):
+        return [byte for byte in text.encode() if not chr(byte).isdigit() and byte != 10]
+
+
+def example(prompt, response="rr"):
+    return Example("x", prompt, response)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"), [("a", "a\n"), ("a ", "a "), ("a\n", "a\n"), ("a\u2003", "a\u2003"), ("", "\n"), (" ", " ")]
+)
+def test_the_separator_follows_a_prompt_that_does_not_end_in_white_space(prompt, text):
+    assert prompt_text(prompt) == text
+
+
+def test_an_example_is_prompt_separator_response_end():
+    tokens = encode(example("p"), Bytes(), 8)
+    assert bytes(tokens.ids[:-1]) == b"p\nrr"
+    assert (tokens.ids[-1], tokens.prompt_length, tokens.response_length) == (256, 2, 3)
+
+
+def test_an_empty_prompt_still_leaves_a_token_before_the_response():
+    assert encode(example(""), Bytes(), 8).prompt_length == 1
+
+
+def test_an_example_of_just_the_context_fits():
+    assert len(encode(example("p"), Bytes(), 5).ids) == 5
+
+
+def test_a_longer_example_is_refused_with_its_id_its_length_and_the_options():
+    with pytest.raises(
+        DataError, match=r"fit into 4 tokens, but 'x' has 5\. Raise `model\.context`.*skip.*truncate_prompt"
+    ):
+        encode(example("p"), Bytes(), 4)
+
+
+def test_a_longer_example_may_be_left_out():
+    assert encode(example("p"), Bytes(), 4, "skip") is None
+
+
+def test_a_longer_prompt_may_be_cut_on_the_left():
+    tokens = encode(example("abcdef"), Bytes(), 6, "truncate_prompt")
+    assert (bytes(tokens.ids[:-1]), tokens.prompt_length) == (b"ef\nrr", 3)
+
+
+def test_a_response_that_leaves_no_room_for_a_prompt_token_is_left_out_not_cut():
+    assert encode(example("abc"), Bytes(), 4, "truncate_prompt").prompt_length == 1
+    assert encode(example("abc"), Bytes(), 3, "truncate_prompt") is None
+
+
+@pytest.mark.parametrize(("prompt", "response", "part"), [("a", "12", "response"), ("1", "a", "prompt")])
+def test_a_text_that_becomes_no_token_is_refused(prompt, response, part):
+    with pytest.raises(DataError, match=f"The {part} of 'x' must become tokens"):
+        encode(example(prompt, response), Deaf(), 8)
+
+
+def test_a_pool_is_encoded_in_order_and_tells_what_was_left_out():
+    pool = [Example("a", "p", "r"), Example("b", "p" * 9, "r"), Example("c", "q", "r")]
+    found = encode_pool(pool, Bytes(), 5, "skip")
+    assert [tokens.example.id for tokens in found.tokens] == ["a", "c"]
+    assert found.skipped == (TooLong("b", 12, 5),)
+    assert str(found.skipped[0]) == "'b' has 12 tokens, the context holds 5"
+
+
+@settings(deadline=None, max_examples=60)
+@given(prompt=st.text(max_size=30), response=st.text(min_size=1, max_size=10), context=st.integers(2, 60),
+       on_long=st.sampled_from(["skip", "truncate_prompt"]))  # fmt: skip
+def test_whatever_is_kept_ends_in_its_whole_response_and_fits(prompt, response, context, on_long):
+    tokens = encode(example(prompt, response), Bytes(), context, on_long)
+    if tokens is None:
+        assert len(response.encode()) + 2 > context or on_long == "skip"
+        return
+    assert len(tokens.ids) <= context
+    assert tokens.prompt_length >= 1
+    assert bytes(tokens.ids[tokens.prompt_length : -1]) == response.encode()
+    assert prompt_text(prompt).encode().endswith(bytes(tokens.ids[: tokens.prompt_length]))
