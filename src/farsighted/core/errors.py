@@ -38,6 +38,13 @@ class DivergedError(FarsightedError):
         super().__init__(message)
         self.example_ids = tuple(example_ids)
 
+    @classmethod
+    def naming(cls, what: str, example_ids: Sequence[str]) -> "DivergedError":
+        """Return the error that says `what` happened, and with which examples."""
+        more = f" and {len(example_ids) - 5} more" if len(example_ids) > 5 else ""
+        listed = ", ".join(example_ids[:5]) + more
+        return cls(f"{what} for {listed}. Lower `training.learning_rate`, or look at these examples.", example_ids)
+
 
 class InterruptedRunError(FarsightedError):
     """The user asked to stop; what was done is on disk and the same command goes on from there."""

@@ -1,13 +1,13 @@
 """What is trainable: LoRA factors made by PEFT, or all parameters but the head."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, inject_adapter_in_model
 
 from farsighted.core.errors import ModelError
 from farsighted.learners.base import ChangeInner
@@ -18,7 +18,9 @@ Arrays = Mapping[str, np.ndarray]
 class Adaptation(Protocol):
     """How a base model is made trainable, and how its change is measured."""
 
-    backward_cost: float
+    @property
+    def backward_cost(self) -> float:
+        """K of spec §4."""
 
     def apply(self, model: Any, rng: np.random.Generator) -> Any:
         """Make `model` trainable in place and return the causal LM module to call; draws only from `rng`."""
@@ -29,12 +31,13 @@ class Adaptation(Protocol):
 
 @dataclass(frozen=True)
 class Lora:
-    """Low-rank adapters by PEFT on named linear layers; the base, the head included, is frozen."""
+    """Low-rank adapters by PEFT on named linear layers; the base is frozen, but for the head under `train_head`."""
 
     r: int = 16
     alpha: float = 32
     dropout: float = 0.0
     targets: str | tuple[str, ...] = "all-linear"
+    train_head: bool = False
     backward_cost: float = 1.0
 
     def apply(self, model: Any, rng: np.random.Generator) -> Any:
@@ -46,7 +49,7 @@ class Lora:
         try:
             # PEFT draws its initial values from torch's global generator: keep that draw from leaking out.
             with torch.random.fork_rng(devices=[]):
-                lm = get_peft_model(model, settings).get_base_model()
+                lm = inject_adapter_in_model(settings, model)
         except ValueError as error:
             raise ModelError(
                 f"LoRA cannot be put on this model: {error} Set `lora.targets` to names of linear layers."
@@ -54,6 +57,7 @@ class Lora:
         for name, parameter in sorted(lm.named_parameters()):
             if parameter.requires_grad:
                 _initialise(name, parameter, rng)
+        lm.get_output_embeddings().weight.requires_grad_(self.train_head)
         return lm
 
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
@@ -68,7 +72,8 @@ class Lora:
             ab_bc += qs - qq - ps + pq
             ab_ab += qq - 2 * pq + pp
             bc_bc += ss - 2 * qs + qq
-        return ChangeInner(ab_bc * scale**2, max(ab_ab, 0.0) * scale**2, max(bc_bc, 0.0) * scale**2)
+        adapter = ChangeInner(ab_bc * scale**2, max(ab_ab, 0.0) * scale**2, max(bc_bc, 0.0) * scale**2)
+        return adapter.plus(_full_change(a, b, c, [name for name in a if ".lora_" not in name]))
 
 
 @dataclass(frozen=True)
@@ -87,14 +92,18 @@ class Full:
 
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
         """Inner products of parameter changes, in double precision."""
-        ab_bc = ab_ab = bc_bc = 0.0
-        for name in a:
-            earlier = b[name].astype(np.float64).ravel() - a[name].astype(np.float64).ravel()
-            later = c[name].astype(np.float64).ravel() - b[name].astype(np.float64).ravel()
-            ab_bc += float(earlier @ later)
-            ab_ab += float(earlier @ earlier)
-            bc_bc += float(later @ later)
-        return ChangeInner(ab_bc, ab_ab, bc_bc)
+        return _full_change(a, b, c, list(a))
+
+
+def _full_change(a: Arrays, b: Arrays, c: Arrays, names: Sequence[str]) -> ChangeInner:
+    ab_bc = ab_ab = bc_bc = 0.0
+    for name in names:
+        earlier = b[name].astype(np.float64).ravel() - a[name].astype(np.float64).ravel()
+        later = c[name].astype(np.float64).ravel() - b[name].astype(np.float64).ravel()
+        ab_bc += float(earlier @ later)
+        ab_ab += float(earlier @ earlier)
+        bc_bc += float(later @ later)
+    return ChangeInner(ab_bc, ab_ab, bc_bc)
 
 
 def _initialise(name: str, parameter: torch.nn.Parameter, rng: np.random.Generator) -> None:

@@ -85,3 +85,11 @@ class ChangeInner:
     earlier_later: float
     earlier_squared: float
     later_squared: float
+
+    def plus(self, other: "ChangeInner") -> "ChangeInner":
+        """Return the inner products over two disjoint sets of weights together."""
+        return ChangeInner(
+            self.earlier_later + other.earlier_later,
+            self.earlier_squared + other.earlier_squared,
+            self.later_squared + other.later_squared,
+        )

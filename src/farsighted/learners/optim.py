@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from transformers import get_scheduler
 
-
 Named = tuple[str, torch.nn.Parameter]
 
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans
-
 from farsighted.core.errors import DataError
 
 _ROUNDS = 100
@@ -40,6 +38,9 @@ def spherical_kmeans(embeddings_ND: np.ndarray, k: int, generator: np.random.Gen
     >>> spherical_kmeans(np.array([[1.0, 0], [0, 2], [0, 3]]), 2, np.random.default_rng(0)).labels_N.tolist()
     [1, 0, 0]
     """
+    # Scikit-learn takes a second to import, and most commands find no clusters.
+    from sklearn.cluster import KMeans
+
     if k < 1:
         raise ValueError(f"`k` must be at least 1, but is {k}.")
     unit_ND = unit_rows(embeddings_ND).astype(np.float64)

@@ -101,6 +101,13 @@ def remove_folder(path: Path) -> None:
             shutil.rmtree(path)
 
 
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give a folder that is deleted at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="farsighted-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
 def ensure_writable(folder: Path) -> None:
     """Create `folder` and prove that a file can be written there; raises `StorageError`."""
     with storage_errors(folder):

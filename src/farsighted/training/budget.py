@@ -65,9 +65,10 @@ def compute_matched_share(share: float, backward_cost: float) -> float:
 def plan_stage(sizes_N: np.ndarray, share: float, settings: RoundSettings) -> tuple[Round, ...]:
     """Lay out the rounds of a stage; they follow from the pool and the budget alone, never from the selector.
 
-    `sizes_N`: budget units of the candidates (response tokens, or 1 each) in their order of arrival. `batch`: candidates
-    arrive in batches of batch_size / share, and each batch gives one optimizer step. `round`: what is left of the pool
-    is ranked `rounds` times. `stage`: the whole pool is ranked once. The last target is share x pool.
+    `sizes_N`: budget units of the candidates (response tokens, or 1 each) in their order of arrival.
+    `batch`: candidates arrive in batches of batch_size / share, and each batch gives one optimizer step.
+    `round`: what is left of the pool is ranked `rounds` times. `stage`: the whole pool is ranked once.
+    The last target is share x pool.
     """
     count, whole = len(sizes_N), float(np.sum(sizes_N))
     if settings.granularity == "batch":

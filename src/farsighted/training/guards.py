@@ -1,11 +1,6 @@
 """Refusals that keep a broken number from passing for a result."""
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from farsighted.core.errors import DivergedError, FarsightedError
-from farsighted.core.values import Tokens
+from farsighted.core.errors import FarsightedError
 
 
 class BudgetViolationError(FarsightedError):
@@ -18,16 +13,4 @@ def check_budget(spent: float, target: float, longest: float) -> None:
         raise BudgetViolationError(
             f"Trained {spent:g} against a target of {target:g}; the longest candidate has {longest:g}. "
             "All selectors must be trained on the same amount: please report this."
-        )
-
-
-def check_finite(what: str, values_N: np.ndarray, batch: Sequence[Tokens], where: str) -> None:
-    """Raise `DivergedError`, naming the examples, where a value is NaN or infinite."""
-    bad = np.flatnonzero(~np.isfinite(values_N))
-    if len(bad):
-        names = [batch[int(row)].example.id for row in bad]
-        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        raise DivergedError(
-            f"{what} is not finite {where} for {listed}. Lower `training.learning_rate`, or look at these examples.",
-            names,
         )

@@ -1,0 +1,163 @@
+"""The audit from Python: plan, run, report. Nothing is printed here, and torch is imported by the workers alone."""
+
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from farsighted.config.audit import AuditConfig
+from farsighted.config.load import load_config
+from farsighted.core.errors import ConfigError, FarsightedError
+from farsighted.data.readers import write_quarantine
+from farsighted.launch.local import LocalPool, Observer, Task, TaskResult
+from farsighted.protocol.estimate import Estimate, Rates, estimate
+from farsighted.protocol.inputs import AuditInputs, load_inputs
+from farsighted.protocol.plan import Cell, plan_cells
+from farsighted.protocol.shared import heuristics_note
+from farsighted.report.results import ReportPaths, write_results
+from farsighted.store import atomic
+from farsighted.store.layout import SCHEMA, Layout
+
+_LIBRARIES = ("torch", "transformers", "peft", "numpy", "scipy")
+
+
+class CellsFailedError(FarsightedError):
+    """Some cells could not be run; the others are finished and reported."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An audit that has been read and checked, and can start."""
+
+    config: AuditConfig
+    inputs: AuditInputs
+    cells: tuple[Cell, ...]
+
+    def missing(self, layout: Layout) -> tuple[Cell, ...]:
+        """Return the cells that are not finished in a folder."""
+        return tuple(cell for cell in self.cells if not layout.finished(cell.id))
+
+
+class Silent:
+    """An observer that shows nothing."""
+
+    def started(self, task: Task) -> None:
+        """Do nothing."""
+
+    def progressed(self, task: Task, share: float) -> None:
+        """Do nothing."""
+
+    def ended(self, outcome: TaskResult) -> None:
+        """Do nothing."""
+
+
+def prepare(config: AuditConfig) -> Prepared:
+    """Read and check everything that an audit needs; raises `FarsightedError` with the next step."""
+    inputs = load_inputs(config)
+    return Prepared(config, inputs, plan_cells(config, inputs))
+
+
+def audit(
+    source: str | Path | Mapping[str, Any] | AuditConfig,
+    out: str | Path,
+    overrides: Iterable[str] = (),
+    workers: int = 1,
+    observer: Observer | None = None,
+) -> ReportPaths:
+    """Run an audit, or what is missing of it, and write its report.
+
+    Args:
+        source: A preset's name, a YAML file, a mapping, or a configuration.
+        out: Folder for all that is written; the same folder again runs only the cells that are missing.
+        overrides: "key.sub=value" each.
+        workers: Processes that run cells at the same time, one torch thread each.
+        observer: Is told of progress.
+
+    Raises:
+        FarsightedError: With what is wrong, where, and what to do. `CellsFailedError` comes after the report was
+            written; `InterruptedRunError` after checkpoints were.
+    """
+    config = source if isinstance(source, AuditConfig) else load_config(source, overrides)
+    return run_prepared(prepare(config), Path(out), workers, observer or Silent())
+
+
+def run_prepared(
+    prepared: Prepared, out: Path, workers: int, observer: Observer, command: str | None = None
+) -> ReportPaths:
+    """Run the missing cells of a prepared audit and write its report; raises as `audit` does."""
+    if workers < 1:
+        raise ConfigError(f"`--workers` must be at least 1, but is {workers}. Give as many as there are cores.")
+    layout = Layout(out)
+    atomic.ensure_writable(out)
+    atomic.write_json(layout.audit, _plan(prepared, command))
+    if prepared.inputs.bad_rows:
+        write_quarantine(layout.bad_rows, prepared.inputs.bad_rows)
+    failures: list[TaskResult] = []
+    missing = prepared.missing(layout)
+    if missing:
+        with LocalPool(prepared.config.model_dump(mode="json"), out, layout.logs, workers) as pool:
+            for tasks in _phases(prepared, missing):
+                failures += [outcome for outcome in pool.run(tasks, observer) if outcome.failure]
+                if failures and tasks[0].kind != "cell":
+                    raise CellsFailedError(f"'{failures[0].task.name}' could not be prepared: {failures[0].failure}")
+    if failures:
+        reasons = {outcome.task.name: str(outcome.failure) for outcome in failures}
+        atomic.write_json(layout.audit, _plan(prepared, command, reasons))
+    paths = write_results(out)
+    if failures:
+        first = failures[0]
+        raise CellsFailedError(
+            f"{len(failures)} of {len(missing)} cells failed, '{first.task.name}' first: {first.failure} The others "
+            f"are in {paths.scorecard}. Messages of the workers are in {layout.logs}; the same command tries again."
+        )
+    return paths
+
+
+def estimate_prepared(prepared: Prepared, out: Path, workers: int) -> Estimate:
+    """Time a few rounds of each kind of cell and return the cost of what is missing in `out`."""
+    missing = prepared.missing(Layout(out))
+    kinds = {(cell.label, cell.adaptation, str(cell.budget)): cell for cell in missing}
+    if not missing:
+        return Estimate(0, 0, 0, 0, 0.0, 0.0)
+    with atomic.temporary_folder() as folder:
+        pool = LocalPool(prepared.config.model_dump(mode="json"), folder, folder / "logs", 1)
+        with pool:
+            outcomes = pool.run([Task("measure", cell.id) for cell in kinds.values()], Silent())
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    if failed:
+        raise CellsFailedError(f"'{failed[0].task.name}' could not be timed: {failed[0].failure}")
+    rates = [Rates(**outcome.result) for outcome in outcomes]
+    return estimate(missing, rates, prepared.config, prepared.inputs, workers)
+
+
+def _phases(prepared: Prepared, missing: Sequence[Cell]) -> list[list[Task]]:
+    return [
+        [Task("stage", name) for name in prepared.inputs.stages],
+        [Task("clusters", "clusters")],
+        [Task("cell", cell.id) for cell in missing],
+    ]
+
+
+def _plan(prepared: Prepared, command: str | None, failures: Mapping[str, str] | None = None) -> dict[str, Any]:
+    inputs = prepared.inputs
+    return {
+        "schema": SCHEMA,
+        "farsighted": importlib.metadata.version("farsighted"),
+        "title": prepared.config.title,
+        "config": prepared.config.model_dump(mode="json"),
+        "command": command,
+        "environment": {
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+        },
+        "notes": [*inputs.notes, *heuristics_note(inputs)],
+        "fingerprints": inputs.fingerprints,
+        "model_hash": inputs.model_hash,
+        "cells": [cell.row() for cell in prepared.cells],
+        "failures": dict(failures or {}),
+    }

@@ -1,0 +1,32 @@
+"""`farsighted audit`."""
+
+import shlex
+import sys
+
+from farsighted.api import prepare, run_prepared
+from farsighted.cli.console import error_console, output_console
+from farsighted.cli.options import Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
+from farsighted.cli.progress import GridProgress
+from farsighted.protocol.plan import Cell
+from farsighted.store.layout import Layout
+
+
+def audit_command(
+    source: Source, overrides: Overrides = None, out: Out = None, workers: Workers = 0, selector: Selector = None
+) -> None:
+    """Run what is missing of an audit, and print where its report is."""
+    config = load(source, overrides, selector)
+    prepared = prepare(config)
+    folder = out_folder(source, out)
+    missing = prepared.missing(Layout(folder))
+    labels = {cell.id: cell_label(cell) for cell in prepared.cells}
+    command = shlex.join(["farsighted", *sys.argv[1:]])
+    total = len(prepared.cells)
+    with GridProgress(error_console(), labels, total, total - len(missing)) as progress:
+        paths = run_prepared(prepared, folder, worker_count(workers), progress, command)
+    output_console().print(str(paths.scorecard), markup=False, soft_wrap=True)
+
+
+def cell_label(cell: Cell) -> str:
+    """Return a cell's name for people."""
+    return f"{cell.label}, seed {cell.seed}, {cell.order}, {cell.budget}, {cell.adaptation}"

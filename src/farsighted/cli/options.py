@@ -1,0 +1,43 @@
+"""Arguments that several verbs take."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from farsighted.config.audit import AuditConfig
+from farsighted.config.load import load_config
+
+Source = Annotated[str, typer.Argument(metavar="CONFIG|PRESET", help="A preset's name or a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to override: seeds=[0,1] budgets=10%.")
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to. Default: runs/NAME.")]
+Workers = Annotated[int, typer.Option("--workers", "-w", help="Cells that run at the same time. 0 = one a core.")]
+Selector = Annotated[
+    list[str] | None,
+    typer.Option("--selector", "-s", help="A selector to add: a name or package.module:Name. May be repeated."),
+]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an audit.")]
+
+
+def load(source: str, overrides: list[str] | None, selectors: list[str] | None = None) -> AuditConfig:
+    """Return the configuration with overrides and added selectors."""
+    config = load_config(source, overrides or ())
+    added = [name for name in selectors or () if name not in {spec.label for spec in config.selectors}]
+    if not added:
+        return config
+    dumped = config.model_dump(mode="json")
+    dumped["selectors"] = [*dumped["selectors"], *added]
+    return load_config(dumped)
+
+
+def out_folder(source: str, out: Path | None) -> Path:
+    """Return where an audit writes by default: runs/ and the name of the configuration."""
+    return out or Path("runs") / Path(source).stem
+
+
+def worker_count(workers: int) -> int:
+    """Return the number of workers meant: 0 stands for one a core."""
+    return workers or len(os.sched_getaffinity(0))

@@ -1,0 +1,41 @@
+"""`farsighted plan`."""
+
+from rich.table import Table
+
+from farsighted.api import estimate_prepared, prepare
+from farsighted.cli.console import as_duration, as_size, output_console
+from farsighted.cli.options import Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
+from farsighted.store.layout import Layout
+
+
+def plan_command(
+    source: Source, overrides: Overrides = None, out: Out = None, workers: Workers = 0, selector: Selector = None
+) -> None:
+    """Read everything, time a few rounds of each kind of cell, and print what an audit would cost."""
+    prepared = prepare(load(source, overrides, selector))
+    folder = out_folder(source, out)
+    console = output_console()
+    pools = Table("stage", "pool", "response tokens", "validation", "OOD sets", title=prepared.config.title)
+    for stage in prepared.inputs.stages.values():
+        shifted = ", ".join(f"{found.name} ({len(found.items)})" for found in stage.ood)
+        numbers = (len(stage.pool), stage.pool.response_tokens, len(stage.validation.items))
+        pools.add_row(stage.name, *(f"{number:,}" for number in numbers), shifted)
+    console.print(pools)
+    for note in prepared.inputs.notes:
+        console.print(f"Note: {note}", markup=False, soft_wrap=True)
+    done = len(prepared.cells) - len(prepared.missing(Layout(folder)))
+    count = worker_count(workers)
+    cost = estimate_prepared(prepared, folder, count)
+    console.print(
+        f"{len(prepared.cells)} cells, {done} of them finished in {folder}; to run: {cost.cells}.", markup=False
+    )
+    console.print(
+        f"Candidates: {cost.candidates:,}, with {cost.scored_tokens:,} response tokens; trained: "
+        f"{cost.trained_tokens:,} response tokens.",
+        soft_wrap=True,
+    )
+    console.print(
+        f"About {as_duration(cost.seconds)} with {count} workers, from timing a few rounds of each kind of cell on "
+        f"this machine, and {as_size(cost.disk_bytes)} on disk.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,128 @@
+"""`farsighted select`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import typer
+import yaml
+
+from farsighted.cli.console import error_console, output_console
+from farsighted.config.audit import parse_budget
+from farsighted.core.errors import ConfigError
+from farsighted.data.readers import Row, find_files, read_rows
+from farsighted.selectors import build_selector
+from farsighted.store import atomic
+from farsighted.store.writer import table_bytes
+
+
+def select_command(
+    data: Annotated[list[str], typer.Argument(help="Files, globs or folders to select from.")],
+    selector: Annotated[str, typer.Option("--selector", "-s", help="A name, or package.module:Name.")],
+    budget: Annotated[str, typer.Option("--budget", "-b", help="25%, '25% examples', '5000 tokens', '200 examples'.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .jsonl or .parquet.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="'tiny' or a model's folder.")] = "tiny",
+    parameter: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the selector: score=similarity.")
+    ] = None,
+    history: Annotated[list[str] | None, typer.Option(help="What the model was trained on before.")] = None,
+    proxy: Annotated[list[str] | None, typer.Option(help="Examples of the capabilities to keep.")] = None,
+    on_long: Annotated[
+        Literal["error", "skip", "truncate_prompt"], typer.Option(help="Examples longer than the model's context.")
+    ] = "error",
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+) -> None:
+    """Rank the examples of files, cut at the budget, and write the chosen rows with scores and reasons.
+
+    Beside OUT stands OUT.scores.parquet with every example, chosen or not.
+    """
+    # Scoring needs torch; everything before it must answer at once.
+    from farsighted.protocol.pick import PickRequest, pick
+
+    if out.suffix not in {".jsonl", ".parquet"}:
+        raise ConfigError(f"`--out` must end in .jsonl or .parquet, but is '{out}'. Rename it.")
+    atomic.ensure_writable(out.parent)
+    request = PickRequest(
+        data=data,
+        selector=build_selector({"name": selector, **_parameters(parameter or [])}),
+        budget=parse_budget(_number_or_text(budget)),
+        model=model,
+        seed=seed,
+        on_long=on_long,
+        history=history or (),
+        proxy=proxy or (),
+    )
+    picked = pick(request)
+    rank = np.empty(len(picked.ranking.order), dtype=np.int32)
+    rank[picked.ranking.order] = np.arange(len(rank), dtype=np.int32)
+    atomic.write_bytes(out.with_name(out.name + ".scores.parquet"), table_bytes(_score_table(picked, rank)))
+    rows = _chosen_rows(picked, rank, find_files(data, Path.cwd()))
+    atomic.write_bytes(out, _encoded(rows, out.suffix))
+    for note in picked.notes:
+        error_console().print(f"Note: {note}", markup=False, soft_wrap=True)
+    tokens = sum(picked.pool.tokens[row].response_length for row in picked.chosen)
+    output_console().print(
+        f"{len(picked.chosen)} of {len(picked.pool)} examples, {tokens} of {picked.pool.response_tokens} response "
+        f"tokens: {out}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _parameters(pairs: list[str]) -> dict[str, Any]:
+    found = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign:
+            raise ConfigError(f"`--set` must be key=value, but is '{pair}'.")
+        found[key] = yaml.safe_load(value)
+    return found
+
+
+def _number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _chosen_rows(picked: Any, rank: np.ndarray, files: Any) -> list[dict[str, Any]]:
+    """The chosen rows as they stand in the files, best first, each with a field `farsighted`."""
+    place_of = {picked.places[picked.pool.tokens[row].example.id]: row for row in picked.chosen}
+    found: dict[int, dict[str, Any]] = {}
+    for item in read_rows(files):
+        row = place_of.get(item.place) if isinstance(item, Row) else None
+        if row is not None and isinstance(item, Row):
+            parts = {name: float(values[row]) for name, values in picked.ranking.components.items()}
+            told = {
+                "rank": int(rank[row]),
+                "score": float(picked.ranking.score[row]),
+                "components": parts,
+                "tokens": picked.pool.tokens[row].response_length,
+                "reason": picked.reasons[row],
+            }
+            found[row] = item.fields | {"farsighted": told}
+    return [found[row] for row in picked.chosen]
+
+
+def _score_table(picked: Any, rank: np.ndarray) -> Any:
+    chosen = np.zeros(len(rank), dtype=bool)
+    chosen[picked.chosen] = True
+    columns = {
+        "id": [tokens.example.id for tokens in picked.pool.tokens],
+        "rank": rank,
+        "score": np.asarray(picked.ranking.score, dtype=np.float64),
+        "chosen": chosen,
+        "tokens": [tokens.response_length for tokens in picked.pool.tokens],
+        "reason": list(picked.reasons),
+    }
+    parts = {f"component_{name}": np.asarray(part, np.float64) for name, part in picked.ranking.components.items()}
+    return pa.table(columns | parts)
+
+
+def _encoded(rows: list[dict[str, Any]], suffix: str) -> bytes:
+    if suffix == ".parquet":
+        return table_bytes(pa.Table.from_pylist(rows))
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()

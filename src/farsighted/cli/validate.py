@@ -1,0 +1,15 @@
+"""`farsighted validate`."""
+
+from farsighted.api import prepare
+from farsighted.cli.console import output_console
+from farsighted.cli.options import Overrides, Selector, Source, load
+
+
+def validate_command(source: Source, overrides: Overrides = None, selector: Selector = None) -> None:
+    """Check the configuration, the data, the model's files and the selectors; nothing is run."""
+    prepared = prepare(load(source, overrides, selector))
+    console = output_console()
+    for note in prepared.inputs.notes:
+        console.print(f"Note: {note}", markup=False, soft_wrap=True)
+    stages = ", ".join(prepared.inputs.stages)
+    console.print(f"Valid: {len(prepared.cells)} cells over the stages {stages}.", markup=False, soft_wrap=True)

@@ -1,0 +1,97 @@
+"""A model's files on disk: where they are, what they hash to, and its tokenizer without its weights."""
+
+import importlib.resources
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Tokenizer
+
+from farsighted.core import fingerprint
+from farsighted.core.errors import ModelError
+
+TINY: Final = "tiny"
+"""Name of the base model that ships with the package."""
+
+
+@dataclass(frozen=True)
+class TextTokenizer:
+    """Text to token ids, without special tokens."""
+
+    tokenizer: Any
+    end_id: int
+    """Id of the end token, which every response is closed with."""
+    vocabulary_size: int
+
+    def encode_text(self, text: str) -> list[int]:
+        """Return the ids of `text` alone."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+def model_folder(path: str) -> Path:
+    """Return the folder of a model: the shipped one for "tiny", else a local folder.
+
+    Raises `ModelError` where there is none; nothing is downloaded.
+    """
+    if path == TINY:
+        return Path(str(importlib.resources.files("farsighted"))) / "assets" / "tiny"
+    folder = Path(path).expanduser()
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"`model.path` must be '{TINY}' or a folder with a Hugging Face model, but '{path}' has no config.json. "
+            "Download the model first and give its folder."
+        )
+    return folder
+
+
+def model_hash(folder: Path) -> str:
+    """Return the SHA-256 of configuration and weights; raises `ModelError` where there are no safetensors weights."""
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise ModelError(
+            f"'{folder}' has no *.safetensors weights. Save the model with `save_pretrained`, which writes them."
+        )
+    return fingerprint.of_files([folder / "config.json", folder / "tokenizer.json", *weights])
+
+
+def load_tokenizer(folder: Path) -> TextTokenizer:
+    """Load the fast tokenizer of a model folder; raises `ModelError` where it is missing or has no end token."""
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        raise ModelError(f"'{folder}' has no tokenizer.json. Save a fast tokenizer there with `save_pretrained`.")
+    tokenizer = Tokenizer.from_file(str(file))
+    # A saved tokenizer may carry the padding and truncation of its last use; examples are never cut in silence.
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    # The spelling of a special token inside a text is text.
+    tokenizer.encode_special_tokens = True
+    return TextTokenizer(tokenizer, _end_id(folder, tokenizer), tokenizer.get_vocab_size())
+
+
+def context_of(folder: Path) -> int:
+    """Return how many positions a model has; raises `ModelError` where its configuration does not say."""
+    positions = _json(folder / "config.json").get("max_position_embeddings")
+    if not isinstance(positions, int):
+        raise ModelError(f"'{folder}/config.json' names no `max_position_embeddings`. Set `model.context`.")
+    return positions
+
+
+def _end_id(folder: Path, tokenizer: Any) -> int:
+    named = _json(folder / "tokenizer_config.json").get("eos_token")
+    token = named.get("content") if isinstance(named, dict) else named
+    end_id = tokenizer.token_to_id(token) if token else None
+    if end_id is None:
+        end_id = _json(folder / "config.json").get("eos_token_id")
+    if isinstance(end_id, list):
+        end_id = end_id[0] if end_id else None
+    if end_id is None:
+        raise ModelError(
+            f"The tokenizer in '{folder}' names no end token (`eos_token`); every response must be closed by one."
+        )
+    return int(end_id)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.is_file() else {}

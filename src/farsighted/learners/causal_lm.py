@@ -1,0 +1,182 @@
+"""Any Hugging Face causal language model as a learner: the one place that knows that library's ways."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from farsighted.core.errors import DivergedError, ModelError
+from farsighted.core.rng import stream
+from farsighted.core.values import Tokens
+from farsighted.data.batches import length_sorted_batches
+from farsighted.learners.adapters import Adaptation
+from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord
+from farsighted.learners.optim import OptimizerSettings, StageOptimizer
+from farsighted.learners.passes import Passes, trunk_and_head
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerSettings:
+    """How a model is run."""
+
+    optimizer: OptimizerSettings
+    micro_batch_tokens: int = 8192
+    """Padded tokens of one training pass; a larger batch is accumulated."""
+    batch_tokens: int = 16384
+    """Padded tokens of one scoring or evaluation pass."""
+
+
+def load_model(folder: Path, dtype: str) -> Any:
+    """Load a causal LM from safetensors weights, nothing from the network, no code from the folder.
+
+    Raises `ModelError` where the library cannot make a causal language model of it.
+    """
+    transformers_logging.disable_progress_bar()
+    try:
+        lm = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            attn_implementation="sdpa",
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"'{folder}' cannot be loaded as a causal language model: {error}") from error
+    lm.config.use_cache = False
+    return lm
+
+
+class CausalLM:
+    """A causal language model with an adaptation, driven by the stage protocol; see `learners.base.Learner`.
+
+    `lm`: a model as `load_model` gives it; it is changed in place. `seed`: of the adapter's initial values.
+    """
+
+    def __init__(self, lm: Any, model_hash: str, adaptation: Adaptation, settings: LearnerSettings, seed: int) -> None:
+        self.model_hash = model_hash
+        self._adaptation = adaptation
+        self._settings = settings
+        for parameter in lm.parameters():
+            parameter.requires_grad_(False)
+        self._lm = adaptation.apply(lm, stream(seed, "init"))
+        self._trainable = [(name, p) for name, p in sorted(self._lm.named_parameters()) if p.requires_grad]
+        trunk, head = trunk_and_head(self._lm)
+        _refuse_outside(self._trainable, trunk, head.weight_VD)
+        self._passes = Passes(trunk, head)
+        self._optimizer: StageOptimizer | None = None
+        self._lm.eval()
+
+    @property
+    def backward_cost(self) -> float:
+        """K of spec §4."""
+        return self._adaptation.backward_cost
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V: rows of the output head."""
+        return self._passes.vocabulary_size
+
+    def self_test(self, batch: Sequence[Tokens]) -> None:
+        """Compare logits and gradients of two examples with the model's own; raises `ModelError` on a mismatch."""
+        self._passes.self_test(self._lm, batch)
+
+    def begin_stage(self, steps: int) -> None:
+        """Start a stage: a fresh optimizer and a schedule over `steps` steps."""
+        self._optimizer = StageOptimizer(self._trainable, self._settings.optimizer, steps)
+
+    def signals(self, batch: Sequence[Tokens], needs: frozenset[str]) -> Arrays:
+        """Return model signals of `batch` in evaluation mode, from length-sorted batches; rows in the order given."""
+        return _in_batches(batch, self._settings.batch_tokens, lambda part: self._passes.signals(part, needs))
+
+    def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
+        """Take one optimizer step; the loss is the NLL summed over response tokens, divided by their number.
+
+        Raises `DivergedError`, before any parameter changes, where a loss or gradient is not finite.
+        """
+        if self._optimizer is None:
+            raise RuntimeError("begin_stage must come before step.")
+        total = sum(tokens.response_length for tokens in batch)
+        self._optimizer.zero_grad()
+        with _training_mode(self._lm, dropout):
+            found = _in_batches(batch, self._settings.micro_batch_tokens, lambda part: self._passes.train(part, total))
+        grad_norm = self._optimizer.clip()
+        if not np.isfinite(grad_norm):
+            self._optimizer.zero_grad()
+            bad = np.flatnonzero(~np.isfinite(found["sketch"].sum(axis=1)))
+            names = [batch[int(row)].example.id for row in bad]
+            raise DivergedError.naming("The gradient is not finite", names or [item.example.id for item in batch])
+        self._optimizer.step()
+        return StepRecord(float(found["nll_sum"].sum() / total), grad_norm, found["sketch"])
+
+    def likelihoods(self, texts: Sequence[Tokens]) -> Likelihoods:
+        """Score texts by teacher forcing, in evaluation mode."""
+        found = self.signals(texts, frozenset({"nll", "correctness"}))
+        length = np.array([tokens.response_length for tokens in texts], dtype=np.float64)
+        return Likelihoods(found["nll"].astype(np.float64) * length, found["correctness"].astype(np.float64), length)
+
+    def parameters(self) -> Arrays:
+        """Return a copy of the trainable parameters in float32."""
+        return {name: p.detach().float().cpu().numpy().copy() for name, p in self._trainable}
+
+    def load_parameters(self, arrays: Arrays) -> None:
+        """Put back what `parameters` returned; the optimizer is dropped."""
+        with torch.no_grad():
+            for name, parameter in self._trainable:
+                parameter.copy_(torch.from_numpy(np.array(arrays[name])))
+        self._optimizer = None
+
+    def optimizer_state(self) -> Arrays:
+        """Return the state of the current stage's optimizer and schedule; empty before the first stage."""
+        return {} if self._optimizer is None else self._optimizer.state()
+
+    def load_optimizer_state(self, arrays: Arrays) -> None:
+        """Put back what `optimizer_state` returned, after `begin_stage`."""
+        if self._optimizer is not None and arrays:
+            self._optimizer.load_state(arrays)
+
+    def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
+        """Return the inner products of the weight changes a → b and b → c."""
+        return self._adaptation.change_inner(a, b, c)
+
+
+def _refuse_outside(trainable: Sequence[tuple[str, Any]], trunk: torch.nn.Module, head_weight: torch.Tensor) -> None:
+    inside = {id(parameter) for parameter in trunk.parameters()} | {id(head_weight)}
+    for name, parameter in trainable:
+        if id(parameter) not in inside:
+            raise ModelError(
+                f"'{name}' is trainable, but belongs to the output head, where adapters are not supported. Take the "
+                "head out of `lora.targets`; `training.train_head: true` trains the whole head."
+            )
+
+
+def _in_batches(texts: Sequence[Tokens], max_tokens: int, run: Callable[[list[Tokens]], Arrays]) -> Arrays:
+    """Run over length-sorted batches and return the rows in the order given."""
+    rows, parts = [], []
+    for index in length_sorted_batches([len(tokens.ids) for tokens in texts], max_tokens):
+        rows.append(index)
+        parts.append(run([texts[row] for row in index]))
+    back = np.argsort(np.concatenate(rows))
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+
+@contextlib.contextmanager
+def _training_mode(lm: Any, dropout: np.random.Generator) -> Iterator[None]:
+    """Switch dropout on, with masks that come from `dropout` and leave torch's global generator as it was."""
+    lm.train()
+    try:
+        # Layers draw their masks from the global generator; nothing else can be handed to them.
+        with torch.random.fork_rng():
+            generator = torch.Generator().manual_seed(int(dropout.integers(2**62)))
+            torch.set_rng_state(generator.get_state())
+            yield
+    finally:
+        lm.eval()

@@ -1,0 +1,144 @@
+"""Forward and backward passes of a causal LM over one padded batch: all scoring and training goes through here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from farsighted.core.errors import DivergedError, ModelError
+from farsighted.core.rng import stream
+from farsighted.core.values import Tokens
+from farsighted.data.batches import pad
+from farsighted.signals.forward import Ragged, gather_response, scoring_mode
+from farsighted.signals.gradients import Gradients, PerExampleGradients, build_gradient_maps
+from farsighted.signals.head import head_grad_norm, head_sketch
+from farsighted.signals.instrumented import FORWARD_SIGNALS, HeadMaps, build_head_maps, forward_signals
+from farsighted.signals.logits import Head, token_nll
+from farsighted.signals.scoring import scoring_pass, self_test
+
+MAPS_SEED = 20260530
+"""Seed of the random sketch maps: one set for all audits, so that sketches of any two runs can be compared."""
+
+GRADIENT_SIGNALS = frozenset({"grad_norm", "grad_sketch"})
+_LOGIT_TOLERANCE = 1e-3
+
+
+def trunk_and_head(lm: Any) -> tuple[nn.Module, Head]:
+    """Return the part of a causal LM that gives hidden states, and its output head."""
+    head = lm.get_output_embeddings()
+    if lm.base_model is lm or head is None:
+        raise ModelError(f"{type(lm).__name__} has no separate trunk and output head. Choose a causal language model.")
+    softcap = getattr(lm.config, "final_logit_softcapping", None)
+    return lm.base_model, Head(head.weight, getattr(head, "bias", None), softcap)
+
+
+class Passes:
+    """The passes over one model; random maps are drawn once and are the same in every process."""
+
+    def __init__(self, trunk: nn.Module, head: Head) -> None:
+        self._trunk = trunk
+        self._head = head
+        self._gradient_maps = build_gradient_maps(trunk, stream(MAPS_SEED, "init", 0))
+        self._sketching = PerExampleGradients(trunk, self._gradient_maps, want_norm=False)
+        self._scoring = PerExampleGradients(trunk, self._gradient_maps, want_norm=True)
+        self._head_maps: dict[frozenset[str], HeadMaps] = {}
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V: rows of the output head."""
+        return len(self._head.weight_VD)
+
+    def signals(self, batch: Sequence[Tokens], needs: frozenset[str]) -> Mapping[str, np.ndarray]:
+        """Return the needed model signals of a batch, in evaluation mode, from one forward pass.
+
+        One backward pass follows only where a gradient signal is among them.
+        """
+        hidden_BLD: Tensor | None = None
+        gradients: Gradients | None = None
+        if needs & GRADIENT_SIGNALS:
+            ragged, gradients = scoring_pass(self._scoring, self._trunk, self._ids(batch), batch, self._head.detached())
+        if gradients is None or "embedding" in needs:
+            with torch.no_grad(), scoring_mode(self._trunk):
+                hidden_BLD = self._hidden(batch)
+            ragged = gather_response(hidden_BLD, batch)
+        forward_needs = needs & FORWARD_SIGNALS
+        found = forward_signals(ragged, self._maps(forward_needs), forward_needs)
+        if hidden_BLD is not None and "embedding" in needs:
+            found["embedding"] = _embedding(hidden_BLD, batch)
+        if gradients is not None:
+            found |= self._gradient_arrays(gradients, ragged, needs)
+        return found
+
+    def train(self, batch: Sequence[Tokens], total_tokens: int) -> Mapping[str, np.ndarray]:
+        """Add the gradient of the batch's NLL / `total_tokens` to `.grad`; returns nll_sum (B,) and sketch (B, K).
+
+        Raises `DivergedError` before the backward pass where an example's loss is not finite.
+        """
+        with self._sketching as capture:
+            ragged = gather_response(self._hidden(batch), batch)
+            nll_R = token_nll(ragged.hidden_RD, self._head, ragged.target_R)
+            mean_B = ragged.mean(nll_R.detach())
+            if not torch.isfinite(mean_B).all():
+                bad = torch.nonzero(~torch.isfinite(mean_B))[:, 0].tolist()
+                raise DivergedError.naming("The training loss is not finite", [batch[row].example.id for row in bad])
+            torch.autograd.backward(nll_R.sum() / total_tokens)
+            gradients = capture.collect(len(batch), total_tokens / ragged.lengths_B)
+        gradients = self._with_head(gradients, ragged.detached())
+        if gradients.sketch_BK is None:
+            raise RuntimeError("a capture with maps gives sketches")
+        nll_sum = (mean_B * ragged.lengths_B).cpu().numpy()
+        return {"nll_sum": nll_sum, "sketch": gradients.sketch_BK.cpu().numpy()}
+
+    def self_test(self, lm: Any, batch: Sequence[Tokens]) -> None:
+        """Compare logits and per-example gradients of two examples with the model's own; raises `ModelError`."""
+        pair = sorted(batch, key=lambda tokens: len(tokens.ids))[:2]
+        with torch.no_grad(), scoring_mode(lm):
+            ragged = gather_response(self._hidden(pair), pair)
+            ours = self._head.logits(ragged.hidden_RD)
+            theirs = gather_response(lm(self._ids(pair)).logits, pair).hidden_RD.to(ours)
+        gap = float((ours - theirs).norm() / theirs.norm())
+        if not gap <= _LOGIT_TOLERANCE * (50 if self._head.weight_VD.dtype != torch.float32 else 1):
+            raise ModelError(
+                f"Logits must be hidden states times the output head, but for {type(lm).__name__} they differ by "
+                f"{gap:.2g} of their norm. This architecture changes its logits in a way that is not supported."
+            )
+        self_test(self._trunk, self._ids(pair), pair, self._head.detached(), self._scoring, self._gradient_maps)
+
+    def _ids(self, batch: Sequence[Tokens]) -> Tensor:
+        return torch.from_numpy(pad([tokens.ids for tokens in batch]).ids_BL).to(self._head.weight_VD.device)
+
+    def _hidden(self, batch: Sequence[Tokens]) -> Tensor:
+        # The state at an example's last token predicts nothing.
+        states: Tensor = self._trunk(self._ids(batch)[:, :-1]).last_hidden_state
+        return states
+
+    def _maps(self, needs: frozenset[str]) -> HeadMaps:
+        # A trained head changes with every step, and what is derived from it with it.
+        if self._head.weight_VD.requires_grad or needs not in self._head_maps:
+            self._head_maps[needs] = build_head_maps(self._head.detached(), stream(MAPS_SEED, "init", 1), needs)
+        return self._head_maps[needs]
+
+    def _with_head(self, gradients: Gradients, ragged: Ragged) -> Gradients:
+        """Add the gradient of a trained output head."""
+        if not self._head.weight_VD.requires_grad:
+            return gradients
+        maps = self._maps(frozenset({"head_sketch"}))
+        if maps.sketch is None:
+            raise RuntimeError("head_sketch was asked for")
+        head = self._head.detached()
+        return gradients.joined(Gradients(head_grad_norm(ragged, head), head_sketch(ragged, head, maps.sketch)))
+
+    def _gradient_arrays(self, gradients: Gradients, ragged: Ragged, needs: frozenset[str]) -> dict[str, np.ndarray]:
+        joined = self._with_head(gradients, ragged)
+        tensors = {"grad_norm": joined.norm_B, "grad_sketch": joined.sketch_BK}
+        wanted = {name: tensor for name, tensor in tensors.items() if name in needs and tensor is not None}
+        return {name: tensor.cpu().numpy() for name, tensor in wanted.items()}
+
+
+def _embedding(hidden_BLD: Tensor, batch: Sequence[Tokens]) -> np.ndarray:
+    """Mean of the last hidden states over prompt and response, of length 1."""
+    rows = [hidden_BLD[row, : len(tokens.ids) - 1].float().mean(0) for row, tokens in enumerate(batch)]
+    unit: np.ndarray = nn.functional.normalize(torch.stack(rows), dim=-1).cpu().numpy()
+    return unit

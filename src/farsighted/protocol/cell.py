@@ -1,0 +1,218 @@
+"""One cell, top to bottom: stages in order, each selected, trained, evaluated and probed; then published.
+
+The order at each stage boundary: evaluate all stages' sets, probe the next stage, checkpoint. A cell that was killed
+goes on from its newest checkpoint and gives the same bytes as one that was not.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from farsighted.config.audit import AuditConfig
+from farsighted.core import fingerprint
+from farsighted.core.errors import DivergedError, InterruptedRunError
+from farsighted.core.values import Tokens
+from farsighted.evaluation.sets import evaluate
+from farsighted.learners.base import Learner
+from farsighted.protocol.inputs import AuditInputs
+from farsighted.protocol.plan import Cell
+from farsighted.protocol.probe import probe_points, probe_set, run_neutral_probe
+from farsighted.protocol.progress import CellProgress, pack, unpack
+from farsighted.protocol.scores import Place
+from farsighted.protocol.shared import FirstSignals, Known
+from farsighted.protocol.stages import stage_input
+from farsighted.protocol.summary import cell_meta, stage_numbers
+from farsighted.store.layout import Layout
+from farsighted.store.writer import Checkpoint, read_checkpoint, write_cell, write_checkpoint
+from farsighted.training.stage import StageInput, StageProgress, run_stage
+
+
+@dataclass(frozen=True)
+class CellContext:
+    """What a cell is run with; nothing in it depends on the selector."""
+
+    config: AuditConfig
+    inputs: AuditInputs
+    known: Mapping[str, Known]
+    layout: Layout
+    should_stop: Callable[[], bool]
+    """Asked at every round; True ends the cell with a checkpoint."""
+    report: Callable[[float], None]
+    """Told the share of the cell's optimizer steps that are done."""
+
+
+def run_cell(cell: Cell, learner: Learner, context: CellContext) -> str:
+    """Run a cell to its end and publish it; returns its status, `done` or `diverged`.
+
+    `learner` starts from M_0 with the step-0 adapter of the cell's seed. Raises `InterruptedRunError` after a
+    checkpoint where the user asked to stop.
+    """
+    run = _CellRun(cell, learner, context)
+    try:
+        run.stages()
+    except DivergedError as error:
+        run.publish("diverged", str(error), error.example_ids)
+        return "diverged"
+    run.publish("done", None, ())
+    return "done"
+
+
+class _CellRun:
+    """The moving parts of one cell."""
+
+    def __init__(self, cell: Cell, learner: Learner, context: CellContext) -> None:
+        self.cell, self.learner, self.context = cell, learner, context
+        self.start_parameters = learner.parameters()
+        self.adapter_hash = fingerprint.of_arrays(self.start_parameters)
+        self.first = FirstSignals(context.layout, context.inputs.model_hash, self.adapter_hash)
+        self.inputs = [
+            stage_input(cell, index, learner, context.config, context.inputs, context.known)
+            for index in range(1, len(cell.stages) + 1)
+        ]
+        self.done = CellProgress(state=cell.selector.init())
+        self.stage: StageProgress | None = None
+        self.stage_start = self.start_parameters
+
+    def stages(self) -> None:
+        """Run what is left of the cell, stage after stage."""
+        self._restore()
+        if not self.done.scores.tables:
+            self._base_scores()
+        while self.done.stages < len(self.cell.stages):
+            self._run_stage(self.inputs[self.done.stages])
+            self._boundary()
+
+    def publish(self, status: str, reason: str | None, example_ids: tuple[str, ...]) -> None:
+        """Write the finished cell."""
+        if self.stage is not None:
+            self.done.selections.extend(self.stage.record.tables)
+        outcome = {"status": status, "reason": reason, "example_ids": list(example_ids)}
+        meta = cell_meta(self.cell, self.context.config, self.context.inputs, self.done)
+        identity = {"adapter_hash": self.adapter_hash, "backward_cost": self.learner.backward_cost}
+        scores, selections = self.done.scores.table(), self.done.selection_table()
+        write_cell(self.context.layout, meta | outcome | identity, scores, selections)
+
+    def _run_stage(self, stage: StageInput) -> None:
+        if self.stage is None:
+            self.stage = StageProgress(state=self.done.state)
+            self.stage_start = self.learner.parameters()
+            self.learner.begin_stage(stage.steps)
+        watcher = _CellWatcher(self, stage)
+        self.stage = run_stage(self.learner, self.cell.selector, stage, self.stage, self._model_signals(stage), watcher)
+
+    def _model_signals(self, stage: StageInput) -> Callable[..., Mapping[str, np.ndarray]]:
+        def signals(batch: list[Tokens], needs: frozenset[str], round_: int) -> Mapping[str, np.ndarray]:
+            if stage.index == 1 and round_ == 0:
+                return self.first.get(self.learner, batch, needs)
+            return self.learner.signals(batch, needs)
+
+        return signals
+
+    def _boundary(self) -> None:
+        """Evaluate, probe and checkpoint after a stage."""
+        progress = self.stage
+        if progress is None:
+            return
+        after = self.done.stages + 1
+        with self.done.timed("evaluation_seconds"):
+            self._evaluate(after)
+        end = self.learner.parameters()
+        change = self.learner.change_inner(self.start_parameters, self.stage_start, end)
+        stage = self.inputs[after - 1]
+        self.done.finish_stage(progress, stage_numbers(stage, progress, change, self._embedding_cost(stage)))
+        self.stage = None
+        if after < len(self.cell.stages):
+            with self.done.timed("probe_seconds"):
+                following = self.context.inputs.stages[self.cell.stages[after]]
+                position = (self.cell.seed, after, self.inputs[after].steps)
+                self.done.probe_tokens += run_neutral_probe(
+                    self.learner, following, self.context.config, position, self.done.scores
+                )
+            self._checkpoint()
+
+    def _embedding_cost(self, stage: StageInput) -> tuple[int, float]:
+        """Tokens and seconds of embedding the pool, for selectors that look at embeddings or clusters."""
+        if not self.cell.selector.needs & {"embedding", "cluster"}:
+            return 0, 0.0
+        known = self.context.known[stage.pool.name]
+        return stage.pool.response_tokens, known.embedding_seconds
+
+    def _base_scores(self) -> None:
+        for name in self.context.inputs.stages:
+            self.done.scores.tables.append(self.context.known[name].base_scores)
+
+    def _evaluate(self, after: int) -> None:
+        names = self.cell.stages
+        if self.context.config.evaluation.evaluate == "past":
+            names = names[:after]
+        for name in names:
+            found = self.context.inputs.stages[name].validation
+            self.done.scores.add(Place("validation", after), found, evaluate(self.learner, found))
+        if after == len(self.cell.stages):
+            for shifted in self.context.inputs.ood_sets:
+                self.done.scores.add(Place("ood", after), shifted, evaluate(self.learner, shifted))
+
+    def checkpoint_and_stop(self, progress: StageProgress) -> None:
+        """Write a checkpoint inside a stage and end the cell."""
+        self.stage = progress
+        self._checkpoint()
+        raise InterruptedRunError("Stopped. The same command goes on from here.")
+
+    def _checkpoint(self) -> None:
+        meta, groups, selections = self.done.save(self.stage)
+        arrays = {**groups, "parameters": self.learner.parameters()}
+        if self.stage is not None:
+            arrays |= {"optimizer": self.learner.optimizer_state(), "stage_start": self.stage_start}
+        checkpoint = Checkpoint(
+            stage=self.done.stages,
+            round=0 if self.stage is None else self.stage.round,
+            meta=meta,
+            arrays=pack(arrays),
+            scores=self.done.scores.table(),
+            selections=selections,
+        )
+        write_checkpoint(self.context.layout, self.cell.id, checkpoint)
+
+    def _restore(self) -> None:
+        checkpoint = read_checkpoint(self.context.layout, self.cell.id)
+        if checkpoint is None:
+            return
+        arrays = unpack(checkpoint.arrays)
+        self.learner.load_parameters(arrays["parameters"])
+        self.done, self.stage = CellProgress.load(checkpoint, arrays)
+        if self.stage is not None:
+            self.stage_start = arrays["stage_start"]
+            self.learner.begin_stage(self.inputs[self.done.stages].steps)
+            self.learner.load_optimizer_state(arrays["optimizer"])
+
+
+class _CellWatcher:
+    """Stops on request, reports progress, and draws the selector's own probe curve from the first steps of a stage."""
+
+    def __init__(self, run: _CellRun, stage: StageInput) -> None:
+        self._run, self._stage = run, stage
+        config = run.context.config
+        self._points = probe_points(config.probe) if stage.index > 1 else ()
+        self._set = probe_set(run.context.inputs.stages[stage.pool.name], config)
+        steps = [stage_input.steps for stage_input in run.inputs]
+        self._before, self._total = sum(steps[: stage.index - 1]), max(sum(steps), 1)
+
+    def before_round(self, progress: StageProgress) -> None:
+        """Checkpoint and stop where asked; at the first round, take the own probe's first point."""
+        if self._run.context.should_stop():
+            self._run.checkpoint_and_stop(progress)
+        if self._points and progress.round == 0:
+            self._evaluate(0, 0)
+
+    def after_step(self, steps: int, trained_tokens: int) -> None:
+        """Report, and evaluate where the own probe has a point."""
+        self._run.context.report((self._before + steps) / self._total)
+        if steps in self._points:
+            self._evaluate(trained_tokens, self._points.index(steps) + 1)
+
+    def _evaluate(self, trained_tokens: int, point: int) -> None:
+        done = self._run.done
+        with done.timed("probe_seconds"):
+            place = Place("probe_own", self._stage.index - 1, trained_tokens, point)
+            done.scores.add(place, self._set, evaluate(self._run.learner, self._set))

@@ -1,0 +1,160 @@
+"""What an audit will cost, from a few rounds of the real thing on the machine it will run on."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from farsighted.config.audit import AuditConfig
+from farsighted.core.values import Pool
+from farsighted.evaluation.sets import evaluate
+from farsighted.learners.base import Learner
+from farsighted.protocol.inputs import AuditInputs, StageInputs
+from farsighted.protocol.plan import Cell
+from farsighted.protocol.scores import Place, ScoreRows
+from farsighted.protocol.shared import Known
+from farsighted.protocol.stages import stage_input
+from farsighted.store.writer import table_bytes
+from farsighted.training.budget import share_of
+from farsighted.training.stage import ModelSignals, StageProgress, arrival_order, run_stage
+
+_ROUNDS = 3
+"""Candidate batches that are timed, after one to warm up."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What was measured of one kind of cell."""
+
+    label: str
+    adaptation: str
+    budget: str
+    seconds_per_candidate: float
+    """Selection and training, per candidate that arrives."""
+    seconds_per_item: float
+    """Evaluation, per item."""
+    bytes_per_candidate: float
+    bytes_per_item: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a grid will cost."""
+
+    cells: int
+    candidates: int
+    trained_tokens: int
+    scored_tokens: int
+    seconds: float
+    """Wall-clock time with the number of workers asked for."""
+    disk_bytes: float
+
+
+def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: AuditInputs) -> Rates:
+    """Run a few rounds of a cell's first stage and one evaluation."""
+    stage = inputs.stages[cell.stages[0]]
+    part = _part(stage, cell, config)
+    known = {name: _known(part, learner) for name in inputs.stages}
+    shortened = dataclasses.replace(inputs, stages={**inputs.stages, stage.name: part})
+    given = stage_input(cell, 1, learner, config, shortened, known)
+    learner.begin_stage(given.steps)
+    watcher = _Clock()
+    start = StageProgress(state=cell.selector.init())
+    end = run_stage(
+        learner, cell.selector, given, start, lambda batch, needs, _: learner.signals(batch, needs), watcher
+    )
+    finish = time.perf_counter()
+    # The first round warms up; with a single round there is nothing else to go by.
+    warm = 1 if len(watcher.starts) > 1 else 0
+    tables = end.record.tables[warm:]
+    candidates = sum(table.num_rows for table in tables)
+    scores = ScoreRows()
+    scores.add(Place("validation", 1), stage.validation, evaluate(learner, stage.validation))
+    items = len(stage.validation.items)
+    return Rates(
+        label=cell.label,
+        adaptation=cell.adaptation,
+        budget=str(cell.budget),
+        seconds_per_candidate=(finish - watcher.starts[warm]) / candidates,
+        seconds_per_item=(time.perf_counter() - finish) / items,
+        bytes_per_candidate=len(table_bytes(end.record.table())) / end.record.table().num_rows,
+        bytes_per_item=len(table_bytes(scores.table())) / items,
+    )
+
+
+def estimate(
+    cells: Sequence[Cell], rates: Sequence[Rates], config: AuditConfig, inputs: AuditInputs, workers: int
+) -> Estimate:
+    """Return the cost of running `cells`; time is the sum over cells, shared out among the workers."""
+    rate_of = {(rate.label, rate.adaptation, rate.budget): rate for rate in rates}
+    seconds = disk = trained = scored = 0.0
+    for cell in cells:
+        rate = rate_of[cell.label, cell.adaptation, str(cell.budget)]
+        candidates = sum(len(inputs.stages[name].pool) for name in cell.stages)
+        items = _items(cell, config, inputs)
+        seconds += candidates * rate.seconds_per_candidate + items * rate.seconds_per_item
+        disk += candidates * rate.bytes_per_candidate + items * rate.bytes_per_item
+        for name in cell.stages:
+            pool = inputs.stages[name].pool
+            trained += share_of(cell.budget, pool) * pool.response_tokens
+            scored += pool.response_tokens
+    embedded = sum(len(stage.pool) for stage in inputs.stages.values())
+    seconds += embedded * min((rate.seconds_per_item for rate in rates), default=0.0)
+    return Estimate(
+        cells=len(cells),
+        candidates=sum(len(inputs.stages[name].pool) for cell in cells for name in cell.stages),
+        trained_tokens=round(trained),
+        scored_tokens=round(scored),
+        seconds=seconds / max(1, min(workers, len(cells))),
+        disk_bytes=disk,
+    )
+
+
+class _Clock:
+    """A watcher that notes when rounds begin."""
+
+    def __init__(self) -> None:
+        self.starts: list[float] = []
+
+    def before_round(self, progress: StageProgress) -> None:
+        """Note the time."""
+        self.starts.append(time.perf_counter())
+
+    def after_step(self, steps: int, trained_tokens: int) -> None:
+        """Do nothing."""
+
+
+def _part(stage: StageInputs, cell: Cell, config: AuditConfig) -> StageInputs:
+    """The stage with as much of its pool as a few candidate batches hold."""
+    arrivals = round(config.training.batch_size / share_of(cell.budget, stage.pool))
+    rows = arrival_order(cell.seed, 1, len(stage.pool))[: arrivals * (_ROUNDS + 1)]
+    return dataclasses.replace(stage, pool=Pool(stage.name, tuple(stage.pool.tokens[row] for row in rows)))
+
+
+def _known(stage: StageInputs, learner: Learner) -> Known:
+    """Values of the right shape; only what takes time is real."""
+    count = len(stage.pool)
+    rows = {
+        "embedding": learner.signals(stage.pool.tokens, frozenset({"embedding"}))["embedding"],
+        "cluster": np.zeros(count, dtype=np.int32),
+        "difficulty": np.zeros(count),
+        "quality": np.zeros(count),
+        "tokens": np.array([tokens.response_length for tokens in stage.pool.tokens], dtype=np.int32),
+    }
+    return Known(rows, 0.0, 0, None)
+
+
+def _items(cell: Cell, config: AuditConfig, inputs: AuditInputs) -> int:
+    """Items that a cell evaluates: validation sets at every transition, both probes, shifted sets at the end."""
+    validation = sum(len(inputs.stages[name].validation.items) for name in cell.stages)
+    shifted = sum(len(found.items) for found in inputs.ood_sets)
+    probed = sum(min(config.probe.items, len(inputs.stages[name].validation.items)) for name in cell.stages[1:]) * (
+        config.probe.points + 1
+    )
+    return validation * len(cell.stages) + shifted + 2 * probed
+
+
+def _signals_of(learner: Learner) -> ModelSignals:
+    return lambda batch, needs, _: learner.signals(batch, needs)

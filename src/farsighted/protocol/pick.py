@@ -1,0 +1,184 @@
+"""One stage, one selector, no training: a good subset of a file today."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from farsighted.core.errors import ConfigError
+from farsighted.core.rng import stream
+from farsighted.core.values import Budget, Example, Pool, Ranking, Signals, Tokens
+from farsighted.data.formats import Examples, read_examples
+from farsighted.data.model_folder import context_of, load_tokenizer, model_folder, model_hash
+from farsighted.data.readers import find_files
+from farsighted.data.templates import OnLong, encode_pool
+from farsighted.learners.adapters import Lora
+from farsighted.learners.base import Learner
+from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
+from farsighted.learners.optim import OptimizerSettings
+from farsighted.selectors import Selector, rank_checked
+from farsighted.signals.clusters import assign, spherical_kmeans
+from farsighted.signals.quality import difficulty_from_nll, rule_quality
+from farsighted.training.budget import cut, share_of
+from farsighted.training.stage import CONTEXT_NAMES, budget_sizes
+
+_PROXY = 64
+"""Examples of the pool that stand in for a proxy set where none is given."""
+_KNOWN = frozenset({"embedding", "cluster", "quality", "difficulty", "tokens"})
+
+
+@dataclass(frozen=True)
+class PickRequest:
+    """What to select from what, and with what."""
+
+    data: Sequence[str]
+    selector: Selector
+    budget: Budget
+    model: str = "tiny"
+    seed: int = 0
+    on_long: OnLong = "error"
+    history: Sequence[str] = ()
+    """Files of what the model was trained on before, in order: H_t of selectors that look back."""
+    proxy: Sequence[str] = ()
+    """Files of the capabilities to keep: P_t of selectors that look ahead."""
+    clusters: int = 8
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What was selected, and why."""
+
+    pool: Pool
+    places: Mapping[str, str]
+    """Example id to "file:line"."""
+    ranking: Ranking
+    chosen: np.ndarray
+    """(M,) pool rows, best first."""
+    reasons: tuple[str, ...]
+    """One sentence for each pool row."""
+    notes: tuple[str, ...]
+
+
+def pick(request: PickRequest) -> Picked:
+    """Rank the examples of files with one selector and cut at the budget; raises `FarsightedError`."""
+    folder = model_folder(request.model)
+    reader = _Reader(folder, request)
+    examples, tokens = reader.read(request.data)
+    pool = Pool(", ".join(request.data), tokens)
+    share = share_of(request.budget, pool)
+    _, history = reader.read(request.history) if request.history else (None, ())
+    _, proxy = reader.read(request.proxy) if request.proxy else (None, ())
+    learner = _frozen_learner(folder, request.seed)
+    learner.self_test(tokens[:8])
+    signals, past = _signals(request, learner, (tokens, history, proxy), reader.notes)
+    selector = request.selector
+    state = selector.init()
+    if past is not None:
+        state = selector.observe(state, past)
+    ranking = rank_checked(selector, signals, state, stream(request.seed, "selector"))
+    sizes = budget_sizes(pool, request.budget.unit)
+    chosen = cut(ranking.order, sizes, 0.0, share * float(sizes.sum()))
+    return Picked(pool, examples.places, ranking, chosen, reasons_of(ranking), tuple(reader.notes))
+
+
+def reasons_of(ranking: Ranking) -> tuple[str, ...]:
+    """Return a sentence for each candidate: its score, and where each part of it lies among all candidates."""
+    parts = ranking.components or {"score": ranking.score}
+    percent = {name: _percentiles(values) for name, values in parts.items()}
+    rank = np.empty(len(ranking.order), dtype=np.intp)
+    rank[ranking.order] = np.arange(len(ranking.order))
+    sentences = []
+    for row in range(len(rank)):
+        told = [f"{name} {parts[name][row]:.4g} (above {percent[name][row]:.0f} % of the pool)" for name in parts]
+        sentences.append(f"rank {rank[row] + 1} of {len(rank)}: {', '.join(told)}")
+    return tuple(sentences)
+
+
+class _Reader:
+    """Reads and encodes files for one model; keeps a note of what was left out."""
+
+    def __init__(self, folder: Path, request: PickRequest) -> None:
+        self._tokenizer = load_tokenizer(folder)
+        self._context = context_of(folder)
+        self._on_long = request.on_long
+        self.notes: list[str] = []
+
+    def read(self, paths: Sequence[str]) -> tuple[Examples, tuple[Tokens, ...]]:
+        found = read_examples(find_files(paths, Path.cwd()))
+        encoded = encode_pool(found.examples, self._tokenizer, self._context, self._on_long)
+        if encoded.skipped:
+            self.notes.append(f"{len(encoded.skipped)} examples do not fit into {self._context} tokens: left out.")
+        if not encoded.tokens:
+            raise ConfigError(f"No example of {', '.join(paths)} fits into {self._context} tokens. Take shorter ones.")
+        return found, encoded.tokens
+
+
+def _frozen_learner(folder: Path, seed: int) -> CausalLM:
+    settings = LearnerSettings(OptimizerSettings(learning_rate=1e-4))
+    return CausalLM(load_model(folder, "float32"), model_hash(folder), Lora(), settings, seed)
+
+
+Texts = tuple[tuple[Tokens, ...], tuple[Tokens, ...], tuple[Tokens, ...]]
+
+
+def _signals(request: PickRequest, learner: Learner, texts: Texts, notes: list[str]) -> tuple[Signals, Signals | None]:
+    """Return the signals of the pool and of the history, with one set of clusters for both."""
+    pool, history, proxy = texts
+    needs = frozenset(request.selector.needs)
+    rows = _rows(learner, (*pool, *history), needs, request)
+    if "quality" in needs and any(item.example.quality is None for item in pool):
+        notes.append("Quality comes from rule filters, because not every example carries it.")
+    clusters = int(rows["cluster"].max()) + 1 if "cluster" in rows else 1
+    context = {"cluster_count": np.array(clusters), "vocabulary_size": np.array(learner.vocabulary_size)}
+    if "proxy_sketch" in needs:
+        if not proxy:
+            drawn = stream(request.seed, "data").permutation(len(pool))[:_PROXY]
+            proxy = tuple(pool[row] for row in drawn)
+            notes.append(f"No --proxy was given: {len(proxy)} random examples of the data stand in for it.")
+        sketch_NK = learner.signals(proxy, frozenset({"head_sketch"}))["head_sketch"]
+        context["proxy_sketch"] = sketch_NK.mean(axis=0)
+    whole = Signals(tuple(item.example.id for item in (*pool, *history)), rows, context)
+    ahead = whole.take(np.arange(len(pool)))
+    return ahead, whole.take(np.arange(len(pool), len(whole))) if history else None
+
+
+def _rows(
+    learner: Learner, texts: Sequence[Tokens], needs: frozenset[str], request: PickRequest
+) -> dict[str, np.ndarray]:
+    wanted = needs - _KNOWN - CONTEXT_NAMES
+    examples = [item.example for item in texts]
+    if needs & {"embedding", "cluster"}:
+        wanted |= {"embedding"}
+    if "difficulty" in needs:
+        wanted |= {"nll"}
+    rows = dict(learner.signals(texts, frozenset(wanted))) if wanted else {}
+    rows["tokens"] = np.array([item.response_length for item in texts], dtype=np.int32)
+    if "quality" in needs:
+        rows["quality"] = _labels(examples, "quality", np.array([rule_quality(example) for example in examples]))
+    if "difficulty" in needs:
+        rows["difficulty"] = _labels(examples, "difficulty", difficulty_from_nll(rows["nll"]))
+    if "cluster" in needs:
+        rows["cluster"] = _clusters(examples, rows["embedding"], request)
+    return {name: array for name, array in rows.items() if name in needs or name == "cluster"}
+
+
+def _labels(examples: Sequence[Example], name: str, heuristic: np.ndarray) -> np.ndarray:
+    values: list[Any] = [getattr(example, name) for example in examples]
+    return heuristic if any(value is None for value in values) else np.array(values, dtype=np.float64)
+
+
+def _clusters(examples: Sequence[Example], embedding_ND: np.ndarray, request: PickRequest) -> np.ndarray:
+    names = [example.cluster for example in examples]
+    if all(names):
+        numbers = {name: number for number, name in enumerate(sorted({str(name) for name in names}))}
+        return np.array([numbers[str(name)] for name in names], dtype=np.int32)
+    found = spherical_kmeans(embedding_ND, request.clusters, stream(request.seed, "eval"))
+    return assign(embedding_ND, found.centroids_CD).astype(np.int32)
+
+
+def _percentiles(values: np.ndarray) -> np.ndarray:
+    below: np.ndarray = (rankdata(values, method="min") - 1) / max(len(values), 1) * 100
+    return below

@@ -1,0 +1,96 @@
+"""From a configuration to cells: each is one (selector, seed, order, budget, adaptation), named by a content hash."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+from farsighted.config.audit import AuditConfig, SelectorSpec
+from farsighted.core import fingerprint
+from farsighted.core.values import Budget
+from farsighted.protocol.inputs import AuditInputs
+from farsighted.selectors import Selector, build_selector, fingerprint_of, parameters_of
+from farsighted.training.budget import share_of
+
+RESULT_VERSION: Final = 1
+"""Part of every cell's hash: raised when a change of the code changes results."""
+
+_DECIDING = ("model", "lora", "training", "evaluation", "probe", "signals")
+"""Parts of the configuration that decide a cell's result, beside its data, its selector and its place in the grid."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the grid."""
+
+    id: str
+    label: str
+    """What reports call the selector."""
+    selector: Selector
+    reference: bool
+    """Shown, but outside ranks and gap."""
+    seed: int
+    order: str
+    stages: tuple[str, ...]
+    budget: Budget
+    adaptation: Literal["lora", "full"]
+
+    def row(self) -> dict[str, Any]:
+        """Return the cell as an entry of `audit.json`."""
+        return {
+            "id": self.id,
+            "selector": self.label,
+            "family": self.selector.family,
+            "selector_parameters": parameters_of(self.selector),
+            "reference": self.reference,
+            "seed": self.seed,
+            "order": self.order,
+            "stages": list(self.stages),
+            "budget": str(self.budget),
+            "adaptation": self.adaptation,
+        }
+
+
+def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
+    """Return all cells, seeds outermost, so that whole comparisons finish early.
+
+    Raises `ConfigError` for a budget larger than a pool and `SelectorError` for a selector that cannot be built.
+    """
+    for budget in config.budgets:
+        for stage in inputs.stages.values():
+            share_of(budget, stage.pool)
+    specs = [(spec, False) for spec in config.selectors] + [(spec, True) for spec in config.references]
+    built = [(spec.label, build_spec(spec), reference) for spec, reference in specs]
+    shared = deciding(config, inputs)
+    axes = itertools.product(config.seeds, inputs.orders.items(), config.budgets, config.adaptations, built)
+    cells = []
+    for seed, (order, stages), budget, adaptation, (label, selector, reference) in axes:
+        key = {
+            "shared": shared,
+            "selector": fingerprint_of(selector),
+            "seed": seed,
+            "stages": list(stages),
+            "budget": asdict(budget),
+            "adaptation": adaptation,
+        }
+        cell_id = fingerprint.of_json(key)[:16]
+        cells.append(Cell(cell_id, label, selector, reference, seed, order, stages, budget, adaptation))
+    return tuple(cells)
+
+
+def build_spec(spec: SelectorSpec) -> Selector:
+    """Return the selector that the configuration names."""
+    return build_selector({"name": spec.name, **spec.parameters})
+
+
+def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, Any]:
+    """Return what decides the results of every cell alike."""
+    dumped = config.model_dump(mode="json")
+    # Where the model lies does not matter: its hash does.
+    model = {key: value for key, value in dumped["model"].items() if key != "path"}
+    return {
+        "version": RESULT_VERSION,
+        "config": {part: dumped[part] for part in _DECIDING} | {"model": model},
+        "model": inputs.model_hash,
+        "data": inputs.fingerprints,
+    }

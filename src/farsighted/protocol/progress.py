@@ -1,0 +1,127 @@
+"""How far a cell is, and how that goes into a checkpoint and comes out again."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from farsighted.core.values import State
+from farsighted.protocol.scores import ScoreRows
+from farsighted.store.writer import Checkpoint
+from farsighted.training.record import SketchSample, StageRecord
+from farsighted.training.stage import StageProgress
+
+Groups = Mapping[str, Mapping[str, np.ndarray]]
+
+
+@dataclass
+class CellProgress:
+    """What a cell has gathered at the end of its last finished stage."""
+
+    state: State
+    stages: int = 0
+    """Stages finished."""
+    scores: ScoreRows = field(default_factory=ScoreRows)
+    selections: list[Any] = field(default_factory=list)
+    per_stage: list[dict[str, Any]] = field(default_factory=list)
+    sample: SketchSample = field(default_factory=SketchSample.empty)
+    evaluation_seconds: float = 0.0
+    probe_seconds: float = 0.0
+    probe_tokens: int = 0
+    interruptions: int = 0
+
+    @contextlib.contextmanager
+    def timed(self, field_name: Literal["evaluation_seconds", "probe_seconds"]) -> Iterator[None]:
+        """Add the wall-clock time of the block to one of the cell's clocks."""
+        began = time.perf_counter()
+        yield
+        setattr(self, field_name, getattr(self, field_name) + time.perf_counter() - began)
+
+    def finish_stage(self, progress: StageProgress, numbers: dict[str, Any]) -> None:
+        """Take over what a finished stage left."""
+        self.stages += 1
+        self.state = progress.state
+        self.selections.extend(progress.record.tables)
+        self.sample = self.sample.merged(progress.record.sample)
+        self.per_stage.append(numbers)
+
+    def selection_table(self) -> Any:
+        """Return all scored examples so far."""
+        return pa.concat_tables(self.selections, promote_options="default") if self.selections else pa.table({})
+
+    def save(self, stage: StageProgress | None) -> tuple[dict[str, Any], Groups, Any]:
+        """Return meta, array groups and selections of a checkpoint, with the stage in progress if there is one."""
+        meta = {
+            "per_stage": self.per_stage,
+            "evaluation_seconds": self.evaluation_seconds,
+            "probe_seconds": self.probe_seconds,
+            "probe_tokens": self.probe_tokens,
+            "interruptions": self.interruptions,
+        }
+        groups = {"state": self.state, "sample": _sample_arrays(self.sample)}
+        if stage is None:
+            return meta, groups, self.selection_table()
+        counts = {"round": stage.round, "spent": stage.spent, "steps": stage.steps}
+        groups |= {"stage_state": stage.state, "stage_sample": _sample_arrays(stage.record.sample)}
+        if stage.proxy_sketch is not None:
+            groups["proxy"] = {"sketch": stage.proxy_sketch}
+        tables = [*self.selections, *stage.record.tables]
+        selections = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+        return meta | {"stage": counts | {"record": stage.record.numbers()}}, groups, selections
+
+    @staticmethod
+    def load(checkpoint: Checkpoint, groups: Groups) -> "tuple[CellProgress, StageProgress | None]":
+        """Return what `save` was called on."""
+        meta = dict(checkpoint.meta)
+        saved = meta.pop("stage", None)
+        meta["interruptions"] += 1
+        table = checkpoint.selections
+        # A table without rows has no columns either: nothing had been selected when it was saved.
+        finished = table if table.num_rows == 0 else table.filter(_up_to(table, checkpoint.stage))
+        done = CellProgress(
+            state=groups.get("state", {}),
+            stages=checkpoint.stage,
+            scores=ScoreRows([checkpoint.scores]),
+            selections=[finished] if finished.num_rows else [],
+            sample=_sample(groups["sample"]),
+            **meta,
+        )
+        if saved is None:
+            return done, None
+        record_numbers = saved.pop("record")
+        running = [table.slice(finished.num_rows)] if table.num_rows > finished.num_rows else []
+        record = StageRecord(tables=running, sample=_sample(groups["stage_sample"]), **record_numbers)
+        proxy = groups.get("proxy", {}).get("sketch")
+        progress = StageProgress(state=groups.get("stage_state", {}), proxy_sketch=proxy, record=record, **saved)
+        return done, progress
+
+
+def pack(groups: Groups) -> dict[str, np.ndarray]:
+    """Return groups of arrays as one flat mapping, `group/name`."""
+    return {f"{group}/{name}": array for group, arrays in groups.items() for name, array in arrays.items()}
+
+
+def unpack(flat: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Return what `pack` was given; groups that held nothing are missing."""
+    groups: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in flat.items():
+        group, name = key.split("/", 1)
+        groups.setdefault(group, {})[name] = array
+    return groups
+
+
+def _up_to(table: Any, stages: int) -> Any:
+    return pc.less_equal(table["stage_index"], stages)
+
+
+def _sample_arrays(sample: SketchSample) -> dict[str, np.ndarray]:
+    return {"keys": sample.keys, "sketches": sample.sketches}
+
+
+def _sample(arrays: Mapping[str, np.ndarray]) -> SketchSample:
+    return SketchSample(arrays["keys"], arrays["sketches"])

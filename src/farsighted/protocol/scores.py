@@ -1,0 +1,63 @@
+"""Per-item scores as they come in, and as a table (see `store.schema.SCORES`)."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from farsighted.core.errors import DivergedError
+from farsighted.core.values import ItemScores
+from farsighted.evaluation.sets import EvaluationSet, normalised
+from farsighted.store.schema import SCORES
+
+Kind = Literal["validation", "ood", "probe_neutral", "probe_own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """When a set was scored."""
+
+    kind: Kind
+    after_stage: int
+    """Stages finished; 0 = base model."""
+    probe_tokens: int = 0
+    """Response tokens trained in the probe so far."""
+    point: int = 0
+    """Number of the probe's evaluation point; 0 = before its first step."""
+
+
+@dataclass
+class ScoreRows:
+    """Collects evaluations."""
+
+    tables: list[Any] = field(default_factory=list)
+
+    def add(self, place: Place, evaluation_set: EvaluationSet, scores: ItemScores) -> None:
+        """Keep one evaluation; raises `DivergedError` where an item's NLL is not finite."""
+        bad = [name for name, nll in zip(scores.ids, scores.nll, strict=True) if not np.isfinite(nll)]
+        if bad:
+            raise DivergedError.naming(f"The model's NLL on '{evaluation_set.name}' is not finite", bad)
+        count = len(scores.ids)
+        columns = {
+            "kind": [place.kind] * count,
+            "after_stage": np.full(count, place.after_stage, dtype=np.int32),
+            "set": [evaluation_set.name] * count,
+            "probe_tokens": np.full(count, place.probe_tokens, dtype=np.float64),
+            "point": np.full(count, place.point, dtype=np.int32),
+            "item": list(scores.ids),
+            "score": _nullable(normalised(scores, evaluation_set)),
+            "nll": _nullable(scores.nll),
+            "token_accuracy": _nullable(scores.token_accuracy),
+            "exact_match": _nullable(scores.exact_match),
+            "choice_accuracy": _nullable(scores.choice_accuracy),
+        }
+        self.tables.append(pa.table(columns, schema=SCORES))
+
+    def table(self) -> Any:
+        """Return all rows so far."""
+        return pa.concat_tables(self.tables) if self.tables else SCORES.empty_table()
+
+
+def _nullable(values: np.ndarray) -> Any:
+    return pa.array(values.astype(np.float64), mask=np.isnan(values))

@@ -1,0 +1,197 @@
+"""Work that cells share, done once: frozen embeddings, the base model's scores, clusters, stage-1 signals.
+
+Each piece lies in `shared/<content hash>`, written whole or not at all. A lock keeps two processes from doing the same
+work at once.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from farsighted.config.audit import AuditConfig
+from farsighted.core import fingerprint
+from farsighted.core.rng import stream
+from farsighted.core.values import Tokens
+from farsighted.evaluation.sets import evaluate
+from farsighted.learners.base import Learner
+from farsighted.protocol.inputs import AuditInputs, StageInputs
+from farsighted.protocol.scores import Place, ScoreRows
+from farsighted.signals.clusters import spherical_kmeans
+from farsighted.signals.quality import difficulty_from_nll, rule_quality
+from farsighted.store import atomic
+from farsighted.store.layout import Layout
+from farsighted.store.writer import read_table, table_bytes
+
+ARRAYS = "arrays.safetensors"
+SCORES = "scores.parquet"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a stage's pool before any training; arrays have one row a pool example."""
+
+    rows: Mapping[str, np.ndarray]
+    """embedding, cluster, difficulty, quality, tokens."""
+    embedding_seconds: float
+    embedding_tokens: int
+    base_scores: Any
+    """Rows of `scores.parquet`: the base model on the stage's evaluation sets."""
+
+
+def prepare_stage(learner: Learner, config: AuditConfig, inputs: AuditInputs, layout: Layout, name: str) -> None:
+    """Embed a stage's pool with the base model and score its evaluation sets; nothing is done twice."""
+    folder = layout.shared / _stage_key(config, inputs, name)
+    with _once(layout, folder.name):
+        if (folder / ARRAYS).is_file():
+            return
+        stage = inputs.stages[name]
+        began = time.perf_counter()
+        found = learner.signals(stage.pool.tokens, frozenset({"embedding", "nll"}))
+        seconds = time.perf_counter() - began
+        scores = ScoreRows()
+        scores.add(Place("validation", 0), stage.validation, evaluate(learner, stage.validation))
+        for shifted in _owned_ood(inputs, name):
+            scores.add(Place("ood", 0), shifted, evaluate(learner, shifted))
+        arrays = {**found, "seconds": np.array([seconds])}
+        atomic.write_folder(folder, {ARRAYS: save_arrays(dict(arrays)), SCORES: table_bytes(scores.table())})
+
+
+def prepare_clusters(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> None:
+    """Give every pool example a cluster number: from metadata, or by spherical k-means over all pools."""
+    folder = layout.shared / _clusters_key(config, inputs)
+    with _once(layout, folder.name):
+        if (folder / ARRAYS).is_file():
+            return
+        labels = _metadata_labels(inputs) if _by_metadata(config, inputs) else _kmeans_labels(config, inputs, layout)
+        parts = np.split(labels, np.cumsum([len(stage.pool) for stage in inputs.stages.values()])[:-1])
+        arrays = {name: part.astype(np.int32) for name, part in zip(inputs.stages, parts, strict=True)}
+        atomic.write_folder(folder, {ARRAYS: save_arrays(arrays)})
+
+
+def load_known(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> dict[str, Known]:
+    """Return what `prepare_stage` and `prepare_clusters` found, with labels or heuristics for the rest."""
+    labels = load_arrays((layout.shared / _clusters_key(config, inputs) / ARRAYS).read_bytes())
+    known = {}
+    for name, stage in inputs.stages.items():
+        folder = layout.shared / _stage_key(config, inputs, name)
+        arrays = load_arrays((folder / ARRAYS).read_bytes())
+        rows = {
+            "embedding": arrays["embedding"],
+            "cluster": labels[name],
+            "difficulty": _difficulty(stage, arrays["nll"]),
+            "quality": _quality(stage),
+            "tokens": np.array([tokens.response_length for tokens in stage.pool.tokens], dtype=np.int32),
+        }
+        tokens = sum(len(item.ids) for item in stage.pool.tokens)
+        base = read_table((folder / SCORES).read_bytes())
+        known[name] = Known(rows, float(arrays["seconds"][0]), tokens, base)
+    return known
+
+
+def cluster_count(known: Mapping[str, Known]) -> int:
+    """Return the number of clusters over all pools."""
+    return 1 + max(int(stage.rows["cluster"].max()) for stage in known.values())
+
+
+class FirstSignals:
+    """Signals of the very first candidates, computed once: every cell of a seed starts from the same model."""
+
+    def __init__(self, layout: Layout, model_hash: str, adapter_hash: str) -> None:
+        self._layout = layout
+        self._key = (model_hash, adapter_hash)
+
+    def get(self, learner: Learner, batch: Sequence[Tokens], needs: frozenset[str]) -> Mapping[str, np.ndarray]:
+        """Return the signals, from disk where another cell has left them."""
+        batch_hash = fingerprint.of_json([tokens.example.id for tokens in batch])
+        folders = {
+            name: self._layout.shared / fingerprint.of_json([*self._key, batch_hash, name])[:16]
+            for name in sorted(needs)
+        }
+        with _once(self._layout, fingerprint.of_json([*self._key, batch_hash])[:16]):
+            missing = frozenset(name for name, folder in folders.items() if not (folder / ARRAYS).is_file())
+            if missing:
+                for name, array in learner.signals(batch, missing).items():
+                    atomic.write_folder(folders[name], {ARRAYS: save_arrays({name: np.asarray(array, order="C")})})
+        return {name: load_arrays((folder / ARRAYS).read_bytes())[name] for name, folder in folders.items()}
+
+
+def heuristics_note(inputs: AuditInputs) -> tuple[str, ...]:
+    """Return a sentence for each stage whose quality or difficulty comes from a heuristic."""
+    notes = []
+    for stage in inputs.stages.values():
+        if not _labelled(stage, "quality"):
+            notes.append(f"'{stage.name}': quality comes from rule filters, because not every example carries it.")
+        if not _labelled(stage, "difficulty"):
+            notes.append(
+                f"'{stage.name}': difficulty is the rank of the base model's NLL: not every example carries it."
+            )
+    return tuple(notes)
+
+
+@contextlib.contextmanager
+def _once(layout: Layout, name: str) -> Iterator[None]:
+    lock = layout.lock(f"shared-{name}")
+    with atomic.storage_errors(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        yield
+
+
+def _stage_key(config: AuditConfig, inputs: AuditInputs, name: str) -> str:
+    ood = [shifted.name for shifted in _owned_ood(inputs, name)]
+    model = {"dtype": config.model.dtype, "hash": inputs.model_hash}
+    return fingerprint.of_json(["stage", model, inputs.stages[name].fingerprint, ood])[:16]
+
+
+def _clusters_key(config: AuditConfig, inputs: AuditInputs) -> str:
+    keys = [_stage_key(config, inputs, name) for name in inputs.stages]
+    return fingerprint.of_json(["clusters", keys, config.signals.clusters, config.signals.k])[:16]
+
+
+def _owned_ood(inputs: AuditInputs, name: str) -> list[Any]:
+    """Shifted sets that this stage is the first to name, so that each is scored once."""
+    owner: dict[str, str] = {}
+    for stage in inputs.stages.values():
+        for shifted in stage.ood:
+            owner.setdefault(shifted.name, stage.name)
+    return [shifted for shifted in inputs.ood_sets if owner[shifted.name] == name]
+
+
+def _by_metadata(config: AuditConfig, inputs: AuditInputs) -> bool:
+    complete = all(_labelled(stage, "cluster") for stage in inputs.stages.values())
+    return config.signals.clusters == "metadata" or (config.signals.clusters == "auto" and complete)
+
+
+def _metadata_labels(inputs: AuditInputs) -> np.ndarray:
+    names = [tokens.example.cluster or "(none)" for stage in inputs.stages.values() for tokens in stage.pool.tokens]
+    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    return np.array([numbers[name] for name in names])
+
+
+def _kmeans_labels(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> np.ndarray:
+    folders = [layout.shared / _stage_key(config, inputs, name) for name in inputs.stages]
+    embedding_ND = np.concatenate([load_arrays((folder / ARRAYS).read_bytes())["embedding"] for folder in folders])
+    return spherical_kmeans(embedding_ND, config.signals.k, stream(config.data.seed, "eval")).labels_N
+
+
+def _labelled(stage: StageInputs, field: str) -> bool:
+    return all(getattr(tokens.example, field) is not None for tokens in stage.pool.tokens)
+
+
+def _difficulty(stage: StageInputs, nll_N: np.ndarray) -> np.ndarray:
+    if _labelled(stage, "difficulty"):
+        return np.array([tokens.example.difficulty for tokens in stage.pool.tokens], dtype=np.float64)
+    return difficulty_from_nll(nll_N)
+
+
+def _quality(stage: StageInputs) -> np.ndarray:
+    if _labelled(stage, "quality"):
+        return np.array([tokens.example.quality for tokens in stage.pool.tokens], dtype=np.float64)
+    return np.array([rule_quality(tokens.example) for tokens in stage.pool.tokens])

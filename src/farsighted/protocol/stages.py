@@ -1,0 +1,41 @@
+"""From a cell and a position to what a stage is run on: rounds, targets, what is known of the pool."""
+
+from collections.abc import Mapping
+
+from farsighted.config.audit import AuditConfig
+from farsighted.learners.base import Learner
+from farsighted.protocol.inputs import AuditInputs
+from farsighted.protocol.plan import Cell
+from farsighted.protocol.shared import Known, cluster_count
+from farsighted.training.budget import RoundSettings, compute_matched_share, plan_stage, scaled, share_of
+from farsighted.training.stage import StageInput, arrival_order, budget_sizes
+
+
+def stage_input(
+    cell: Cell, index: int, learner: Learner, config: AuditConfig, inputs: AuditInputs, known: Mapping[str, Known]
+) -> StageInput:
+    """Return what the `index`-th stage (1-based) of a cell is run on.
+
+    All selectors of a seed, order and budget get the same rounds; compute-matched random alone gets larger targets.
+    """
+    stage = inputs.stages[cell.stages[index - 1]]
+    unit = cell.budget.unit
+    share = share_of(cell.budget, stage.pool)
+    training = config.training
+    settings = RoundSettings(training.granularity, training.rounds, training.batch_size)
+    order = arrival_order(cell.seed, index, len(stage.pool))
+    rounds = plan_stage(budget_sizes(stage.pool, unit)[order], share, settings)
+    if getattr(cell.selector, "compute_matched", False):
+        rounds = scaled(rounds, compute_matched_share(share, learner.backward_cost) / share)
+    return StageInput(
+        index=index,
+        seed=cell.seed,
+        pool=stage.pool,
+        known=known[stage.name].rows,
+        rounds=rounds,
+        unit=unit,
+        proxy=inputs.proxy,
+        proxy_refresh=config.signals.proxy_refresh,
+        cluster_count=cluster_count(known),
+        vocabulary_size=learner.vocabulary_size,
+    )

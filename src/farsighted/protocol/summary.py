@@ -1,0 +1,131 @@
+"""The numbers of a stage and of a cell, as they go into `cell.json`."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from farsighted.config.audit import AuditConfig
+from farsighted.learners.base import ChangeInner
+from farsighted.metrics.diagnostics import adapter_drift, capability_entropy, update_concentration
+from farsighted.protocol.inputs import AuditInputs
+from farsighted.protocol.plan import Cell
+from farsighted.protocol.progress import CellProgress
+from farsighted.store.layout import SCHEMA
+from farsighted.training.record import SketchSample
+from farsighted.training.stage import StageInput, StageProgress
+
+
+def stage_numbers(
+    stage: StageInput, progress: StageProgress, change: ChangeInner, embedding_cost: tuple[int, float]
+) -> dict[str, Any]:
+    """Return the entry of `per_stage`; a number that does not exist is None.
+
+    `embedding_cost`: tokens and seconds of the frozen embedding, part of scoring for selectors that look at it.
+    """
+    record = progress.record
+    row_of = {tokens.example.id: row for row, tokens in enumerate(stage.pool.tokens)}
+    rows = np.array([row_of[name] for name in record.chosen_ids()], dtype=np.intp)
+    numbers = record.numbers()
+    numbers["scored_tokens"] += embedding_cost[0]
+    numbers["scoring_seconds"] += embedding_cost[1]
+    drift = adapter_drift(change.earlier_later, change.later_squared, change.earlier_squared)
+    return numbers | {
+        "stage": stage.pool.name,
+        "trained_examples": len(rows),
+        "rounds": progress.round,
+        "steps": progress.steps,
+        "adapter_drift": _number(drift),
+        **_selected(stage, rows, record.sample),
+        "difficulty_sum": float(stage.known["difficulty"][rows].sum()),
+        "quality_sum": float(stage.known["quality"][rows].sum()),
+        "clusters": np.bincount(stage.known["cluster"][rows], minlength=stage.cluster_count).tolist(),
+    }
+
+
+def _selected(stage: StageInput, rows: np.ndarray, sample: SketchSample) -> dict[str, Any]:
+    if len(rows) == 0:
+        names = ("capability_entropy", "update_concentration", "mean_difficulty", "mean_quality")
+        return dict.fromkeys(names) | {"concentration_sample": 0}
+    return {
+        "capability_entropy": float(capability_entropy(stage.known["cluster"][rows])),
+        "update_concentration": _number(update_concentration(sample.sketches)),
+        "concentration_sample": len(sample.keys),
+        "mean_difficulty": float(stage.known["difficulty"][rows].mean()),
+        "mean_quality": float(stage.known["quality"][rows].mean()),
+    }
+
+
+def cell_meta(cell: Cell, config: AuditConfig, inputs: AuditInputs, done: CellProgress) -> dict[str, Any]:
+    """Return `cell.json` but for status, reason and adapter hash."""
+    return {
+        "schema": SCHEMA,
+        **cell.row(),
+        "granularity": config.training.granularity,
+        "evaluation": _normalisation(inputs),
+        "pool_hashes": {name: stage.fingerprint for name, stage in inputs.stages.items()},
+        "selection_hash": selection_hash(done.selections),
+        "per_stage": [_finite(stage) for stage in done.per_stage],
+        "run": _run(done),
+        "missing": _missing(done),
+        "evaluation_seconds": done.evaluation_seconds,
+        "probe_seconds": done.probe_seconds,
+        "probe_tokens": done.probe_tokens,
+        "uninterrupted": done.interruptions == 0,
+    }
+
+
+def selection_hash(tables: Sequence[Any]) -> str:
+    """Return the SHA-256 of all selected ids with stage, round and rank, in that order."""
+    digest = hashlib.sha256()
+    if tables:
+        table = pa.concat_tables(tables, promote_options="default")
+        chosen = table.filter(table["chosen"]).sort_by([(key, "ascending") for key in ("stage_index", "round", "rank")])
+        for row in zip(*(chosen[name].to_pylist() for name in ("stage_index", "round", "id")), strict=True):
+            digest.update(f"{row}\n".encode())
+    return digest.hexdigest()
+
+
+def _run(done: CellProgress) -> dict[str, Any]:
+    """Diagnostics over the whole run's selected examples."""
+    count = sum(stage["trained_examples"] for stage in done.per_stage)
+    if count == 0:
+        return dict.fromkeys(("capability_entropy", "update_concentration", "mean_difficulty", "mean_quality"))
+    clusters = np.sum([stage["clusters"] for stage in done.per_stage], axis=0)
+    return {
+        "capability_entropy": float(capability_entropy(np.repeat(np.arange(len(clusters)), clusters))),
+        "update_concentration": _number(update_concentration(done.sample.sketches)),
+        "mean_difficulty": sum(stage["difficulty_sum"] for stage in done.per_stage) / count,
+        "mean_quality": sum(stage["quality_sum"] for stage in done.per_stage) / count,
+    }
+
+
+def _missing(done: CellProgress) -> dict[str, str]:
+    if len(done.per_stage) < 2:
+        return {"adapter_drift": "Drift compares a stage with the ones before it: it needs two finished stages."}
+    return {}
+
+
+def _normalisation(inputs: AuditInputs) -> dict[str, Any]:
+    sets = [stage.validation for stage in inputs.stages.values()] + list(inputs.ood_sets)
+    return {
+        found.name: {
+            "measure": found.measure,
+            "chance": found.chance,
+            "ceiling": found.ceiling,
+            "items": len(found.items),
+        }
+        for found in sets
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _finite(stage: dict[str, Any]) -> dict[str, Any]:
+    lists = {name: [_number(value) for value in stage[name]] for name in ("losses", "grad_norms")}
+    return stage | lists

@@ -1,0 +1,71 @@
+"""The units of work of an audit and the order they must be done in; where they run is `launch`'s business."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from filelock import FileLock
+
+from farsighted.config.audit import AuditConfig
+from farsighted.learners.build import build_adaptation, build_settings
+from farsighted.learners.causal_lm import CausalLM, load_model
+from farsighted.protocol.cell import CellContext, run_cell
+from farsighted.protocol.estimate import measure_rates
+from farsighted.protocol.inputs import AuditInputs
+from farsighted.protocol.plan import Cell
+from farsighted.protocol.shared import load_known, prepare_clusters, prepare_stage
+from farsighted.store import atomic
+from farsighted.store.layout import Layout
+
+_SELF_TEST_EXAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a worker process has at hand for every task of one audit."""
+
+    config: AuditConfig
+    inputs: AuditInputs
+    cells: dict[str, Cell]
+    layout: Layout
+    should_stop: Callable[[], bool]
+    report: Callable[[float], None]
+
+
+def run_stage_task(desk: Desk, name: str) -> None:
+    """Do the shared work of one stage, after a self-test of the model's signals."""
+    learner = _learner(desk, desk.config.adaptations[0], seed=0)
+    learner.self_test(desk.inputs.stages[name].pool.tokens[:_SELF_TEST_EXAMPLES])
+    prepare_stage(learner, desk.config, desk.inputs, desk.layout, name)
+
+
+def run_clusters_task(desk: Desk) -> None:
+    """Find the clusters of all pools."""
+    prepare_clusters(desk.config, desk.inputs, desk.layout)
+
+
+def run_cell_task(desk: Desk, cell_id: str) -> str:
+    """Run one cell unless it is done; returns its status."""
+    lock = desk.layout.lock(cell_id)
+    with atomic.storage_errors(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        if desk.layout.finished(cell_id):
+            return "done"
+        cell = desk.cells[cell_id]
+        known = load_known(desk.config, desk.inputs, desk.layout)
+        context = CellContext(desk.config, desk.inputs, known, desk.layout, desk.should_stop, desk.report)
+        return run_cell(cell, _learner(desk, cell.adaptation, cell.seed), context)
+
+
+def run_measure_task(desk: Desk, cell_id: str) -> dict[str, Any]:
+    """Time a few rounds of a cell; returns `Rates` as a JSON value and writes nothing."""
+    cell = desk.cells[cell_id]
+    return asdict(measure_rates(cell, _learner(desk, cell.adaptation, cell.seed), desk.config, desk.inputs))
+
+
+def _learner(desk: Desk, adaptation: str, seed: int) -> CausalLM:
+    lm: Any = load_model(desk.inputs.folder, desk.config.model.dtype)
+    return CausalLM(
+        lm, desk.inputs.model_hash, build_adaptation(desk.config, adaptation), build_settings(desk.config), seed
+    )

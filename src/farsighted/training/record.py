@@ -1,0 +1,120 @@
+"""What a stage leaves behind: every scored example, every step, and the sample of gradient sketches for Eq. 4."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from farsighted.core.values import Pool, Ranking
+from farsighted.learners.base import StepRecord
+
+SKETCH_LIMIT = 2048
+"""Examples that update concentration is computed from; beyond it a uniform sample (spec §3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SketchSample:
+    """A uniform sample of at most `SKETCH_LIMIT` gradient sketches: those with the smallest random keys."""
+
+    keys: np.ndarray
+    sketches: np.ndarray
+
+    @classmethod
+    def empty(cls) -> "SketchSample":
+        """Return a sample of nothing."""
+        return cls(np.empty(0), np.empty((0, 0), dtype=np.float32))
+
+    def merged(self, other: "SketchSample") -> "SketchSample":
+        """Return the sample of both; merging in any order gives the same set."""
+        if len(self.keys) == 0:
+            return other
+        keys = np.concatenate([self.keys, other.keys])
+        sketches = np.concatenate([self.sketches, other.sketches])
+        kept = np.argsort(keys, kind="stable")[:SKETCH_LIMIT]
+        return SketchSample(keys[kept], sketches[kept])
+
+
+@dataclass
+class StageRecord:
+    """Grows while a stage runs; turned into a table and numbers at its end, or into a checkpoint."""
+
+    tables: list[Any] = field(default_factory=list)
+    """Rows of `selections.parquet`, one table a round (see `store.schema.SELECTIONS`)."""
+    losses: list[float] = field(default_factory=list)
+    grad_norms: list[float] = field(default_factory=list)
+    trained_tokens: int = 0
+    scored_tokens: int = 0
+    scoring_seconds: float = 0.0
+    training_seconds: float = 0.0
+    sample: SketchSample = field(default_factory=SketchSample.empty)
+
+    def add_scoring(self, tokens: int, seconds: float) -> None:
+        """Count a scoring pass."""
+        self.scored_tokens += tokens
+        self.scoring_seconds += seconds
+
+    def add_step(self, step: StepRecord, keys_M: np.ndarray, tokens: int, seconds: float) -> None:
+        """Keep an optimizer step; `keys_M` are uniform draws that decide which sketches stay in the sample."""
+        self.losses.append(step.loss)
+        self.grad_norms.append(step.grad_norm)
+        self.trained_tokens += tokens
+        self.training_seconds += seconds
+        self.sample = self.sample.merged(SketchSample(keys_M, step.sketch))
+
+    def table(self) -> Any:
+        """Return all scored examples of the stage so far."""
+        return pa.concat_tables(self.tables, promote_options="default")
+
+    def chosen_ids(self) -> list[str]:
+        """Return the ids selected so far in this stage, in order of round and rank."""
+        ids: list[str] = []
+        for table in self.tables:
+            chosen = table.filter(table["chosen"]).sort_by("rank")
+            ids.extend(chosen["id"].to_pylist())
+        return ids
+
+    def numbers(self) -> dict[str, Any]:
+        """Return everything but the table and the sketches as a JSON value."""
+        return {
+            "losses": self.losses,
+            "grad_norms": self.grad_norms,
+            "trained_tokens": self.trained_tokens,
+            "scored_tokens": self.scored_tokens,
+            "scoring_seconds": self.scoring_seconds,
+            "training_seconds": self.training_seconds,
+        }
+
+
+def round_table(stage: tuple[str, int, int], pool: Pool, rows: np.ndarray, ranking: Ranking, picked: np.ndarray) -> Any:
+    """Return one round's candidates as rows of `selections.parquet`, without the cluster column.
+
+    `stage`: its name, its 1-based index, and the round. `rows`: (N,) pool rows of the candidates. `picked`: positions
+    among them.
+    """
+    name, index, number = stage
+    count = len(rows)
+    rank = np.empty(count, dtype=np.int32)
+    rank[ranking.order] = np.arange(count, dtype=np.int32)
+    chosen = np.zeros(count, dtype=bool)
+    chosen[picked] = True
+    tokens = np.array([pool.tokens[row].response_length for row in rows], dtype=np.int32)
+    columns = {
+        "stage": pa.array([name] * count, pa.string()),
+        "stage_index": np.full(count, index, dtype=np.int32),
+        "round": np.full(count, number, dtype=np.int32),
+        "id": pa.array(ids_of(pool, rows), pa.string()),
+        "rank": rank,
+        "score": np.asarray(ranking.score, dtype=np.float64),
+        "chosen": chosen,
+        "tokens": tokens,
+        "trained_tokens": np.where(chosen, tokens, 0).astype(np.int32),
+    }
+    parts = {f"component_{part}": np.asarray(values, np.float64) for part, values in ranking.components.items()}
+    return pa.table(columns | parts)
+
+
+def ids_of(pool: Pool, rows: Sequence[int] | np.ndarray) -> list[str]:
+    """Return the example ids of pool rows."""
+    return [pool.tokens[row].example.id for row in rows]

@@ -1,0 +1,199 @@
+"""One stage: rank, cut, remember, train, round after round. The only training loop."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from farsighted.core.rng import stream
+from farsighted.core.values import Pool, Signals, State, Tokens
+from farsighted.learners.base import Learner
+from farsighted.selectors import Selector, rank_checked
+from farsighted.training.budget import Round, cut, split_into_steps
+from farsighted.training.guards import check_budget
+from farsighted.training.record import StageRecord, ids_of, round_table
+
+ModelSignals = Callable[[Sequence[Tokens], frozenset[str], int], Mapping[str, np.ndarray]]
+"""Signals of candidates under the current model, given the batch, the names and the round."""
+
+CONTEXT_NAMES = frozenset({"proxy_sketch", "cluster_count", "vocabulary_size"})
+
+
+@dataclass(frozen=True, slots=True)
+class StageInput:
+    """What a stage is run on; the same for every selector of a seed."""
+
+    index: int
+    """1-based position in the order of stages."""
+    seed: int
+    pool: Pool
+    known: Mapping[str, np.ndarray]
+    """Signals that do not depend on the current model, one row a pool example: embedding, cluster, quality, ..."""
+    rounds: tuple[Round, ...]
+    unit: Literal["tokens", "examples"]
+    proxy: tuple[Tokens, ...] = ()
+    proxy_refresh: int = 10
+    """Rounds between two refreshes of the proxy's mean head sketch."""
+    cluster_count: int = 1
+    vocabulary_size: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps planned."""
+        return sum(round_.steps for round_ in self.rounds)
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """Where a stage stands after some rounds; together with the learner's state it is all that is needed to go on."""
+
+    round: int = 0
+    spent: float = 0.0
+    """Budget units trained."""
+    steps: int = 0
+    state: State = field(default_factory=dict)
+    """The selector's memory."""
+    proxy_sketch: np.ndarray | None = None
+    record: StageRecord = field(default_factory=StageRecord)
+
+
+class Watcher(Protocol):
+    """Looks on while a stage runs; everything optional in a stage is a watcher's business."""
+
+    def before_round(self, progress: StageProgress) -> None:
+        """Called at every round boundary; may raise to stop."""
+
+    def after_step(self, steps: int, trained_tokens: int) -> None:
+        """Called after every optimizer step with the stage's counts so far."""
+
+
+class Picks(NamedTuple):
+    """What one round selected."""
+
+    rows: np.ndarray
+    """(M,) pool rows in ranking order."""
+    state: State
+
+
+def arrival_order(seed: int, index: int, count: int) -> np.ndarray:
+    """Return the order in which the candidates of a stage arrive: stream `data`, the same for every selector."""
+    return stream(seed, "data", index).permutation(count)
+
+
+def budget_sizes(pool: Pool, unit: Literal["tokens", "examples"]) -> np.ndarray:
+    """Return what each example costs of a budget: its response tokens, or 1."""
+    if unit == "examples":
+        return np.ones(len(pool))
+    return np.array([tokens.response_length for tokens in pool.tokens], dtype=np.float64)
+
+
+def run_stage(
+    learner: Learner,
+    selector: Selector,
+    stage: StageInput,
+    progress: StageProgress,
+    model_signals: ModelSignals,
+    watcher: Watcher,
+) -> StageProgress:
+    """Run the rounds of a stage that are not done yet; the caller has called `learner.begin_stage`.
+
+    Raises `DivergedError` for non-finite scores, losses or gradients, and whatever the watcher raises.
+    """
+    sizes = budget_sizes(stage.pool, stage.unit)
+    arrival = arrival_order(stage.seed, stage.index, len(stage.pool))
+    for number in range(progress.round, len(stage.rounds)):
+        watcher.before_round(progress)
+        progress = _refresh_proxy(learner, selector, stage, progress)
+        rows = _candidates(stage, progress, arrival, number)
+        picks = _select(selector, stage, progress, rows, model_signals)
+        spent = progress.spent + float(sizes[picks.rows].sum())
+        if len(picks.rows) < len(rows):
+            check_budget(spent, stage.rounds[number].target, float(sizes[rows].max()))
+        progress = dataclasses.replace(progress, spent=spent, state=picks.state)
+        progress = _train(learner, stage, progress, picks.rows, watcher)
+        progress = dataclasses.replace(progress, round=number + 1)
+    return progress
+
+
+def _candidates(stage: StageInput, progress: StageProgress, arrival: np.ndarray, number: int) -> np.ndarray:
+    arrivals = stage.rounds[number].arrivals
+    if arrivals is not None:
+        start = sum(round_.arrivals or 0 for round_ in stage.rounds[:number])
+        return arrival[start : start + arrivals]
+    chosen = set(progress.record.chosen_ids())
+    return np.array([row for row in arrival if stage.pool.tokens[row].example.id not in chosen], dtype=np.intp)
+
+
+def _select(
+    selector: Selector, stage: StageInput, progress: StageProgress, rows: np.ndarray, model_signals: ModelSignals
+) -> Picks:
+    began = time.perf_counter()
+    batch = [stage.pool.tokens[row] for row in rows]
+    signals = _gather(selector, stage, progress, rows, batch, model_signals)
+    rng = stream(stage.seed, "selector", stage.index, progress.round)
+    ranking = rank_checked(selector, signals, progress.state, rng)
+    round_ = stage.rounds[progress.round]
+    picked = cut(ranking.order, budget_sizes(stage.pool, stage.unit)[rows], progress.spent, round_.target)
+    state = selector.observe(progress.state, signals.take(picked))
+    scored = sum(tokens.response_length for tokens in batch) if _model_needs(selector, stage) else 0
+    progress.record.add_scoring(scored, time.perf_counter() - began)
+    table = round_table((stage.pool.name, stage.index, progress.round), stage.pool, rows, ranking, picked)
+    cluster = pa.array(stage.known["cluster"][rows].astype(np.int32))
+    progress.record.tables.append(table.add_column(4, "cluster", cluster))
+    return Picks(rows[picked], state)
+
+
+def _model_needs(selector: Selector, stage: StageInput) -> frozenset[str]:
+    return frozenset(selector.needs) - CONTEXT_NAMES - frozenset(stage.known)
+
+
+def _gather(
+    selector: Selector,
+    stage: StageInput,
+    progress: StageProgress,
+    rows: np.ndarray,
+    batch: Sequence[Tokens],
+    model_signals: ModelSignals,
+) -> Signals:
+    values = {name: stage.known[name][rows] for name in selector.needs & frozenset(stage.known)}
+    needs = _model_needs(selector, stage)
+    if needs:
+        values |= model_signals(batch, needs, progress.round)
+    context = {"cluster_count": np.array(stage.cluster_count), "vocabulary_size": np.array(stage.vocabulary_size)}
+    if progress.proxy_sketch is not None:
+        context["proxy_sketch"] = progress.proxy_sketch
+    return Signals(tuple(ids_of(stage.pool, rows)), values, context)
+
+
+def _refresh_proxy(learner: Learner, selector: Selector, stage: StageInput, progress: StageProgress) -> StageProgress:
+    if "proxy_sketch" not in selector.needs:
+        return progress
+    if progress.round % stage.proxy_refresh and progress.proxy_sketch is not None:
+        return progress
+    began = time.perf_counter()
+    sketch_NK = learner.signals(stage.proxy, frozenset({"head_sketch"}))["head_sketch"]
+    tokens = sum(item.response_length for item in stage.proxy)
+    progress.record.add_scoring(tokens, time.perf_counter() - began)
+    return dataclasses.replace(progress, proxy_sketch=sketch_NK.mean(axis=0, dtype=np.float64).astype(np.float32))
+
+
+def _train(
+    learner: Learner, stage: StageInput, progress: StageProgress, picked: np.ndarray, watcher: Watcher
+) -> StageProgress:
+    number = progress.round
+    shuffled = picked[stream(stage.seed, "data", stage.index, number).permutation(len(picked))]
+    lengths = np.array([tokens.response_length for tokens in stage.pool.tokens])
+    for rows in split_into_steps(shuffled, lengths, stage.rounds[number].steps):
+        batch = [stage.pool.tokens[row] for row in rows]
+        began = time.perf_counter()
+        step = learner.step(batch, stream(stage.seed, "dropout", stage.index, progress.steps))
+        seconds = time.perf_counter() - began
+        keys = stream(stage.seed, "eval", stage.index, progress.steps).random(len(batch))
+        progress.record.add_step(step, keys, int(lengths[rows].sum()), seconds)
+        progress = dataclasses.replace(progress, steps=progress.steps + 1)
+        watcher.after_step(progress.steps, progress.record.trained_tokens)
+    return progress
