@@ -1,1 +1,38 @@
-"""Pure functions from signals to rankings."""
+"""What picks the data: the contract of a selector, the table of selectors, and the paper's seven families."""
+
+from farsighted.selectors.base import Scored, Selector, Stateless, by_score, rank_checked
+from farsighted.selectors.baselines import ComputeMatchedRandom, Random
+from farsighted.selectors.describe import Description, describe, fingerprint_of
+from farsighted.selectors.diversity import Diversity
+from farsighted.selectors.gradient import Gradient
+from farsighted.selectors.lhas import LHAS
+from farsighted.selectors.loss import Loss
+from farsighted.selectors.parameters import parameters_of
+from farsighted.selectors.quality import Quality
+from farsighted.selectors.table import SelectorSpec, build_selector, register, selector_class, selector_names
+from farsighted.selectors.utility_diversity import UtilityDiversity
+
+__all__ = [
+    "LHAS",
+    "ComputeMatchedRandom",
+    "Description",
+    "Diversity",
+    "Gradient",
+    "Loss",
+    "Quality",
+    "Random",
+    "Scored",
+    "Selector",
+    "SelectorSpec",
+    "Stateless",
+    "UtilityDiversity",
+    "build_selector",
+    "by_score",
+    "describe",
+    "fingerprint_of",
+    "parameters_of",
+    "rank_checked",
+    "register",
+    "selector_class",
+    "selector_names",
+]

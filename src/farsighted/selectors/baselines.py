@@ -1,0 +1,45 @@
+"""Uniform selection: the baseline, and the baseline that spends what scoring costs on more data."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from farsighted.core.values import Ranking, Signals, State
+from farsighted.selectors.base import Stateless, by_score
+from farsighted.selectors.table import register
+
+
+@register("random")
+@dataclass(frozen=True)
+class Random(Stateless):
+    """Rank uniformly at random, without replacement.
+
+    The score is a uniform draw in [0, 1) for each candidate; the ranking sorts it.
+    *Reference:* spec §5; paper, appendix A.
+    """
+
+    family: ClassVar[str] = "random"
+    needs = frozenset[str]()
+
+    def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
+        """Return a uniformly random order."""
+        return by_score(rng.random(len(signals)))
+
+
+@register("random_matched")
+@dataclass(frozen=True)
+class ComputeMatchedRandom(Stateless):
+    """Rank uniformly at random, and be given extra tokens worth the scoring pass that random does without.
+
+    Whoever runs an audit reads `compute_matched` and enlarges the budget; the ranking is that of `random`.
+    *Reference:* spec §4, last paragraph.
+    """
+
+    family: ClassVar[str] = "random"
+    compute_matched: ClassVar[bool] = True
+    needs = frozenset[str]()
+
+    def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
+        """Return a uniformly random order."""
+        return Random().rank(signals, state, rng)

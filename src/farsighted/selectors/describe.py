@@ -1,0 +1,143 @@
+"""What a selector is, in words for people and in hashes for caches."""
+
+import ast
+import dataclasses
+import hashlib
+import inspect
+import itertools
+import textwrap
+from types import CodeType
+from typing import Any, Final, NamedTuple
+
+from farsighted.selectors.base import Selector
+from farsighted.selectors.parameters import default_of, fields_of, in_words, kinds_of, parameters_of
+from farsighted.selectors.table import SelectorSpec, build_selector, selector_class
+
+_OURS: Final = ("farsighted", "builtins", "abc", "typing")
+
+
+class Parameter(NamedTuple):
+    """One field of a selector."""
+
+    name: str
+    kind: str
+    """Its type in words."""
+    default: str
+    """Its default as it is written in a configuration; "required" where there is none."""
+    text: str
+    """What stands under the field in the source; empty where nothing does."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Description:
+    """A selector for the reader of a help page."""
+
+    name: str
+    family: str
+    version: int
+    summary: str
+    """The first sentence of its docstring, on one line."""
+    text: str
+    """The rest of its docstring."""
+    needs: tuple[str, ...] | None
+    """Signals that it reads with its default parameters, sorted; None where a parameter has no default."""
+    parameters: tuple[Parameter, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.name} (family {self.family}, version {self.version}): {self.summary}"]
+        lines += [self.text] if self.text else []
+        if self.needs is not None:
+            lines.append(f"Reads: {', '.join(self.needs) or 'no signals'}.")
+        lines += [f"  {one.name} = {one.default}: {one.kind}. {one.text}".rstrip() for one in self.parameters]
+        return "\n".join(lines)
+
+
+def describe(spec: SelectorSpec) -> Description:
+    """Return what a selector does, what it reads and which parameters it takes; `str()` of it is a help text.
+
+    Args:
+        spec: A name (shows the defaults), a mapping, or a selector.
+
+    Raises:
+        SelectorError: There is no such selector.
+    """
+    cls: type[Any] = selector_class(spec) if isinstance(spec, str) else type(build_selector(spec))
+    defaults = {name: default_of(field) for name, field in fields_of(cls).items()}
+    built = None if isinstance(spec, str) and dataclasses.MISSING in defaults.values() else build_selector(spec)
+    texts, kinds = _texts_under_fields(cls), kinds_of(cls)
+    parameters = [
+        Parameter(name, in_words(kinds[name]), _written(default), texts.get(name, ""))
+        for name, default in defaults.items()
+    ]
+    needs = None if built is None else tuple(sorted(built.needs))
+    return Description(cls.name, cls.family, cls.version, *_docstring(cls), needs, tuple(parameters))
+
+
+def fingerprint_of(selector: Selector) -> dict[str, Any]:
+    """Return the JSON value that decides what a selector does: name, version, parameters.
+
+    A class from outside this package adds `source`, the SHA-256 of its source and of its bases' (what they call
+    elsewhere is not followed), and a selector inside the selector adds its own fingerprint under `inside`.
+    """
+    value: dict[str, Any] = {
+        "name": selector.name,
+        "version": selector.version,
+        "parameters": parameters_of(selector),
+    }
+    foreign = [cls for cls in type(selector).__mro__ if cls.__module__.partition(".")[0] not in _OURS]
+    if foreign:
+        value["source"] = hashlib.sha256("\n".join(_source(cls) for cls in foreign).encode()).hexdigest()
+    parts = {name: getattr(selector, name) for name in fields_of(type(selector))}
+    inside = {name: fingerprint_of(part) for name, part in parts.items() if isinstance(part, Selector)}
+    return value | {"inside": inside} if inside else value
+
+
+def _source(cls: type[Any]) -> str:
+    """Return the source of a class, or its byte code where it was typed at a prompt and there is no source."""
+    try:
+        return inspect.getsource(cls)
+    except (OSError, TypeError):
+        codes = {name: code for name, thing in vars(cls).items() if (code := _code(thing)) is not None}
+        return "\n".join(f"{name} {_bytes(codes[name])}" for name in sorted(codes))
+
+
+def _code(thing: Any) -> CodeType | None:
+    function = thing.fget if isinstance(thing, property) else thing
+    return getattr(function, "__code__", None)
+
+
+def _bytes(code: CodeType) -> str:
+    constants = [_bytes(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {constants}"
+
+
+def _docstring(cls: type[Any]) -> tuple[str, str]:
+    """Return the first paragraph on one line, and the rest as it is written."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    if text.startswith(f"{cls.__name__}("):  # The signature that dataclass writes where there is no docstring.
+        text = ""
+    first, _, rest = text.partition("\n\n")
+    return " ".join(first.split()), rest.strip()
+
+
+def _texts_under_fields(cls: type[Any]) -> dict[str, str]:
+    try:
+        source = textwrap.dedent(inspect.getsource(cls))
+    except (OSError, TypeError):
+        return {}
+    (definition,) = ast.parse(source).body
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
+    texts = {}
+    for field, below in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            text = below.value.value if isinstance(below.value, ast.Constant) else ""
+            texts[field.target.id] = " ".join(str(text).split())
+    return texts
+
+
+def _written(default: Any) -> str:
+    if default is dataclasses.MISSING:
+        return "required"
+    if isinstance(default, Selector):
+        return default.name
+    return "null" if default is None else str(default)

@@ -1,0 +1,78 @@
+"""Distances and angles between rows, in float64, without any N x N matrix.
+
+Shape letters: N candidates, H history or memory entries, D and K widths.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+_BLOCK_CELLS = 1 << 22
+"""Largest block of distances held at once (32 MiB in float64)."""
+
+_ROUNDING = 1e-13
+"""Squared distances below this share of the squared norms are rounding of the Gram form: the rows are equal."""
+
+
+def squared_norms(rows_NK: np.ndarray) -> np.ndarray:
+    """Return the squared length of every row, (N,)."""
+    squared_N: np.ndarray = np.vecdot(rows_NK, rows_NK)
+    return squared_N
+
+
+def squared_distances_to(rows_NK: np.ndarray, squared_norm_N: np.ndarray, row: int) -> np.ndarray:
+    """Return squared Euclidean distances of all rows to one of them, (N,); equal rows are at exactly 0."""
+    gram_N = np.vecdot(rows_NK, rows_NK[row])
+    return _squared(squared_norm_N, squared_norm_N[row], gram_N)
+
+
+def nearest_squared_distance(rows_NK: np.ndarray, history_HK: np.ndarray) -> np.ndarray:
+    """Return the squared distance of every row to the nearest of H >= 1 history rows, (N,)."""
+    return np.concatenate([block_BH.min(axis=1) for block_BH in _blocks(rows_NK, history_HK)])
+
+
+def mean_distance(rows_NK: np.ndarray, memory_HK: np.ndarray) -> np.ndarray:
+    """Return the mean Euclidean distance of every row to a memory, (N,); 0 while the memory is empty.
+
+    >>> mean_distance(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1.0]])).tolist()
+    [3.0]
+    """
+    if not memory_HK.size:
+        return np.zeros(len(rows_NK))
+    return np.concatenate([np.sqrt(block_BH).mean(axis=1) for block_BH in _blocks(rows_NK, memory_HK)])
+
+
+def cosines(rows_NK: np.ndarray, vector_K: np.ndarray) -> np.ndarray:
+    """Return the cosine of every row with one vector, (N,) in [-1, 1]; 0 where either has no length.
+
+    >>> cosines(np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([1.0, 0.0])).tolist()
+    [1.0, 0.0]
+    """
+    rows_NK, vector_K = np.asarray(rows_NK, dtype=np.float64), np.asarray(vector_K, dtype=np.float64)
+    length_N = np.sqrt(squared_norms(rows_NK)) * np.linalg.norm(vector_K)
+    gram_N = np.vecdot(rows_NK, vector_K)
+    cosine_N: np.ndarray = np.divide(gram_N, length_N, out=np.zeros(len(rows_NK)), where=length_N > 0)
+    return cosine_N.clip(-1.0, 1.0)
+
+
+def appended(history_HK: np.ndarray, rows_MK: np.ndarray) -> np.ndarray:
+    """Return the history with rows put behind it; an empty history takes the width of the rows."""
+    return np.concatenate([history_HK, rows_MK]) if history_HK.size else rows_MK.copy()
+
+
+def _blocks(rows_NK: np.ndarray, history_HK: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield squared distances (B, H) of consecutive blocks of rows."""
+    rows_NK = np.asarray(rows_NK, dtype=np.float64)
+    history_HK = np.asarray(history_HK, dtype=np.float64)
+    rows_a_block = max(1, _BLOCK_CELLS // len(history_HK))
+    history_norm_H = squared_norms(history_HK)
+    for start in range(0, len(rows_NK), rows_a_block):
+        block_BK = rows_NK[start : start + rows_a_block]
+        yield _squared(squared_norms(block_BK)[:, None], history_norm_H, block_BK @ history_HK.T)
+
+
+def _squared(first: np.ndarray, second: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    norms = first + second
+    squared: np.ndarray = norms - 2.0 * gram
+    squared[squared <= _ROUNDING * norms] = 0.0
+    return squared

@@ -1,0 +1,152 @@
+"""Long-Horizon Aware Selection: any utility, corrected by what the run has selected so far (Eq. 5).
+
+Shape letters: N candidates, M picked, D hidden, K sketch, C clusters, H centroids, R directions kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+import numpy as np
+
+from farsighted.core.errors import SelectorError
+from farsighted.core.values import Ranking, Signals, State
+from farsighted.selectors.base import Selector, clusters_of
+from farsighted.selectors.geometry import cosines
+from farsighted.selectors.greedy import rank01
+from farsighted.selectors.history import KEPT_PER_READ, Centroids, Directions, widened, with_gradients, with_points
+from farsighted.selectors.lhas_terms import Concentration, Coverage, NoTerm, Term
+from farsighted.selectors.table import SelectorSpec, build_selector, register
+from farsighted.selectors.utility_diversity import UtilityDiversity
+
+_INNER: Final = "utility."
+
+
+@register("lhas")
+@dataclass(frozen=True)
+class LHAS:
+    """Prefer useful examples that widen what was selected so far, help the future proxy, and repeat nothing.
+
+    s(x) = u(x) + lambda c(x, H) + eta p(x, P) - rho a(x, S).
+    u: the score of any selector, as ranks in [0, 1] within the candidates.
+    c, coverage: distance of the embedding to the nearest history centroid, as ranks in [0, 1] within the candidates;
+    0 while the history is empty.
+    p, future proxy: cosine of the head-gradient sketch with the proxy's mean sketch.
+    a, anti-concentration: half how far the share of x's cluster in the history exceeds the uniform one, (share - 1/C)
+    / (1 - 1/C) clipped to [0, 1]; half the squared projection of the unit head-gradient sketch on the strongest
+    directions of the history's gradient second moment.
+    Greedy: a pick enters the history before the next one (as a centroid, a count and a gradient), and c and a are
+    taken anew over all N candidates, those already picked lying at distance 0: so a rank of coverage weighs as much
+    late in the ranking as early. The components hold each term when the candidate was picked. A term of weight 0 is
+    not computed, and its signals are not needed.
+    The paper names the terms and leaves them open: these are the spec's. *Reference:* spec §5; paper, Eq. 5.
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[str] = "lhas"
+    version: ClassVar[int] = 1
+
+    utility: SelectorSpec = field(default_factory=UtilityDiversity)
+    """The selector whose score is u: a name, or a mapping with `name` and parameters."""
+    lambda_: float = 0.5
+    """Weight of coverage."""
+    eta: float = 0.5
+    """Weight of the future proxy."""
+    rho: float = 0.5
+    """Weight of anti-concentration."""
+    centroids: int = 512
+    """Centroids at most that stand for the history's embeddings."""
+    directions: int = 8
+    """Gradient directions that the concentration is measured on; twice as many are tracked."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "utility", build_selector(self.utility))
+        for name in ("lambda_", "eta", "rho"):
+            if getattr(self, name) < 0:
+                raise SelectorError(f"`{name}` of 'lhas' must be at least 0, but is {getattr(self, name)}. Use 0.5.")
+        for name in ("centroids", "directions"):
+            if getattr(self, name) < 1:
+                raise SelectorError(f"`{name}` of 'lhas' must be at least 1, but is {getattr(self, name)}.")
+
+    @property
+    def inner(self) -> Selector:
+        """The selector behind u."""
+        return build_selector(self.utility)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the utility reads, and what the terms of non-zero weight read."""
+        needs = set(self.inner.needs)
+        needs |= {"embedding"} if self.lambda_ else set()
+        needs |= {"head_sketch", "proxy_sketch"} if self.eta else set()
+        needs |= {"head_sketch", "cluster"} if self.rho else set()
+        return frozenset(needs)
+
+    def init(self) -> State:
+        """Return an empty history, beside the utility's own state under `utility.`."""
+        empty = np.empty((0, 0))
+        return {
+            "centroid_mean": empty,
+            "centroid_count": np.empty(0, dtype=np.int64),
+            "cluster_count": np.empty(0, dtype=np.int64),
+            "direction_value": np.empty(0),
+            "direction_basis": empty,
+            **_prefixed(self.inner.init()),
+        }
+
+    def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
+        """Return the greedy order; components `utility`, `coverage`, `proxy`, `concentration`, before weighting."""
+        count = len(signals)
+        utility_N = rank01(self.inner.rank(signals, _inner(state), rng).score)
+        proxy_N = cosines(signals["head_sketch"], signals["proxy_sketch"]) if self.eta else np.zeros(count)
+        coverage, concentration = self._coverage(signals, state), self._concentration(signals, state)
+        lasting_N = utility_N + self.eta * proxy_N
+        open_N = np.ones(count, dtype=bool)
+        order = np.empty(count, dtype=np.intp)
+        score_N, coverage_N, concentration_N = np.empty(count), np.zeros(count), np.zeros(count)
+        for place in range(count):
+            now_c, now_a = coverage.now(), concentration.now()
+            now_N = lasting_N + self.lambda_ * now_c - self.rho * now_a
+            pick = int(np.argmax(np.where(open_N, now_N, -np.inf)))
+            order[place], open_N[pick] = pick, False
+            score_N[pick], coverage_N[pick], concentration_N[pick] = now_N[pick], now_c[pick], now_a[pick]
+            coverage.add(pick)
+            concentration.add(pick)
+        parts = {"utility": utility_N, "coverage": coverage_N, "proxy": proxy_N, "concentration": concentration_N}
+        return Ranking(order, score_N, parts)
+
+    def observe(self, state: State, picked: Signals) -> State:
+        """Return the history with the picks in it, one by one, in the order they were selected."""
+        history = {name: array for name, array in state.items() if not name.startswith(_INNER)}
+        if self.lambda_:
+            known = Centroids(state["centroid_mean"], state["centroid_count"])
+            mean, number = with_points(known, picked["embedding"], self.centroids)
+            history |= {"centroid_mean": mean, "centroid_count": number}
+        if self.rho:
+            cluster_M, clusters = clusters_of(picked)
+            count_C = widened(state["cluster_count"], clusters)
+            np.add.at(count_C, cluster_M, 1)
+            strongest = Directions(state["direction_value"], state["direction_basis"])
+            value, basis = with_gradients(strongest, picked["head_sketch"], KEPT_PER_READ * self.directions)
+            history |= {"cluster_count": count_C, "direction_value": value, "direction_basis": basis}
+        return {**history, **_prefixed(self.inner.observe(_inner(state), picked))}
+
+    def _coverage(self, signals: Signals, state: State) -> Term:
+        if not self.lambda_:
+            return NoTerm(len(signals))
+        return Coverage(signals["embedding"], state["centroid_mean"])
+
+    def _concentration(self, signals: Signals, state: State) -> Term:
+        if not self.rho:
+            return NoTerm(len(signals))
+        strongest = Directions(state["direction_value"], state["direction_basis"])
+        clusters, counts = clusters_of(signals), state["cluster_count"]
+        return Concentration(clusters, counts, signals["head_sketch"], strongest, self.directions)
+
+
+def _prefixed(state: State) -> Mapping[str, np.ndarray]:
+    return {_INNER + name: array for name, array in state.items()}
+
+
+def _inner(state: State) -> State:
+    return {name.removeprefix(_INNER): array for name, array in state.items() if name.startswith(_INNER)}

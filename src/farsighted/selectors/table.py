@@ -1,0 +1,186 @@
+"""The table of selectors: names to classes, and from a specification to a selector."""
+
+import dataclasses
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from farsighted.core.errors import SelectorError
+from farsighted.core.names import did_you_mean
+from farsighted.selectors.base import Selector
+from farsighted.selectors.parameters import check_parameters, kinds_of, may_be_selector
+
+ENTRY_POINTS: Final = "farsighted.selectors"
+"""Group of entry points under which an installed package offers selectors."""
+
+SelectorSpec = str | Mapping[str, Any] | Selector
+"""How a selector is asked for: a name, a mapping of `name` and parameters, or the selector itself."""
+
+C = TypeVar("C")
+
+# Not a `core.names.Registry`: a notebook cell that is run again must be able to replace its own selector.
+_TABLE: Final[dict[str, type[Any]]] = {}
+
+
+def register(name: str) -> Callable[[type[C]], type[C]]:
+    """Return a class decorator that puts a selector into the table under `name`.
+
+    Running the same definition again replaces it; another class of the same name raises `SelectorError`.
+    """
+    if not name or ":" in name:
+        raise SelectorError(f"A selector's name must be a word without ':', but is '{name}'. Choose another one.")
+
+    def decorate(selector_class: type[C]) -> type[C]:
+        known = _TABLE.get(name)
+        if known is not None and _definition(known) != _definition(selector_class):
+            raise SelectorError(
+                f"There is a selector '{name}' already ({known.__module__}:{known.__qualname__}). Give yours, "
+                f"{selector_class.__module__}:{selector_class.__qualname__}, another name."
+            )
+        _TABLE[name] = _named(selector_class, name)
+        return selector_class
+
+    return decorate
+
+
+def selector_names() -> tuple[str, ...]:
+    """Return the names of all selectors that are registered or installed, sorted."""
+    return tuple(sorted({*_TABLE, *_entry_points()}))
+
+
+def selector_class(name: str) -> type[Any]:
+    """Return the class of a registered name, an installed entry point, or a `package.module:Name`.
+
+    A registered name goes before an entry point of the same name.
+
+    Raises:
+        SelectorError: There is no such name, it cannot be imported, or what it names is no selector.
+    """
+    if name in _TABLE:
+        return _TABLE[name]
+    if ":" in name:
+        return _selector(_imported(name), name)
+    points = _entry_points()
+    if name in points:
+        return _selector(_loaded(points[name]), name)
+    raise SelectorError(
+        f"There is no selector '{name}'. {did_you_mean(name, selector_names())} "
+        f"A selector of your own is named as package.module:Name."
+    )
+
+
+def build_selector(spec: SelectorSpec) -> Selector:
+    """Return the selector that a name or a mapping asks for; a selector is returned as it is.
+
+    Args:
+        spec: `"loss"`, `"package.module:Name"`, or `{"name": "gradient", "score": "similarity"}`.
+
+    Raises:
+        SelectorError: Unknown name or parameter (with the nearest known one), a value of the wrong type or range, a
+            module that cannot be imported, or a class that is no selector.
+
+    >>> build_selector({"name": "gradient", "signal": "head"}).needs
+    frozenset({'head_grad_norm'})
+    """
+    if isinstance(spec, str):
+        return _built(spec, {})
+    if isinstance(spec, Mapping):
+        parameters = dict(spec)
+        name = parameters.pop("name", None)
+        if not isinstance(name, str):
+            raise SelectorError(f"A selector's mapping must hold `name`, a text, but is {dict(spec)}. Add the name.")
+        return _built(name, parameters)
+    if isinstance(spec, Selector) and not isinstance(spec, type):
+        return spec
+    raise SelectorError(
+        f"A selector must be a name, a mapping with `name`, or an instance of a selector, but is {spec!r}."
+    )
+
+
+def _built(name: str, parameters: Mapping[str, Any]) -> Selector:
+    found = _selector(selector_class(name), name)
+    kinds = kinds_of(found)
+    values = {
+        key: build_selector(value) if may_be_selector(kinds.get(key)) else value for key, value in parameters.items()
+    }
+    checked = check_parameters(found, values)
+    try:
+        selector = found(**checked)
+    except (TypeError, ValueError) as error:
+        raise SelectorError(
+            f"Selector '{name}' cannot be built: {error}. Correct its parameters or its class."
+        ) from error
+    if not isinstance(selector, Selector):
+        raise SelectorError(f"Selector '{name}' must have `needs`, `family` and `version`. Inherit from `Scored`.")
+    return selector
+
+
+def _definition(cls: type[Any]) -> tuple[str, str]:
+    """Return where a class is written: its file (its module where there is none) and its name in it."""
+    # A script's classes are `__main__`'s to itself and its module's to whoever imports it.
+    return getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__, cls.__qualname__
+
+
+def _named(cls: type[C], name: str) -> type[C]:
+    selector: Any = cls
+    selector.name = name
+    for attribute, default in (("family", "own"), ("version", 1)):
+        if not hasattr(selector, attribute):
+            setattr(selector, attribute, default)
+    return cls
+
+
+def _selector(found: Any, name: str) -> type[Any]:
+    """Return the class if it is fit to be a selector, named by `name` unless it was registered."""
+    if not isinstance(found, type):
+        raise SelectorError(f"'{name}' must be a class, but is {found!r}. Name the class of the selector.")
+    lacking = [method for method in ("needs", "init", "rank", "observe") if not hasattr(found, method)]
+    if lacking:
+        raise SelectorError(
+            f"'{name}' must be a selector, but has no {', '.join(lacking)}. Inherit from `farsighted.selectors.Scored`."
+        )
+    settings = getattr(found, "__dataclass_params__", None)
+    if not dataclasses.is_dataclass(found) or settings is None or not settings.frozen:
+        raise SelectorError(
+            f"Selector '{name}' must be a frozen dataclass. Write @dataclass(frozen=True) over its class."
+        )
+    return found if "name" in vars(found) else _named(found, name)
+
+
+def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    return {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+
+
+def _loaded(point: importlib.metadata.EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        raise SelectorError(
+            f"Selector '{point.name}' is offered by an installed package as {point.value}, but loading it failed with "
+            f"{type(error).__name__}: {error}. Repair or remove that package."
+        ) from error
+
+
+def _imported(path: str) -> Any:
+    module_name, _, attribute = path.partition(":")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise SelectorError(
+            f"Selector '{path}' cannot be loaded: importing `{module_name}` failed with {type(error).__name__}: "
+            f"{error}. The module must be importable from the current folder ({folder})."
+        ) from error
+    if not hasattr(module, attribute):
+        classes = [name for name, thing in vars(module).items() if isinstance(thing, type)]
+        raise SelectorError(
+            f"Selector '{path}' cannot be loaded: `{module_name}` ({getattr(module, '__file__', 'built in')}) has no "
+            f"'{attribute}'. {did_you_mean(attribute, classes)}"
+        )
+    return getattr(module, attribute)
