@@ -42,7 +42,8 @@ class Passes:
         self._head = head
         self._gradient_maps = build_gradient_maps(trunk, stream(MAPS_SEED, "init", 0))
         self._sketching = PerExampleGradients(trunk, self._gradient_maps, want_norm=False)
-        self._scoring = PerExampleGradients(trunk, self._gradient_maps, want_norm=True)
+        self._norms = PerExampleGradients(trunk, None, want_norm=True)
+        self._norms_and_sketches = PerExampleGradients(trunk, self._gradient_maps, want_norm=True)
         self._head_maps: dict[frozenset[str], HeadMaps] = {}
 
     @property
@@ -58,7 +59,8 @@ class Passes:
         hidden_BLD: Tensor | None = None
         gradients: Gradients | None = None
         if needs & GRADIENT_SIGNALS:
-            ragged, gradients = scoring_pass(self._scoring, self._trunk, self._ids(batch), batch, self._head.detached())
+            capture = self._norms_and_sketches if "grad_sketch" in needs else self._norms
+            ragged, gradients = scoring_pass(capture, self._trunk, self._ids(batch), batch, self._head.detached())
         if gradients is None or "embedding" in needs:
             with torch.no_grad(), scoring_mode(self._trunk):
                 hidden_BLD = self._hidden(batch)
@@ -104,7 +106,8 @@ class Passes:
                 f"Logits must be hidden states times the output head, but for {type(lm).__name__} they differ by "
                 f"{gap:.2g} of their norm. This architecture changes its logits in a way that is not supported."
             )
-        self_test(self._trunk, self._ids(pair), pair, self._head.detached(), self._scoring, self._gradient_maps)
+        capture, maps = self._norms_and_sketches, self._gradient_maps
+        self_test(self._trunk, self._ids(pair), pair, self._head.detached(), capture, maps)
 
     def _ids(self, batch: Sequence[Tokens]) -> Tensor:
         return torch.from_numpy(pad([tokens.ids for tokens in batch]).ids_BL).to(self._head.weight_VD.device)
