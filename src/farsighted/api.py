@@ -13,12 +13,14 @@ from farsighted.core.errors import ConfigError, FarsightedError
 from farsighted.data.readers import write_quarantine
 from farsighted.launch.local import LocalPool, Observer, Task, TaskResult
 from farsighted.protocol.estimate import Estimate, Rates, estimate
+from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.plan import Cell, plan_cells
-from farsighted.protocol.shared import heuristics_note
+from farsighted.protocol.shared import clusters_are_prepared, heuristics_note, stage_is_prepared
 from farsighted.report.results import ReportPaths, write_results
 from farsighted.store import atomic
 from farsighted.store.layout import SCHEMA, Layout
+from farsighted.store.reader import read_meta
 
 _LIBRARIES = ("torch", "transformers", "peft", "numpy", "scipy")
 
@@ -100,10 +102,11 @@ def run_prepared(
     missing = prepared.missing(layout)
     if missing:
         with LocalPool(prepared.config.model_dump(mode="json"), out, layout.logs, workers) as pool:
-            for tasks in _phases(prepared, missing):
+            for tasks in _phases(prepared, missing, layout):
                 failures += [outcome for outcome in pool.run(tasks, observer) if outcome.failure]
                 if failures and tasks[0].kind != "cell":
                     raise CellsFailedError(f"'{failures[0].task.name}' could not be prepared: {failures[0].failure}")
+    check_fair(read_meta(layout.cell(cell.id)) for cell in prepared.cells if layout.finished(cell.id))
     if failures:
         reasons = {outcome.task.name: str(outcome.failure) for outcome in failures}
         atomic.write_json(layout.audit, _plan(prepared, command, reasons))
@@ -134,12 +137,12 @@ def estimate_prepared(prepared: Prepared, out: Path, workers: int) -> Estimate:
     return estimate(missing, rates, prepared.config, prepared.inputs, workers)
 
 
-def _phases(prepared: Prepared, missing: Sequence[Cell]) -> list[list[Task]]:
-    return [
-        [Task("stage", name) for name in prepared.inputs.stages],
-        [Task("clusters", "clusters")],
-        [Task("cell", cell.id) for cell in missing],
-    ]
+def _phases(prepared: Prepared, missing: Sequence[Cell], layout: Layout) -> list[list[Task]]:
+    """What is left to do, each list after the one before it."""
+    config, inputs = prepared.config, prepared.inputs
+    stages = [Task("stage", name) for name in inputs.stages if not stage_is_prepared(config, inputs, layout, name)]
+    clusters = [] if clusters_are_prepared(config, inputs, layout) else [Task("clusters", "clusters")]
+    return [phase for phase in (stages, clusters, [Task("cell", cell.id) for cell in missing]) if phase]
 
 
 def _plan(prepared: Prepared, command: str | None, failures: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -4,10 +4,8 @@ The order at each stage boundary: evaluate all stages' sets, probe the next stag
 goes on from its newest checkpoint and gives the same bytes as one that was not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
@@ -25,7 +23,14 @@ from farsighted.protocol.stages import stage_input
 from farsighted.protocol.summary import cell_meta, stage_numbers
 from farsighted.store.layout import Layout
 from farsighted.store.writer import Checkpoint, read_checkpoint, write_cell, write_checkpoint
-from farsighted.training.stage import StageInput, StageProgress, run_stage
+from farsighted.training.stage import (
+    ModelSignals,
+    StageInput,
+    StageProgress,
+    TimedSignals,
+    run_stage,
+    signals_of,
+)
 
 
 @dataclass(frozen=True)
@@ -101,11 +106,13 @@ class _CellRun:
         watcher = _CellWatcher(self, stage)
         self.stage = run_stage(self.learner, self.cell.selector, stage, self.stage, self._model_signals(stage), watcher)
 
-    def _model_signals(self, stage: StageInput) -> Callable[..., Mapping[str, np.ndarray]]:
-        def signals(batch: list[Tokens], needs: frozenset[str], round_: int) -> Mapping[str, np.ndarray]:
+    def _model_signals(self, stage: StageInput) -> ModelSignals:
+        compute = signals_of(self.learner)
+
+        def signals(batch: Sequence[Tokens], needs: frozenset[str], round_: int) -> TimedSignals:
             if stage.index == 1 and round_ == 0:
                 return self.first.get(self.learner, batch, needs)
-            return self.learner.signals(batch, needs)
+            return compute(batch, needs, round_)
 
         return signals
 

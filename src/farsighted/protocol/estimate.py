@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from farsighted.config.audit import AuditConfig
-from farsighted.core.values import Pool
+from farsighted.core.values import Budget, Pool
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
@@ -18,7 +18,7 @@ from farsighted.protocol.shared import Known
 from farsighted.protocol.stages import stage_input
 from farsighted.store.writer import table_bytes
 from farsighted.training.budget import share_of
-from farsighted.training.stage import ModelSignals, StageProgress, arrival_order, run_stage
+from farsighted.training.stage import StageProgress, arrival_order, run_stage
 
 _ROUNDS = 3
 """Candidate batches that are timed, after one to warm up."""
@@ -54,7 +54,10 @@ class Estimate:
 
 def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: AuditInputs) -> Rates:
     """Run a few rounds of a cell's first stage and one evaluation."""
+    budget = str(cell.budget)
     stage = inputs.stages[cell.stages[0]]
+    # The part of the pool that is timed may be smaller than an absolute budget.
+    cell = dataclasses.replace(cell, budget=Budget(share_of(cell.budget, stage.pool), cell.budget.unit))
     part = _part(stage, cell, config)
     known = {name: _known(part, learner) for name in inputs.stages}
     shortened = dataclasses.replace(inputs, stages={**inputs.stages, stage.name: part})
@@ -62,9 +65,7 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
     learner.begin_stage(given.steps)
     watcher = _Clock()
     start = StageProgress(state=cell.selector.init())
-    end = run_stage(
-        learner, cell.selector, given, start, lambda batch, needs, _: learner.signals(batch, needs), watcher
-    )
+    end = run_stage(learner, cell.selector, given, start, signals_of(learner), watcher)
     finish = time.perf_counter()
     # The first round warms up; with a single round there is nothing else to go by.
     warm = 1 if len(watcher.starts) > 1 else 0
@@ -76,7 +77,7 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
     return Rates(
         label=cell.label,
         adaptation=cell.adaptation,
-        budget=str(cell.budget),
+        budget=budget,
         seconds_per_candidate=(finish - watcher.starts[warm]) / candidates,
         seconds_per_item=(time.perf_counter() - finish) / items,
         bytes_per_candidate=len(table_bytes(end.record.table())) / end.record.table().num_rows,
@@ -154,7 +155,3 @@ def _items(cell: Cell, config: AuditConfig, inputs: AuditInputs) -> int:
         config.probe.points + 1
     )
     return validation * len(cell.stages) + shifted + 2 * probed
-
-
-def _signals_of(learner: Learner) -> ModelSignals:
-    return lambda batch, needs, _: learner.signals(batch, needs)

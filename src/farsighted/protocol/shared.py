@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from farsighted.signals.quality import difficulty_from_nll, rule_quality
 from farsighted.store import atomic
 from farsighted.store.layout import Layout
 from farsighted.store.writer import read_table, table_bytes
+from farsighted.training.stage import TimedSignals
 
 ARRAYS = "arrays.safetensors"
 SCORES = "scores.parquet"
@@ -75,6 +77,16 @@ def prepare_clusters(config: AuditConfig, inputs: AuditInputs, layout: Layout) -
         atomic.write_folder(folder, {ARRAYS: save_arrays(arrays)})
 
 
+def stage_is_prepared(config: AuditConfig, inputs: AuditInputs, layout: Layout, name: str) -> bool:
+    """Return whether `prepare_stage` has been done for a stage."""
+    return (layout.shared / _stage_key(config, inputs, name) / ARRAYS).is_file()
+
+
+def clusters_are_prepared(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> bool:
+    """Return whether `prepare_clusters` has been done."""
+    return (layout.shared / _clusters_key(config, inputs) / ARRAYS).is_file()
+
+
 def load_known(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> dict[str, Known]:
     """Return what `prepare_stage` and `prepare_clusters` found, with labels or heuristics for the rest."""
     labels = load_arrays((layout.shared / _clusters_key(config, inputs) / ARRAYS).read_bytes())
@@ -107,8 +119,12 @@ class FirstSignals:
         self._layout = layout
         self._key = (model_hash, adapter_hash)
 
-    def get(self, learner: Learner, batch: Sequence[Tokens], needs: frozenset[str]) -> Mapping[str, np.ndarray]:
-        """Return the signals, from disk where another cell has left them."""
+    def get(self, learner: Learner, batch: Sequence[Tokens], needs: frozenset[str]) -> TimedSignals:
+        """Return the signals, from disk where another cell has left them.
+
+        The seconds are those that the passes took that gave them, wherever they ran: a cell that finds its signals on
+        disk counts them as if it had computed them.
+        """
         batch_hash = fingerprint.of_json([tokens.example.id for tokens in batch])
         folders = {
             name: self._layout.shared / fingerprint.of_json([*self._key, batch_hash, name])[:16]
@@ -117,9 +133,21 @@ class FirstSignals:
         with _once(self._layout, fingerprint.of_json([*self._key, batch_hash])[:16]):
             missing = frozenset(name for name, folder in folders.items() if not (folder / ARRAYS).is_file())
             if missing:
-                for name, array in learner.signals(batch, missing).items():
-                    atomic.write_folder(folders[name], {ARRAYS: save_arrays({name: np.asarray(array, order="C")})})
-        return {name: load_arrays((folder / ARRAYS).read_bytes())[name] for name, folder in folders.items()}
+                self._compute(learner, batch, missing, folders)
+        found = {name: load_arrays((folder / ARRAYS).read_bytes()) for name, folder in folders.items()}
+        # Signals of one pass carry the same reading of the clock: count it once.
+        seconds = {float(arrays["seconds"][0]) for arrays in found.values()}
+        return TimedSignals({name: arrays["signal"] for name, arrays in found.items()}, sum(seconds))
+
+    def _compute(
+        self, learner: Learner, batch: Sequence[Tokens], missing: frozenset[str], folders: Mapping[str, Path]
+    ) -> None:
+        began = time.perf_counter()
+        found = learner.signals(batch, missing)
+        seconds = np.array([time.perf_counter() - began])
+        for name, array in found.items():
+            arrays = {"signal": np.asarray(array, order="C"), "seconds": seconds}
+            atomic.write_folder(folders[name], {ARRAYS: save_arrays(arrays)})
 
 
 def heuristics_note(inputs: AuditInputs) -> tuple[str, ...]:

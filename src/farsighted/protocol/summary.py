@@ -38,6 +38,7 @@ def stage_numbers(
         "trained_examples": len(rows),
         "rounds": progress.round,
         "steps": progress.steps,
+        "longest_response": max(tokens.response_length for tokens in stage.pool.tokens),
         "adapter_drift": _number(drift),
         **_selected(stage, rows, record.sample),
         "difficulty_sum": float(stage.known["difficulty"][rows].sum()),

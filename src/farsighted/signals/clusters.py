@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from farsighted.core.errors import DataError
 
 _ROUNDS = 100

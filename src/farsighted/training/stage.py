@@ -17,7 +17,15 @@ from farsighted.training.budget import Round, cut, split_into_steps
 from farsighted.training.guards import check_budget
 from farsighted.training.record import StageRecord, ids_of, round_table
 
-ModelSignals = Callable[[Sequence[Tokens], frozenset[str], int], Mapping[str, np.ndarray]]
+
+class TimedSignals(NamedTuple):
+    """Signals, and what computing them took, whoever did it."""
+
+    rows: Mapping[str, np.ndarray]
+    seconds: float
+
+
+ModelSignals = Callable[[Sequence[Tokens], frozenset[str], int], TimedSignals]
 """Signals of candidates under the current model, given the batch, the names and the round."""
 
 CONTEXT_NAMES = frozenset({"proxy_sketch", "cluster_count", "vocabulary_size"})
@@ -131,16 +139,18 @@ def _candidates(stage: StageInput, progress: StageProgress, arrival: np.ndarray,
 def _select(
     selector: Selector, stage: StageInput, progress: StageProgress, rows: np.ndarray, model_signals: ModelSignals
 ) -> Picks:
-    began = time.perf_counter()
     batch = [stage.pool.tokens[row] for row in rows]
-    signals = _gather(selector, stage, progress, rows, batch, model_signals)
+    needs = _model_needs(selector, stage)
+    timed = model_signals(batch, needs, progress.round) if needs else TimedSignals({}, 0.0)
+    began = time.perf_counter()
+    signals = _gather(selector, stage, progress, rows, timed.rows)
     rng = stream(stage.seed, "selector", stage.index, progress.round)
     ranking = rank_checked(selector, signals, progress.state, rng)
     round_ = stage.rounds[progress.round]
     picked = cut(ranking.order, budget_sizes(stage.pool, stage.unit)[rows], progress.spent, round_.target)
     state = selector.observe(progress.state, signals.take(picked))
-    scored = sum(tokens.response_length for tokens in batch) if _model_needs(selector, stage) else 0
-    progress.record.add_scoring(scored, time.perf_counter() - began)
+    scored = sum(tokens.response_length for tokens in batch) if needs else 0
+    progress.record.add_scoring(scored, timed.seconds + time.perf_counter() - began)
     table = round_table((stage.pool.name, stage.index, progress.round), stage.pool, rows, ranking, picked)
     cluster = pa.array(stage.known["cluster"][rows].astype(np.int32))
     progress.record.tables.append(table.add_column(4, "cluster", cluster))
@@ -156,17 +166,24 @@ def _gather(
     stage: StageInput,
     progress: StageProgress,
     rows: np.ndarray,
-    batch: Sequence[Tokens],
-    model_signals: ModelSignals,
+    from_model: Mapping[str, np.ndarray],
 ) -> Signals:
-    values = {name: stage.known[name][rows] for name in selector.needs & frozenset(stage.known)}
-    needs = _model_needs(selector, stage)
-    if needs:
-        values |= model_signals(batch, needs, progress.round)
+    known = {name: stage.known[name][rows] for name in selector.needs & frozenset(stage.known)}
     context = {"cluster_count": np.array(stage.cluster_count), "vocabulary_size": np.array(stage.vocabulary_size)}
     if progress.proxy_sketch is not None:
         context["proxy_sketch"] = progress.proxy_sketch
-    return Signals(tuple(ids_of(stage.pool, rows)), values, context)
+    return Signals(tuple(ids_of(stage.pool, rows)), {**known, **from_model}, context)
+
+
+def signals_of(learner: Learner) -> ModelSignals:
+    """Return the model signals that a learner computes here and now."""
+
+    def compute(batch: Sequence[Tokens], needs: frozenset[str], _round: int) -> TimedSignals:
+        began = time.perf_counter()
+        rows = learner.signals(batch, needs)
+        return TimedSignals(rows, time.perf_counter() - began)
+
+    return compute
 
 
 def _refresh_proxy(learner: Learner, selector: Selector, stage: StageInput, progress: StageProgress) -> StageProgress:

@@ -1,0 +1,63 @@
+"""Proof that the cells of an audit can be compared: same start, same pools, same budget (spec §1)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from farsighted.core.errors import FarsightedError
+
+Meta = Mapping[str, Any]
+
+
+class UnfairError(FarsightedError):
+    """Cells that must be alike but for their selector are not; this is a defect, never a setting."""
+
+
+def check_fair(metas: Iterable[Meta]) -> None:
+    """Refuse cells that differ by more than their selector.
+
+    `metas`: `cell.json` of finished cells. Cells of one seed and adaptation mode start from the same adapter; all see
+    the same pools; those of one seed, order, budget and mode train, stage by stage, on response tokens that differ by
+    less than one example (compute-matched references and diverged cells aside). Raises `UnfairError`.
+    """
+    done = sorted((meta for meta in metas if meta["status"] == "done"), key=_group)
+    for _, cells in groupby(sorted(done, key=_start), key=_start):
+        _same(list(cells), "adapter_hash", "the step-0 adapter")
+    _same(done, "pool_hashes", "the pools")
+    for _, cells in groupby((meta for meta in done if not meta["reference"]), key=_group):
+        _same_budget(list(cells))
+
+
+def _start(meta: Meta) -> tuple[int, str]:
+    return int(meta["seed"]), str(meta["adaptation"])
+
+
+def _group(meta: Meta) -> tuple[int, str, str, str]:
+    return int(meta["seed"]), str(meta["order"]), str(meta["budget"]), str(meta["adaptation"])
+
+
+def _same(cells: Sequence[Meta], field: str, what: str) -> None:
+    for cell in cells[1:]:
+        if cell[field] != cells[0][field]:
+            raise UnfairError(
+                f"All cells of a seed must share {what}, but {_name(cells[0])} and {_name(cell)} do not. Delete their "
+                "folders and run the audit again; if that does not help, please report it."
+            )
+
+
+def _same_budget(cells: Sequence[Meta]) -> None:
+    if not cells or str(cells[0]["budget"]).endswith("examples"):
+        return
+    for stages in zip(*(cell["per_stage"] for cell in cells), strict=True):
+        tokens = [int(stage["trained_tokens"]) for stage in stages]
+        if max(tokens) - min(tokens) >= int(stages[0]["longest_response"]):
+            low, high = cells[tokens.index(min(tokens))], cells[tokens.index(max(tokens))]
+            raise UnfairError(
+                f"All selectors must train on the same response tokens to within one example, but in stage "
+                f"'{stages[0]['stage']}' {_name(low)} trained {min(tokens)} and {_name(high)} {max(tokens)}. Please "
+                "report this."
+            )
+
+
+def _name(cell: Meta) -> str:
+    return f"'{cell['selector']}' (cell {cell['id']})"

@@ -1,0 +1,99 @@
+"""Reading finished cells back: three files and the marker that vouches for them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from farsighted.core.errors import StorageError
+from farsighted.store.layout import MARKER, Layout
+
+CELL_FILES: Final = ("cell.json", "scores.parquet", "selections.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class CellArtifacts:
+    """What one finished cell left on disk; every number of a report is a function of these three."""
+
+    meta: Mapping[str, Any]
+    """cell.json: who the cell is, what each stage cost, losses, diagnostics, reasons for what is missing."""
+    scores: pa.Table
+    """One row an item and evaluation (kind, after_stage, set, probe_tokens, point, item, score 0..100, ...)."""
+    selections: pa.Table
+    """One row a scored example, chosen or not (stage, stage_index, round, id, rank, score, chosen, tokens, ...)."""
+
+
+def finished_cells(root: Path) -> list[Path]:
+    """Return the folders under `root`/cells that carry the marker, in order of name, each one verified.
+
+    Folders without a marker are unfinished and left out, and so are those whose name begins with a dot: a writer that
+    was killed before it could rename them. A folder whose files do not have the SHA-256 that its marker
+    states is damaged.
+
+    Raises:
+        StorageError: a marker that cannot be read, or a file that is absent or altered; the message names it.
+    """
+    cells = Layout(root).cells
+    folders = sorted(path.parent for path in cells.glob(f"*/{MARKER}") if not path.parent.name.startswith("."))
+    for folder in folders:
+        _verify(folder)
+    return folders
+
+
+def read_cell(folder: Path) -> CellArtifacts:
+    """Read the three files of one finished cell.
+
+    Raises:
+        StorageError: a file that is absent or cannot be parsed.
+    """
+    meta = _read_json(folder, "cell.json")
+    tables = [_read_table(folder, name) for name in ("scores.parquet", "selections.parquet")]
+    return CellArtifacts(meta, *tables)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Read `cell.json` of one finished cell; raises `StorageError`."""
+    return _read_json(folder, "cell.json")
+
+
+def _verify(folder: Path) -> None:
+    stated = _read_json(folder, MARKER).get("files")
+    if not isinstance(stated, dict):
+        raise _damaged(folder, MARKER, "names no files")
+    for name in CELL_FILES:
+        path = folder / name
+        if not path.is_file():
+            raise _damaged(folder, name, "is not there")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if stated.get(name) != found:
+            raise _damaged(folder, name, f"has SHA-256 {found[:12]}, but {MARKER} states {str(stated.get(name))[:12]}")
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, name, f"cannot be read ({error})") from error
+    if not isinstance(value, dict):
+        raise _damaged(folder, name, "must hold a JSON object")
+    return value
+
+
+def _read_table(folder: Path, name: str) -> pa.Table:
+    try:
+        return pq.read_table(folder / name)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _damaged(folder, name, f"cannot be read ({error})") from error
+
+
+def _damaged(folder: Path, name: str, what: str) -> StorageError:
+    return StorageError(
+        f"The file {folder / name} of a finished cell {what}. Delete the folder {folder} and run the audit again: "
+        "only this cell is run anew."
+    )
