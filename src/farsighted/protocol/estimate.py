@@ -18,7 +18,7 @@ from farsighted.protocol.shared import Known
 from farsighted.protocol.stages import stage_input
 from farsighted.store.writer import table_bytes
 from farsighted.training.budget import share_of
-from farsighted.training.stage import StageProgress, arrival_order, run_stage
+from farsighted.training.stage import StageProgress, arrival_order, run_stage, signals_of
 
 _ROUNDS = 3
 """Candidate batches that are timed, after one to warm up."""
