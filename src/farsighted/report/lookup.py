@@ -1,0 +1,63 @@
+"""Finding things in the value of results.json, and naming them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+Entry = Mapping[str, Any]
+"""One entry of `summary` or `cells` in results.json."""
+
+
+class GroupKey(NamedTuple):
+    """What the cells of a group have in common."""
+
+    order: str
+    budget: str
+    adaptation: str
+
+    @classmethod
+    def of(cls, cell: Mapping[str, Any]) -> "GroupKey":
+        """Return the group of a planned cell, of a cell.json or of an entry of results.json."""
+        return cls(cell["order"], cell["budget"], cell["adaptation"])
+
+
+def group_keys(results: Mapping[str, Any]) -> list[GroupKey]:
+    """Return the groups of a results value, in the order of the plan."""
+    return list(dict.fromkeys(GroupKey.of(entry) for entry in results["summary"]))
+
+
+def summaries(results: Mapping[str, Any], group: GroupKey) -> list[Entry]:
+    """Return the summary entries of one group."""
+    return [entry for entry in results["summary"] if GroupKey.of(entry) == group]
+
+
+def cells(results: Mapping[str, Any], group: GroupKey) -> list[Mapping[str, Any]]:
+    """Return the cell entries of one group."""
+    return [cell for cell in results["cells"] if GroupKey.of(cell) == group]
+
+
+def myopia_entry(results: Mapping[str, Any], group: GroupKey) -> Mapping[str, Any] | None:
+    """Return the myopia gap of one group, or None where it could not be had."""
+    return next((entry for entry in results["myopia"] if GroupKey.of(entry) == group), None)
+
+
+def title(group: GroupKey) -> str:
+    """Return a group in words."""
+    return f"order {group.order}, budget {group.budget}, {group.adaptation}"
+
+
+def slug(*words: str) -> str:
+    """Return words as a part of a file name.
+
+    >>> slug("canonical", "25%", "lora")
+    'canonical_25pct_lora'
+    """
+    return "_".join(re.sub(r"[^A-Za-z0-9.]+", "-", word.replace("%", "pct")).strip("-") for word in words)
+
+
+def seed_note(entries: Sequence[Entry]) -> str:
+    """Return the sentence that says over how many seeds the numbers are."""
+    counts = sorted({len(entry["seeds"]) for entry in entries})
+    if len(counts) == 1:
+        return f"Mean ± sd over {counts[0]} seed{'' if counts[0] == 1 else 's'}."
+    return f"Mean ± sd over {counts[0]} to {counts[-1]} seeds, by selector."

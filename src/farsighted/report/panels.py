@@ -1,0 +1,186 @@
+"""The panels that figures are made of; each draws one question on one pair of axes.
+
+A panel without data says so and why: an empty frame would look like a result. Letters: S stages scored, T tasks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from farsighted.report.columns import DIAGNOSTICS, METRICS, Column
+from farsighted.report.labels import Anchor, label_line_ends, label_points
+from farsighted.report.lookup import Entry
+from farsighted.report.palette import FAINT, FARSIGHTED, INK, MYOPIC, Style
+
+Labels = Callable[[], None]
+"""Writes the names of a panel once its axes have their final place."""
+
+COLUMNS: Final[Mapping[str, Column]] = {**METRICS, **DIAGNOSTICS}
+
+
+def scatter(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style: Mapping[str, Style]) -> Labels:
+    """Draw one point a selector: mean over seeds of two numbers, with their intervals."""
+    columns = [COLUMNS[key] for key in keys]
+    axes.set_xlabel(_axis(columns[0], "→", "←"))
+    axes.set_ylabel(_axis(columns[1], "↑", "↓"))
+    pairs = {entry["selector"]: [_number(entry, key) for key in keys] for entry in entries}
+    shown = {name: pair for name, pair in pairs.items() if all(number["mean"] is not None for number in pair)}
+    if not shown:
+        return say(axes, f"{columns[0].label} or {columns[1].label} was not measured")
+    for name, (x, y) in shown.items():
+        look = style[name]
+        axes.errorbar(x["mean"], y["mean"], xerr=_reach(x), yerr=_reach(y), color=look.colour, alpha=0.35, lw=1)
+        axes.plot(x["mean"], y["mean"], look.marker, color=look.colour, mfc=look.fill, ms=7, zorder=3)
+    anchors = [Anchor(x["mean"], y["mean"], name) for name, (x, y) in shown.items()]
+    axes.margins(0.1)
+    return lambda: label_points(axes, anchors)
+
+
+def learning_curves(axes: Any, cells: Sequence[Entry], style: Mapping[str, Style]) -> Labels:
+    """Draw how the next stage is learned: the neutral probe's score over its tokens, mean over stages and seeds.
+
+    Tokens are averaged point by point, as the cells' probes have the same number of points; a cell with another number
+    is left out.
+    """
+    axes.set_xlabel("Response tokens of the next stage (neutral probe)")
+    axes.set_ylabel("Score on the next stage (better ↑)")
+    means = {name: _mean_curve([cell for cell in cells if cell["selector"] == name]) for name in style}
+    shown = {name: curve for name, curve in means.items() if curve is not None}
+    if not shown:
+        return say(axes, "no neutral probe was run:\nit needs a stage that follows")
+    for name, (tokens, scores) in shown.items():
+        look = style[name]
+        axes.plot(tokens, scores, ls=look.line, marker=look.marker, ms=4, mfc=look.fill, color=look.colour, lw=1.6)
+    longest = max(tokens[-1] for tokens, _ in shown.values())
+    axes.set_xlim(-0.02 * longest, 1.38 * longest)
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= longest])
+    anchors = [Anchor(tokens[-1], scores[-1], name) for name, (tokens, scores) in shown.items()]
+    return lambda: label_line_ends(axes, anchors)
+
+
+def gap_bars(axes: Any, entry: Entry | None) -> Labels:
+    """Draw the signed myopia gap of every selector, its interval, and the size of its contribution to Eq. 3."""
+    axes.set_xlabel("Signed myopia gap: far-sighted < 0 < myopic")
+    if entry is None:
+        return say(axes, "no seed that two selectors finished in full")
+    bars = sorted(entry["selectors"].items(), key=lambda item: (item[1]["signed"], item[0]))
+    place = np.arange(len(bars))
+    signed = np.array([gap["signed"] for _, gap in bars])
+    size = np.array([gap["contribution"] for _, gap in bars])
+    colours = [MYOPIC if value > 0 else FARSIGHTED for value in signed]
+    axes.barh(place, signed, color=colours, alpha=0.85, height=0.62)
+    for row, (_, gap) in zip(place, bars, strict=True):
+        if gap["low"] is not None and gap["high"] is not None:
+            axes.plot([gap["low"], gap["high"]], [row, row], color=INK, lw=1)
+    label = "contribution to the family gap"
+    axes.plot(np.where(signed < 0, -size, size), place, "D", color=INK, mfc="white", ms=5, label=label)
+    axes.axvline(0, color=INK, lw=0.8)
+    axes.set_yticks(place, [name for name, _ in bars])
+    axes.set_xlim(-1.05, 1.05)
+    axes.set_title(f"family gap {entry['family']:.2f}", loc="right", fontsize=9, fontweight="normal")
+    axes.legend(loc="lower right", fontsize=7.5, frameon=False, handletextpad=0.2)
+    return _no_labels
+
+
+def bump(axes: Any, entry: Entry | None, style: Mapping[str, Style]) -> Labels:
+    """Draw how ranks change from immediate gain to long-horizon score, mean over seeds, best on top."""
+    if entry is None:
+        return say(axes, "no seed that two selectors finished in full")
+    for name, gap in entry["selectors"].items():
+        look = style[name]
+        ranks = [gap["rank_immediate"], gap["rank_long"]]
+        axes.plot([0, 1], ranks, look.marker, ls=look.line, color=look.colour, ms=7, lw=2.2)
+    count = len(entry["selectors"])
+    axes.set_ylim(count + 0.5, 0.5)
+    axes.set_xlim(-0.45, 1.45)
+    axes.set_xticks([0, 1], ["rank by\nimmediate gain", "rank by\nlong-horizon score"])
+    axes.set_yticks(range(1, count + 1))
+    axes.set_ylabel("Mean rank over seeds (1 = best)")
+    ends = [(0, "rank_immediate", True), (1, "rank_long", False)]
+
+    def write() -> None:
+        for x, key, left in ends:
+            anchors = [Anchor(x, gap[key], name) for name, gap in entry["selectors"].items()]
+            label_line_ends(axes, anchors, left=left)
+
+    return write
+
+
+def budget_lines(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Mapping[str, Style]) -> Labels:
+    """Draw the long-horizon score over budgets, with intervals."""
+    axes.set_xlabel("Budget")
+    axes.set_ylabel(_axis(METRICS["long_horizon"], "↑", "↓"))
+    anchors = []
+    for name, look in style.items():
+        found = [
+            (place, entry["metrics"]["long_horizon"])
+            for place, entries in enumerate(by_budget.values())
+            for entry in entries
+            if entry["selector"] == name and entry["metrics"]["long_horizon"]["mean"] is not None
+        ]
+        if found:
+            x, y = [place for place, _ in found], [number["mean"] for _, number in found]
+            axes.plot(x, y, ls=look.line, marker=look.marker, mfc=look.fill, color=look.colour, ms=6, lw=1.8)
+            anchors.append(Anchor(x[-1], y[-1], name))
+    axes.set_xticks(range(len(by_budget)), list(by_budget))
+    axes.set_xlim(-0.15, len(by_budget) - 0.45)
+    return (lambda: label_line_ends(axes, anchors)) if anchors else say(axes, "no long-horizon score was measured")
+
+
+def heat_map(axes: Any, matrix_ST: np.ndarray, stages: Sequence[str], limits: tuple[float, float]) -> Any:
+    """Draw a score matrix: a row a model (base, after each stage), a column a validation set; grey = not evaluated.
+
+    Returns the image, for the colour bar that several share.
+    """
+    image = axes.imshow(np.ma.masked_invalid(matrix_ST), cmap="cividis", vmin=limits[0], vmax=limits[1], aspect="auto")
+    axes.set_facecolor("#dddddd")
+    axes.set_xticks(range(len(stages)), stages, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(stages) + 1), ["base", *(f"after {stage}" for stage in stages)])
+    axes.tick_params(length=0, labelsize=7.5)
+    middle = (limits[0] + limits[1]) / 2
+    for (row, column), score in np.ndenumerate(matrix_ST):
+        if np.isfinite(score):
+            colour = "white" if score < middle else "black"
+            axes.text(column, row, f"{score:.0f}", ha="center", va="center", fontsize=7.5, color=colour)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return image
+
+
+def say(axes: Any, reason: str) -> Labels:
+    """Write why there is nothing to draw."""
+    axes.text(0.5, 0.5, f"Not drawn: {reason}.", transform=axes.transAxes, ha="center", va="center", color=FAINT)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return _no_labels
+
+
+def _no_labels() -> None:
+    """The labels of a panel that needs none."""
+
+
+def _axis(column: Column, more: str, less: str) -> str:
+    arrow = {"higher": more, "lower": less, None: None}[column.better]
+    return column.label if arrow is None else f"{column.label} (better {arrow})"
+
+
+def _number(entry: Entry, key: str) -> Any:
+    return entry["metrics" if key in METRICS else "diagnostics"][key]
+
+
+def _reach(number: Mapping[str, Any]) -> list[list[float]] | None:
+    """Distances to the ends of the interval; an end on the wrong side of the mean, as extremes have it, counts 0."""
+    if number["low"] is None or number["high"] is None:
+        return None
+    return [[max(number["mean"] - number["low"], 0.0)], [max(number["high"] - number["mean"], 0.0)]]
+
+
+def _mean_curve(cells: Sequence[Entry]) -> tuple[np.ndarray, np.ndarray] | None:
+    curves = [curve for cell in cells if cell["status"] == "done" for curve in cell["probes"]["neutral"]]
+    whole = [curve for curve in curves if None not in curve["scores"]]
+    points = max((len(curve["scores"]) for curve in whole), default=0)
+    same = [curve for curve in whole if len(curve["scores"]) == points]
+    if not same:
+        return None
+    return np.mean([curve["tokens"] for curve in same], axis=0), np.mean([curve["scores"] for curve in same], axis=0)

@@ -1,0 +1,107 @@
+"""The tables of a report: the metrics and diagnostics in full, and tables in the form of the paper's Tables 1, 2, 3."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from farsighted.report.columns import DIAGNOSTICS, METRICS, Column
+from farsighted.report.lookup import Entry, GroupKey, group_keys, myopia_entry, seed_note, slug, summaries, title
+from farsighted.report.typesetting import Measured, Row, Table
+
+SIGNED_GAP: Final = Column("gap_signed", "Myopia gap (signed)", None, 2)
+CONTRIBUTION: Final = Column("gap_contribution", "Myopia gap (contribution)", "lower", 2)
+
+MAIN: Final = ("current", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
+"""The columns of the paper's Table 1, and the long-horizon score."""
+
+
+def tables(results: Mapping[str, Any]) -> dict[str, Table]:
+    """Return the tables of a results value by file name (without suffix)."""
+    found: dict[str, Table] = {}
+    for group in group_keys(results):
+        name, entries = slug(*group), summaries(results, group)
+        seeds = seed_note(entries)
+        found[f"main_{name}"] = main_table(results, group)
+        found[f"metrics_{name}"] = _table(f"All metrics, {title(group)}.", METRICS, "metrics", entries, [seeds])
+        found[f"diagnostics_{name}"] = _table(
+            f"Selected subsets and update trajectories, {title(group)}.", DIAGNOSTICS, "diagnostics", entries, [seeds]
+        )
+        if any(GroupKey.of(pair) == group for pair in results["overlap"]):
+            found[f"overlap_{name}"] = overlap_table(results, group)
+    for order, adaptation in dict.fromkeys((group.order, group.adaptation) for group in group_keys(results)):
+        budgets = [g for g in group_keys(results) if (g.order, g.adaptation) == (order, adaptation)]
+        if len(budgets) > 1:
+            found[f"budgets_{slug(order, adaptation)}"] = budget_table(results, budgets)
+    return found
+
+
+def main_table(results: Mapping[str, Any], group: GroupKey) -> Table:
+    """Return the counterpart of the paper's Table 1: short-term and long-term scores and the myopia gap."""
+    columns = [*(METRICS[key] for key in MAIN), SIGNED_GAP, CONTRIBUTION]
+    entries = summaries(results, group)
+    gap = signed_gaps(results, group)
+    return Table(
+        f"Short-term and long-term scores, {title(group)}.",
+        columns,
+        rows(entries, lambda e: [*(Measured.of(e["metrics"][key]) for key in MAIN), *gap.get(e["selector"], _NO_GAP)]),
+        [seed_note(entries), "Gap: positive signed = ranks better now than later (myopic)."],
+    )
+
+
+def budget_table(results: Mapping[str, Any], groups: Sequence[GroupKey]) -> Table:
+    """Return the counterpart of the paper's Table 3: the long-horizon score of each budget."""
+    score = METRICS["long_horizon"]
+    columns = [Column(f"long_horizon_{slug(g.budget)}", g.budget, score.better, score.digits) for g in groups]
+    by_group = [{entry["selector"]: entry for entry in summaries(results, group)} for group in groups]
+    everyone = {name: entry for entries in by_group for name, entry in entries.items()}
+
+    def scores(entry: Entry) -> list[Measured | str]:
+        found = [entries.get(entry["selector"]) for entries in by_group]
+        return [Measured(None) if e is None else Measured.of(e["metrics"]["long_horizon"]) for e in found]
+
+    where = f"order {groups[0].order}, {groups[0].adaptation}"
+    entries = list(everyone.values())
+    return Table(f"Long-horizon score by budget, {where}.", columns, rows(entries, scores), [seed_note(entries)])
+
+
+def overlap_table(results: Mapping[str, Any], group: GroupKey) -> Table:
+    """Return how much the chosen examples of every two selectors have in common: Jaccard index, mean over seeds."""
+    found: dict[frozenset[str], list[float]] = {}
+    for pair in results["overlap"]:
+        if GroupKey.of(pair) == group and pair["jaccard"] is not None:
+            found.setdefault(frozenset((pair["a"], pair["b"])), []).append(pair["jaccard"])
+    names = list(dict.fromkeys(name for pair in results["overlap"] for name in (pair["a"], pair["b"])))
+    means = {pair: Measured(sum(values) / len(values), n=len(values)) for pair, values in found.items()}
+    lines = [Row(a, [means.get(frozenset((a, b)), Measured(None)) for b in names]) for a in names]
+    note = "Jaccard index of the chosen examples, mean over the seeds that both finished."
+    return Table(f"Selection overlap, {title(group)}.", [Column(name, name, None, 2) for name in names], lines, [note])
+
+
+def rows(entries: Sequence[Entry], numbers: Callable[[Entry], Sequence[Measured | str]]) -> list[Row]:
+    """Return one row an entry, reference rows last."""
+    ordered = sorted(entries, key=lambda entry: bool(entry["reference"]))
+    return [Row(entry["selector"], numbers(entry), ranked=not entry["reference"]) for entry in ordered]
+
+
+def signed_gaps(results: Mapping[str, Any], group: GroupKey) -> dict[str, tuple[Measured, Measured]]:
+    """Return the signed gap and the contribution of each ranked selector of one group."""
+    entry = myopia_entry(results, group)
+    if entry is None:
+        return {}
+    return {
+        name: (
+            Measured(gap["signed"], low=gap["low"], high=gap["high"], n=len(entry["seeds"])),
+            Measured(gap["contribution"], n=len(entry["seeds"])),
+        )
+        for name, gap in entry["selectors"].items()
+    }
+
+
+_NO_GAP: Final = (Measured(None), Measured(None))
+
+
+def _table(
+    heading: str, columns: Mapping[str, Column], part: str, entries: Sequence[Entry], notes: Sequence[str]
+) -> Table:
+    return Table(
+        heading, list(columns.values()), rows(entries, lambda e: [Measured.of(e[part][key]) for key in columns]), notes
+    )
