@@ -21,7 +21,7 @@ SelectorSpec = str | Mapping[str, Any] | Selector
 
 C = TypeVar("C")
 
-# Not a `core.names.Registry`: a notebook cell that is run again must be able to replace its own selector.
+# A plain table: a notebook cell that is run again must be able to replace its own selector.
 _TABLE: Final[dict[str, type[Any]]] = {}
 
 
