@@ -38,7 +38,9 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"'{path}' cannot be written: {error.strerror}. Choose another folder with --out, or change its "
                 "permissions."
             ) from error
-        raise StorageError(f"'{path}' cannot be written: {error.strerror or error}.") from error
+        raise StorageError(
+            f"'{path}' cannot be written: {error.strerror or error}. Choose another folder with --out."
+        ) from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -93,6 +95,19 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         _flush(path.parent)
 
 
+def read_folder(path: Path) -> dict[str, bytes]:
+    """Return the files of a folder that `write_folder` wrote; raises `StorageError` where one is gone or altered."""
+    try:
+        manifest = json.loads((path / MARKER).read_bytes())["files"]
+        files = {name: (path / name).read_bytes() for name in manifest}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, f"cannot be read ({error})") from error
+    for name, data in files.items():
+        if hashlib.sha256(data).hexdigest() != manifest[name]:
+            raise _damaged(path, f"{name} was altered")
+    return files
+
+
 def remove_folder(path: Path) -> None:
     """Delete a folder if it is there; its marker goes first, so that a half-deleted folder never counts."""
     with storage_errors(path):
@@ -121,6 +136,13 @@ def _write_flushed(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _damaged(path: Path, what: str) -> StorageError:
+    return StorageError(
+        f"The folder '{path}' must hold what its {MARKER} states, but {what}. Delete it and run the same command "
+        "again: what it held is computed anew."
+    )
 
 
 def _flush(folder: Path) -> None:

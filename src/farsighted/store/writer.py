@@ -77,19 +77,19 @@ def write_checkpoint(layout: Layout, cell_id: str, checkpoint: Checkpoint) -> No
 
 
 def read_checkpoint(layout: Layout, cell_id: str) -> Checkpoint | None:
-    """Return the newest complete checkpoint of a cell, or None."""
+    """Return the newest complete checkpoint of a cell, or None; raises `StorageError` where it was altered."""
     folders = _finished(layout.checkpoints(cell_id))
     if not folders:
         return None
-    newest = folders[-1]
-    meta = json.loads((newest / "meta.json").read_text())
+    files = atomic.read_folder(folders[-1])
+    meta = json.loads(files["meta.json"])
     return Checkpoint(
         stage=meta["stage"],
         round=meta["round"],
         meta=meta["meta"],
-        arrays=load_arrays((newest / "arrays.safetensors").read_bytes()),
-        scores=read_table((newest / "scores.parquet").read_bytes()),
-        selections=read_table((newest / "selections.parquet").read_bytes()),
+        arrays=load_arrays(files["arrays.safetensors"]),
+        scores=read_table(files["scores.parquet"]),
+        selections=read_table(files["selections.parquet"]),
     )
 
 

@@ -1,0 +1,54 @@
+import json
+
+import pytest
+
+from farsighted.store.layout import MARKER, Layout
+from farsighted.store.progress import cell_statuses
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return Layout(tmp_path)
+
+
+def status(layout, **plan):
+    return cell_statuses(layout, {"cells": [{"id": "x"}], **plan})["x"]
+
+
+def finish(folder, **meta):
+    folder.mkdir(parents=True)
+    (folder / "cell.json").write_text(json.dumps(meta))
+    (folder / MARKER).touch()
+
+
+def test_a_cell_that_left_nothing_is_missing(layout):
+    assert status(layout) == "missing"
+
+
+@pytest.mark.parametrize("outcome", ["done", "diverged"])
+def test_a_finished_cell_says_itself_how_it_ended_whatever_failed_before(layout, outcome):
+    finish(layout.cell("x"), status=outcome)
+    assert status(layout, failures={"x": "out of memory"}) == outcome
+
+
+def test_a_cell_without_its_marker_is_not_done(layout):
+    finish(layout.cell("x"), status="done")
+    (layout.cell("x") / MARKER).unlink()
+    assert status(layout) == "missing"
+
+
+def test_a_cell_that_ended_with_an_error_failed(layout):
+    assert status(layout, failures={"x": "out of memory"}) == "failed"
+
+
+def test_an_interrupted_cell_tells_the_stages_of_its_newest_complete_checkpoint(layout):
+    for position in ("0002-000000", "0010-000003"):
+        finish(layout.checkpoints("x") / position)
+    (layout.checkpoints("x") / "0011-000000").mkdir()
+    finish(layout.checkpoints("x") / ".0012-000000.tmp")
+    assert status(layout) == "interrupted after 10 stages"
+
+
+def test_every_planned_cell_has_a_status_and_no_other(layout):
+    finish(layout.cell("stranger"), status="done")
+    assert list(cell_statuses(layout, {"cells": [{"id": "b"}, {"id": "a"}]})) == ["b", "a"]
