@@ -16,8 +16,9 @@ def column(table, key):
     return {row.label: row.numbers[index].mean for row in table.rows}
 
 
-def test_an_audit_of_one_budget_has_four_tables(found):
-    assert sorted(found) == [f"{name}_canonical_25pct_lora" for name in ("diagnostics", "main", "metrics", "overlap")]
+def test_an_audit_of_one_budget_has_five_tables(found):
+    names = ("diagnostics", "main", "measures", "metrics", "overlap")
+    assert sorted(found) == [f"{name}_canonical_25pct_lora" for name in names]
 
 
 def test_the_main_table_has_the_columns_of_the_papers_table_1(found):

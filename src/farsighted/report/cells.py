@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class CellReport:
     """Every metric of every resample of items, (B,); a diagnostic has no items, so its replicates are constant."""
     chosen: frozenset[str]
     """The examples that were trained on, named `stage number/id`."""
+    raw: Sequence[Mapping[str, Any]] = ()
+    """Raw measures of base and final model, as they go into results.json."""
     tokens: TokenRatio | None = None
 
     @property
@@ -56,6 +58,7 @@ def report_value(cell: CellReport, weights: Weights, reference: str) -> dict[str
         "score_matrix": [[number(score) for score in row] for row in cell.scores.matrix_ST],
         "ood": {name.partition("/")[2]: number(score) for name, score in cell.scores.ood.items()},
         "probes": {kind: [_curve_value(curve) for curve in curves] for kind, curves in cell.scores.probes.items()},
+        "measures": list(cell.raw),
         "metrics": {key: number(cell.values[key]) for key in METRICS},
         "diagnostics": {key: number(cell.values[key]) for key in DIAGNOSTICS},
         "missing": {key: why(key) for key in (*METRICS, *DIAGNOSTICS) if math.isnan(cell.values[key])},
@@ -87,6 +90,7 @@ def absent_value(planned: Mapping[str, Any], failure: str | None = None) -> dict
         "score_matrix": [],
         "ood": {},
         "probes": {"neutral": [], "own": []},
+        "measures": [],
         "metrics": dict.fromkeys(METRICS),
         "diagnostics": dict.fromkeys(DIAGNOSTICS),
         "missing": dict.fromkeys((*METRICS, *DIAGNOSTICS), "the cell has not finished"),

@@ -20,6 +20,7 @@ from farsighted.report.columns import DIAGNOSTICS, METRICS
 from farsighted.report.items import CellItems, draw_items, read_items
 from farsighted.report.lookup import GroupKey
 from farsighted.report.measures import CurveScores, Weights
+from farsighted.report.raw import raw_measures
 from farsighted.store.reader import CellArtifacts
 
 
@@ -125,7 +126,8 @@ def _report(cell: CellArtifacts, items: CellItems, scores: measures.SetScores, s
     rows = cell.selections.filter(pc.field("chosen"))
     named = zip(rows.column("stage_index").to_pylist(), rows.column("id").to_pylist(), strict=True)
     chosen = frozenset(f"{stage}/{example}" for stage, example in named)
-    return CellReport(cell.meta, measured, values, replicates, chosen)
+    raw = raw_measures(cell.scores, len(cell.meta["stages"]))
+    return CellReport(cell.meta, measured, values, replicates, chosen, raw)
 
 
 def _has_probes(cell: CellReport) -> bool:

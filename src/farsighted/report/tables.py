@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from farsighted.report.columns import DIAGNOSTICS, METRICS, Column
 from farsighted.report.lookup import Entry, GroupKey, group_keys, myopia_entry, seed_note, slug, summaries, title
+from farsighted.report.raw import raw_table
 from farsighted.report.typesetting import Measured, Row, Table
 
 SIGNED_GAP: Final = Column("gap_signed", "Myopia gap (signed)", None, 2)
@@ -25,6 +26,7 @@ def tables(results: Mapping[str, Any]) -> dict[str, Table]:
         found[f"diagnostics_{name}"] = _table(
             f"Selected subsets and update trajectories, {title(group)}.", DIAGNOSTICS, "diagnostics", entries, [seeds]
         )
+        found[f"measures_{name}"] = raw_table(results, group)
         if any(GroupKey.of(pair) == group for pair in results["overlap"]):
             found[f"overlap_{name}"] = overlap_table(results, group)
     for order, adaptation in dict.fromkeys((group.order, group.adaptation) for group in group_keys(results)):
