@@ -63,7 +63,7 @@ def test_quality_in_pools_is_the_distance_to_the_exact_answer(suite):
 def test_pools_hold_noise_and_all_difficulties(suite):
     for stage in suite.stages:
         qualities = np.array([e.quality for e in stage.train])
-        assert 0.5 < np.mean(qualities == 1.0) < 0.8
+        assert 0.65 < np.mean(qualities == 1.0) < 0.9
         assert qualities.min() < 0.3
         assert np.ptp([e.difficulty for e in stage.train]) > 0.5
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from farsighted.data.skills.words import CONSONANTS, VOWELS, one_of
 
-NOISY_SHARE = 0.45
+NOISY_SHARE = 0.3
 """Share of pool examples whose response is put at risk; the others stay exact."""
 RATES = (0.1, 1.0)
 """Range of the damage rate, uniform per example at risk."""
