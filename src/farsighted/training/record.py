@@ -28,10 +28,10 @@ class SketchSample:
 
     def merged(self, other: "SketchSample") -> "SketchSample":
         """Return the sample of both; merging in any order gives the same set."""
-        if len(self.keys) == 0:
-            return other
-        keys = np.concatenate([self.keys, other.keys])
-        sketches = np.concatenate([self.sketches, other.sketches])
+        # A sample of nothing does not know the width of a sketch.
+        parts = [part for part in (self, other) if len(part.keys)] or [self]
+        keys = np.concatenate([part.keys for part in parts])
+        sketches = np.concatenate([part.sketches for part in parts])
         kept = np.argsort(keys, kind="stable")[:SKETCH_LIMIT]
         return SketchSample(keys[kept], sketches[kept])
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
+from farsighted.core.errors import ConfigError
 from farsighted.core.rng import stream
 from farsighted.core.values import Pool, Signals, State, Tokens
 from farsighted.learners.base import Learner
@@ -45,7 +46,7 @@ class StageInput:
     unit: Literal["tokens", "examples"]
     proxy: tuple[Tokens, ...] = ()
     proxy_refresh: int = 10
-    """Rounds between two refreshes of the proxy's mean head sketch."""
+    """Optimizer steps between two refreshes of the proxy's mean head sketch; it is refreshed at the next round."""
     cluster_count: int = 1
     vocabulary_size: int = 1
 
@@ -109,20 +110,22 @@ def run_stage(
 ) -> StageProgress:
     """Run the rounds of a stage that are not done yet; the caller has called `learner.begin_stage`.
 
-    Raises `DivergedError` for non-finite scores, losses or gradients, and whatever the watcher raises.
+    Raises `DivergedError` for non-finite scores, losses or gradients, `ConfigError` where a selector looks at a proxy
+    set and there is none, and whatever the watcher raises.
     """
     sizes = budget_sizes(stage.pool, stage.unit)
     arrival = arrival_order(stage.seed, stage.index, len(stage.pool))
     for number in range(progress.round, len(stage.rounds)):
         watcher.before_round(progress)
-        progress = _refresh_proxy(learner, selector, stage, progress)
         rows = _candidates(stage, progress, arrival, number)
-        picks = _select(selector, stage, progress, rows, model_signals)
-        spent = progress.spent + float(sizes[picks.rows].sum())
-        if len(picks.rows) < len(rows):
-            check_budget(spent, stage.rounds[number].target, float(sizes[rows].max()))
-        progress = dataclasses.replace(progress, spent=spent, state=picks.state)
-        progress = _train(learner, stage, progress, picks.rows, watcher)
+        # The overshoot of earlier rounds may have used up a small pool before its last round.
+        if len(rows):
+            progress = _refresh_proxy(learner, selector, stage, progress)
+            picks = _select(selector, stage, progress, rows, model_signals)
+            spent = progress.spent + float(sizes[picks.rows].sum())
+            check_budget(spent, stage.rounds[number].target, float(sizes.max()))
+            progress = dataclasses.replace(progress, spent=spent, state=picks.state)
+            progress = _train(learner, stage, progress, picks.rows, watcher)
         progress = dataclasses.replace(progress, round=number + 1)
     return progress
 
@@ -189,13 +192,24 @@ def signals_of(learner: Learner) -> ModelSignals:
 def _refresh_proxy(learner: Learner, selector: Selector, stage: StageInput, progress: StageProgress) -> StageProgress:
     if "proxy_sketch" not in selector.needs:
         return progress
-    if progress.round % stage.proxy_refresh and progress.proxy_sketch is not None:
+    if progress.proxy_sketch is not None and not _proxy_is_old(stage, progress.round):
         return progress
+    if not stage.proxy:
+        raise ConfigError(
+            f"Selector '{selector.name}' looks at a proxy set, but there is none. Set `suite.proxy` or "
+            "`data.proxy_per_stage` to a number above 0."
+        )
     began = time.perf_counter()
     sketch_NK = learner.signals(stage.proxy, frozenset({"head_sketch"}))["head_sketch"]
     tokens = sum(item.response_length for item in stage.proxy)
     progress.record.add_scoring(tokens, time.perf_counter() - began)
     return dataclasses.replace(progress, proxy_sketch=sketch_NK.mean(axis=0, dtype=np.float64).astype(np.float32))
+
+
+def _proxy_is_old(stage: StageInput, number: int) -> bool:
+    """Whether the steps planned before this round reach a multiple of `proxy_refresh` that the last round did not."""
+    steps = [sum(round_.steps for round_ in stage.rounds[:before]) for before in (number - 1, number)]
+    return number == 0 or steps[0] // stage.proxy_refresh < steps[1] // stage.proxy_refresh
 
 
 def _train(
