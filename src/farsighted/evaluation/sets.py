@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from farsighted.core.errors import DivergedError
 from farsighted.core.values import ItemScores, Tokens
 from farsighted.evaluation.choices import choice_hits
 from farsighted.learners.base import Learner
@@ -40,9 +41,15 @@ class EvaluationSet:
 
 
 def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
-    """Score every item of a set under the current model by teacher forcing, one pass over items and options."""
+    """Score every item of a set under the current model by teacher forcing, one pass over items and options.
+
+    Raises `DivergedError` where a likelihood is not finite: an arg-max over NaN would pass for an answer.
+    """
     texts: list[Tokens] = [*evaluation_set.items, *(text for options in evaluation_set.options for text in options)]
     found = learner.likelihoods(texts)
+    bad = np.flatnonzero(~np.isfinite(found.nll_sum))
+    if bad.size:
+        raise DivergedError.naming("The likelihood is not finite", [texts[int(row)].example.id for row in bad])
     count = len(evaluation_set.items)
     nll = found.nll_sum[:count] / found.length[:count]
     hit_share = found.hit_share[:count]
