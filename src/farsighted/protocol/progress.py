@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from farsighted.core.values import State
 from farsighted.protocol.scores import ScoreRows
+from farsighted.store.schema import SELECTIONS
 from farsighted.store.writer import Checkpoint
 from farsighted.training.record import SketchSample, StageRecord
 from farsighted.training.stage import StageProgress
@@ -52,7 +53,7 @@ class CellProgress:
 
     def selection_table(self) -> Any:
         """Return all scored examples so far."""
-        return pa.concat_tables(self.selections, promote_options="default") if self.selections else pa.table({})
+        return _joined(self.selections)
 
     def save(self, stage: StageProgress | None) -> tuple[dict[str, Any], Groups, Any]:
         """Return meta, array groups and selections of a checkpoint, with the stage in progress if there is one."""
@@ -70,8 +71,7 @@ class CellProgress:
         groups |= {"stage_state": stage.state, "stage_sample": _sample_arrays(stage.record.sample)}
         if stage.proxy_sketch is not None:
             groups["proxy"] = {"sketch": stage.proxy_sketch}
-        tables = [*self.selections, *stage.record.tables]
-        selections = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+        selections = _joined([*self.selections, *stage.record.tables])
         return meta | {"stage": counts | {"record": stage.record.numbers()}}, groups, selections
 
     @staticmethod
@@ -81,8 +81,7 @@ class CellProgress:
         saved = meta.pop("stage", None)
         meta["interruptions"] += 1
         table = checkpoint.selections
-        # A table without rows has no columns either: nothing had been selected when it was saved.
-        finished = table if table.num_rows == 0 else table.filter(_up_to(table, checkpoint.stage))
+        finished = table.filter(pc.less_equal(table["stage_index"], checkpoint.stage))
         done = CellProgress(
             state=groups.get("state", {}),
             stages=checkpoint.stage,
@@ -115,8 +114,9 @@ def unpack(flat: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     return groups
 
 
-def _up_to(table: Any, stages: int) -> Any:
-    return pc.less_equal(table["stage_index"], stages)
+def _joined(tables: Sequence[Any]) -> Any:
+    """The tables one below the other; nothing selected is a table without rows, not one without columns."""
+    return pa.concat_tables(tables, promote_options="default") if tables else SELECTIONS.empty_table()
 
 
 def _sample_arrays(sample: SketchSample) -> dict[str, np.ndarray]:
