@@ -70,7 +70,7 @@ class _CellRun:
         self.cell, self.learner, self.context = cell, learner, context
         self.start_parameters = learner.parameters()
         self.adapter_hash = fingerprint.of_arrays(self.start_parameters)
-        self.first = FirstSignals(context.layout, context.inputs.model_hash, self.adapter_hash)
+        self.first = FirstSignals(context.layout, context.config, context.inputs.model_hash, self.adapter_hash)
         self.inputs = [
             stage_input(cell, index, learner, context.config, context.inputs, context.known)
             for index in range(1, len(cell.stages) + 1)

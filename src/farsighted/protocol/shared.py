@@ -23,6 +23,7 @@ from farsighted.core.values import Tokens
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
+from farsighted.protocol.plan import RESULT_VERSION
 from farsighted.protocol.scores import Place, ScoreRows
 from farsighted.signals.clusters import spherical_kmeans
 from farsighted.signals.quality import difficulty_from_nll, rule_quality
@@ -115,9 +116,11 @@ def cluster_count(known: Mapping[str, Known]) -> int:
 class FirstSignals:
     """Signals of the very first candidates, computed once: every cell of a seed starts from the same model."""
 
-    def __init__(self, layout: Layout, model_hash: str, adapter_hash: str) -> None:
+    def __init__(self, layout: Layout, config: AuditConfig, model_hash: str, adapter_hash: str) -> None:
         self._layout = layout
-        self._key = (model_hash, adapter_hash)
+        # The adapter's scale and dropout decide gradients, but are no part of its parameters.
+        adapter = [adapter_hash, config.lora.model_dump(mode="json"), config.training.train_head]
+        self._key = fingerprint.of_json(["first", _model_key(config, model_hash), adapter])
 
     def get(self, learner: Learner, batch: Sequence[Tokens], needs: frozenset[str]) -> TimedSignals:
         """Return the signals, from disk where another cell has left them.
@@ -125,12 +128,12 @@ class FirstSignals:
         The seconds are those that the passes took that gave them, wherever they ran: a cell that finds its signals on
         disk counts them as if it had computed them.
         """
-        batch_hash = fingerprint.of_json([tokens.example.id for tokens in batch])
+        # Ids name examples within one state of the files only: what the model reads is what counts.
+        texts = fingerprint.of_json([[tokens.ids, tokens.prompt_length] for tokens in batch])
         folders = {
-            name: self._layout.shared / fingerprint.of_json([*self._key, batch_hash, name])[:16]
-            for name in sorted(needs)
+            name: self._layout.shared / fingerprint.of_json([self._key, texts, name])[:16] for name in sorted(needs)
         }
-        with _once(self._layout, fingerprint.of_json([*self._key, batch_hash])[:16]):
+        with _once(self._layout, fingerprint.of_json([self._key, texts])[:16]):
             missing = frozenset(name for name, folder in folders.items() if not (folder / ARRAYS).is_file())
             if missing:
                 self._compute(learner, batch, missing, folders)
@@ -172,15 +175,22 @@ def _once(layout: Layout, name: str) -> Iterator[None]:
         yield
 
 
+def _model_key(config: AuditConfig, model_hash: str) -> list[Any]:
+    """What decides the passes over the base model, to the last bit."""
+    return [RESULT_VERSION, model_hash, config.model.dtype, config.evaluation.batch_tokens]
+
+
 def _stage_key(config: AuditConfig, inputs: AuditInputs, name: str) -> str:
     ood = [shifted.name for shifted in _owned_ood(inputs, name)]
-    model = {"dtype": config.model.dtype, "hash": inputs.model_hash}
-    return fingerprint.of_json(["stage", model, inputs.stages[name].fingerprint, ood])[:16]
+    model = _model_key(config, inputs.model_hash)
+    # Under `truncate_prompt` the context decides what the model reads of an example.
+    return fingerprint.of_json(["stage", model, config.model.context, inputs.stages[name].fingerprint, ood])[:16]
 
 
 def _clusters_key(config: AuditConfig, inputs: AuditInputs) -> str:
     keys = [_stage_key(config, inputs, name) for name in inputs.stages]
-    return fingerprint.of_json(["clusters", keys, config.signals.clusters, config.signals.k])[:16]
+    settings = [config.signals.clusters, config.signals.k, config.data.seed]
+    return fingerprint.of_json(["clusters", keys, settings])[:16]
 
 
 def _owned_ood(inputs: AuditInputs, name: str) -> list[Any]:
