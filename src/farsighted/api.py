@@ -15,6 +15,7 @@ from farsighted.launch.local import LocalPool, Observer, Task, TaskResult
 from farsighted.protocol.estimate import Estimate, Rates, estimate
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
+from farsighted.protocol.origins import selector_modules
 from farsighted.protocol.plan import Cell, plan_cells
 from farsighted.protocol.shared import clusters_are_prepared, heuristics_note, stage_is_prepared
 from farsighted.report.results import ReportPaths, write_results
@@ -42,6 +43,10 @@ class Prepared:
     def missing(self, layout: Layout) -> tuple[Cell, ...]:
         """Return the cells that are not finished in a folder."""
         return tuple(cell for cell in self.cells if not layout.finished(cell.id))
+
+    def title(self, task: Task) -> str:
+        """Return what a task is about, for people."""
+        return next((cell.title for cell in self.cells if cell.id == task.name), task.name)
 
 
 class Silent:
@@ -75,7 +80,7 @@ def audit(
     Args:
         source: A preset's name, a YAML file, a mapping, or a configuration.
         out: Folder for all that is written; the same folder again runs only the cells that are missing.
-        overrides: "key.sub=value" each.
+        overrides: "key.sub=value" each, on top of whatever the source is.
         workers: Processes that run cells at the same time, one torch thread each.
         observer: Is told of progress.
 
@@ -83,7 +88,8 @@ def audit(
         FarsightedError: With what is wrong, where, and what to do. `CellsFailedError` comes after the report was
             written; `InterruptedRunError` after checkpoints were.
     """
-    config = source if isinstance(source, AuditConfig) else load_config(source, overrides)
+    plain = source.model_dump(mode="json") if isinstance(source, AuditConfig) else source
+    config = load_config(plain, overrides)
     return run_prepared(prepare(config), Path(out), workers, observer or Silent())
 
 
@@ -101,7 +107,7 @@ def run_prepared(
     failures: list[TaskResult] = []
     missing = prepared.missing(layout)
     if missing:
-        with LocalPool(prepared.config.model_dump(mode="json"), out, layout.logs, workers) as pool:
+        with _pool(prepared, out, layout.logs, workers) as pool:
             for tasks in _phases(prepared, missing, layout):
                 failures += [outcome for outcome in pool.run(tasks, observer) if outcome.failure]
                 if failures and tasks[0].kind != "cell":
@@ -114,8 +120,9 @@ def run_prepared(
     if failures:
         first = failures[0]
         raise CellsFailedError(
-            f"{len(failures)} of {len(missing)} cells failed, '{first.task.name}' first: {first.failure} The others "
-            f"are in {paths.scorecard}. Messages of the workers are in {layout.logs}; the same command tries again."
+            f"{len(failures)} of {len(missing)} cells failed, '{prepared.title(first.task)}' first: {first.failure} "
+            f"The others are in {paths.scorecard}. Messages of the workers are in {layout.logs}; the same command "
+            "tries again."
         )
     return paths
 
@@ -126,15 +133,18 @@ def estimate_prepared(prepared: Prepared, out: Path, workers: int) -> Estimate:
     kinds = {(cell.label, cell.adaptation, str(cell.budget)): cell for cell in missing}
     if not missing:
         return Estimate(0, 0, 0, 0, 0.0, 0.0)
-    with atomic.temporary_folder() as folder:
-        pool = LocalPool(prepared.config.model_dump(mode="json"), folder, folder / "logs", 1)
-        with pool:
-            outcomes = pool.run([Task("measure", cell.id) for cell in kinds.values()], Silent())
+    with atomic.temporary_folder() as folder, _pool(prepared, folder, folder / "logs", 1) as pool:
+        outcomes = pool.run([Task("measure", cell.id) for cell in kinds.values()], Silent())
     failed = [outcome for outcome in outcomes if outcome.failure]
     if failed:
-        raise CellsFailedError(f"'{failed[0].task.name}' could not be timed: {failed[0].failure}")
+        raise CellsFailedError(f"'{prepared.title(failed[0].task)}' could not be timed: {failed[0].failure}")
     rates = [Rates(**outcome.result) for outcome in outcomes]
     return estimate(missing, rates, prepared.config, prepared.inputs, workers)
+
+
+def _pool(prepared: Prepared, root: Path, logs: Path, workers: int) -> LocalPool:
+    modules = selector_modules(prepared.cells)
+    return LocalPool(prepared.config.model_dump(mode="json"), root, logs, workers, modules)
 
 
 def _phases(prepared: Prepared, missing: Sequence[Cell], layout: Layout) -> list[list[Task]]:

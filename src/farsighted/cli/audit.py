@@ -7,7 +7,6 @@ from farsighted.api import prepare, run_prepared
 from farsighted.cli.console import error_console, output_console
 from farsighted.cli.options import Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
 from farsighted.cli.progress import GridProgress
-from farsighted.protocol.plan import Cell
 from farsighted.store.layout import Layout
 
 
@@ -19,14 +18,9 @@ def audit_command(
     prepared = prepare(config)
     folder = out_folder(source, out)
     missing = prepared.missing(Layout(folder))
-    labels = {cell.id: cell_label(cell) for cell in prepared.cells}
+    labels = {cell.id: cell.title for cell in prepared.cells}
     command = shlex.join(["farsighted", *sys.argv[1:]])
     total = len(prepared.cells)
     with GridProgress(error_console(), labels, total, total - len(missing)) as progress:
         paths = run_prepared(prepared, folder, worker_count(workers), progress, command)
     output_console().print(str(paths.scorecard), markup=False, soft_wrap=True)
-
-
-def cell_label(cell: Cell) -> str:
-    """Return a cell's name for people."""
-    return f"{cell.label}, seed {cell.seed}, {cell.order}, {cell.budget}, {cell.adaptation}"

@@ -59,11 +59,11 @@ class GridProgress:
         """Count a finished task, and say so in a line."""
         self._shares.pop(outcome.task, None)
         name = self._labels.get(outcome.task.name, outcome.task.name)
+        how = f"FAILED: {outcome.failure}" if outcome.failure else (outcome.result or "done")
         if outcome.task.kind != "cell":
-            self._say(f"shared work: {name} done")
+            self._say(f"shared work, {name}: {how}")
             return
         self._ended += 1
-        how = f"FAILED: {outcome.failure}" if outcome.failure else (outcome.result or "done")
         self._say(f"[{self._before + self._ended}/{self._total}] {name}: {how}{self._left()}")
         self._show()
 

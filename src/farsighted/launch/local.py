@@ -12,14 +12,23 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, Self
+from typing import IO, Any, Final, Literal, Protocol, Self
 
-from farsighted.core import errors
-from farsighted.core.errors import FarsightedError, InterruptedRunError
+from farsighted.core.errors import (
+    ConfigError,
+    DataError,
+    FarsightedError,
+    InterruptedRunError,
+    ModelError,
+    SelectorError,
+    StorageError,
+)
 from farsighted.store import atomic
 
 Kind = Literal["stage", "clusters", "cell", "measure"]
-_FATAL = frozenset({"StorageError", "ModelError", "ConfigError", "DataError"})
+_KINDS: Final = {kind.__name__: kind for kind in (ConfigError, DataError, ModelError, SelectorError, StorageError)}
+_FATAL: Final = _KINDS.keys() - {SelectorError.__name__}
+"""What no further cell would get around; a selector's mistake is its own."""
 _TRIES = 2
 """A worker that dies (killed, out of memory) gets its task given to a new one once."""
 
@@ -117,11 +126,14 @@ class LocalPool:
     """Runs tasks in `workers` processes; a context manager.
 
     `config`: the resolved configuration as a JSON value. `root`: the audit's folder. `logs`: where the workers'
-    messages go.
+    messages go. `modules`: what workers import first, because it registers selectors.
     """
 
-    def __init__(self, config: Mapping[str, Any], root: Path, logs: Path, workers: int) -> None:
-        self._opening = {"task": "open", "config": config, "root": str(root), "path": [str(Path.cwd()), *sys.path]}
+    def __init__(
+        self, config: Mapping[str, Any], root: Path, logs: Path, workers: int, modules: Sequence[str] = ()
+    ) -> None:
+        path = [str(Path.cwd()), *sys.path]
+        self._opening = {"task": "open", "config": config, "root": str(root), "path": path, "modules": list(modules)}
         self._logs = logs
         self._number = itertools.count(1)
         self._inbox: Inbox = queue.SimpleQueue()
@@ -145,6 +157,7 @@ class LocalPool:
         Raises:
             StorageError, ModelError, ConfigError, DataError: what no further cell would get around.
             InterruptedRunError: after Ctrl-C, when every running cell has written its checkpoint.
+            FarsightedError: a worker could not read the audit, so no task can be done.
         """
         shift = _Shift(list(tasks), observer)
         while len(self._workers) < min(self._size, len(tasks)):
@@ -194,9 +207,8 @@ class LocalPool:
             self._bury(worker, message["code"], shift)
         elif event == "progress" and task is not None:
             shift.observer.progressed(task, float(message["share"]))
-        elif event == "failed" and message["kind"] in _FATAL:
-            error: type[FarsightedError] = getattr(errors, message["kind"])
-            raise error(message["message"])
+        elif event == "refused" or (event == "failed" and message["kind"] in _FATAL):
+            raise _KINDS.get(message["kind"], FarsightedError)(message["message"])
         elif event == "started" and task is not None:
             shift.observer.started(task)
         elif event in {"finished", "failed", "interrupted"} and task is not None:

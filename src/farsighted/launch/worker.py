@@ -5,6 +5,7 @@ to or when its parent is gone (standard input ends).
 """
 
 import contextlib
+import importlib
 import json
 import os
 import queue
@@ -76,13 +77,15 @@ def main() -> None:
             wire.send("interrupted")
         except Exception as error:  # noqa: BLE001 — reported to the parent, which names the task and goes on or stops
             traceback.print_exc()
-            wire.send("failed", kind=type(error).__name__, message=_message(error))
+            wire.send("failed" if desk else "refused", kind=type(error).__name__, message=_message(error))
 
 
 def _open(task: dict[str, Any], wire: _Wire) -> Desk:
     for entry in task["path"]:
         if entry not in sys.path:
             sys.path.append(entry)
+    for module in task["modules"]:
+        importlib.import_module(module)
     config = load_config(task["config"])
     inputs = load_inputs(config)
     cells = {cell.id: cell for cell in plan_cells(config, inputs)}
@@ -115,7 +118,8 @@ def _run(desk: Desk, task: dict[str, Any]) -> Any:
 def _message(error: Exception) -> str:
     if isinstance(error, FarsightedError):
         return str(error)
-    return f"{type(error).__name__}: {error}"
+    # A stranger's message may end in anything or be empty; what follows it is a sentence.
+    return f"{type(error).__name__}: {error}".rstrip(" .:") + "."
 
 
 if __name__ == "__main__":

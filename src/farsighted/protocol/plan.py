@@ -1,12 +1,13 @@
 """From a configuration to cells: each is one (selector, seed, order, budget, adaptation), named by a content hash."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from farsighted.config.audit import AuditConfig, SelectorSpec
 from farsighted.core import fingerprint
+from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, fingerprint_of, parameters_of
@@ -35,6 +36,11 @@ class Cell:
     budget: Budget
     adaptation: Literal["lora", "full"]
 
+    @property
+    def title(self) -> str:
+        """The cell's name for people."""
+        return f"{self.label}, seed {self.seed}, {self.order}, {self.budget}, {self.adaptation}"
+
     def row(self) -> dict[str, Any]:
         """Return the cell as an entry of `audit.json`."""
         return {
@@ -54,13 +60,15 @@ class Cell:
 def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     """Return all cells, seeds outermost, so that whole comparisons finish early.
 
-    Raises `ConfigError` for a budget larger than a pool and `SelectorError` for a selector that cannot be built.
+    Raises `ConfigError` for a budget larger than a pool or a selector that is named twice, and `SelectorError` for one
+    that cannot be built.
     """
     for budget in config.budgets:
         for stage in inputs.stages.values():
             share_of(budget, stage.pool)
     specs = [(spec, False) for spec in config.selectors] + [(spec, True) for spec in config.references]
     built = [(spec.label, build_spec(spec), reference) for spec, reference in specs]
+    _refuse_twins(built)
     shared = deciding(config, inputs)
     axes = itertools.product(config.seeds, inputs.orders.items(), config.budgets, config.adaptations, built)
     cells = []
@@ -78,6 +86,17 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
+def _refuse_twins(built: Sequence[tuple[str, Selector, bool]]) -> None:
+    label_of: dict[str, str] = {}
+    for label, selector, _ in built:
+        first = label_of.setdefault(fingerprint.of_json(fingerprint_of(selector)), label)
+        if first != label:
+            raise ConfigError(
+                f"`selectors` and `references` must hold each selector once, but '{first}' and '{label}' are the same "
+                "one with the same parameters. Remove one of them."
+            )
+
+
 def build_spec(spec: SelectorSpec) -> Selector:
     """Return the selector that the configuration names."""
     return build_selector({"name": spec.name, **spec.parameters})
@@ -93,4 +112,6 @@ def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, Any]:
         "config": {part: dumped[part] for part in _DECIDING} | {"model": model},
         "model": inputs.model_hash,
         "data": inputs.fingerprints,
+        # Sets cut from files are in the fingerprints; the start of k-means is not.
+        "data_seed": config.data.seed,
     }

@@ -7,6 +7,7 @@ from typing import Any
 from filelock import FileLock
 
 from farsighted.config.audit import AuditConfig
+from farsighted.core.errors import ConfigError
 from farsighted.learners.build import build_adaptation, build_settings
 from farsighted.learners.causal_lm import CausalLM, load_model
 from farsighted.protocol.cell import CellContext, run_cell
@@ -52,7 +53,7 @@ def run_cell_task(desk: Desk, cell_id: str) -> str:
     with FileLock(lock):
         if desk.layout.finished(cell_id):
             return "done"
-        cell = desk.cells[cell_id]
+        cell = _cell(desk, cell_id)
         known = load_known(desk.config, desk.inputs, desk.layout)
         context = CellContext(desk.config, desk.inputs, known, desk.layout, desk.should_stop, desk.report)
         return run_cell(cell, _learner(desk, cell.adaptation, cell.seed), context)
@@ -60,8 +61,17 @@ def run_cell_task(desk: Desk, cell_id: str) -> str:
 
 def run_measure_task(desk: Desk, cell_id: str) -> dict[str, Any]:
     """Time a few rounds of a cell; returns `Rates` as a JSON value and writes nothing."""
-    cell = desk.cells[cell_id]
+    cell = _cell(desk, cell_id)
     return asdict(measure_rates(cell, _learner(desk, cell.adaptation, cell.seed), desk.config, desk.inputs))
+
+
+def _cell(desk: Desk, cell_id: str) -> Cell:
+    if cell_id not in desk.cells:
+        raise ConfigError(
+            f"The cell {cell_id} is no longer part of this audit: its data, its model or this program changed while it "
+            "ran. Run the same command again."
+        )
+    return desk.cells[cell_id]
 
 
 def _learner(desk: Desk, adaptation: str, seed: int) -> CausalLM:
