@@ -1,0 +1,31 @@
+"""What every test relies on: closed sockets. And one small audit that many tests look at."""
+
+import os
+import socket
+
+import pytest
+from filelock import FileLock
+from oracles.micro import MicroAudit, run_micro_audit
+
+
+@pytest.fixture(autouse=True, scope="session")
+def closed_sockets():
+    """No test reaches the network: connecting is an error that names the address."""
+
+    def refuse(_self, address):
+        raise AssertionError(f"A test must not connect to anything, but tried to reach {address!r}.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket.socket, "connect_ex", refuse)
+        yield
+
+
+@pytest.fixture(scope="session")
+def micro(tmp_path_factory) -> MicroAudit:
+    """All seven selectors and two of a user's own, audited once by the command line; its files are not to be changed."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "micro.lock"):
+        return run_micro_audit(shared / "micro")
