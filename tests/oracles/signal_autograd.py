@@ -15,17 +15,18 @@ HIDDEN, VOCABULARY = 16, 50
 
 def tiny_llama(seed: int = 0, dtype: torch.dtype = torch.float64, **options: object) -> LlamaForCausalLM:
     """A Llama of two layers with weights from a generator, everything trainable, in eval mode."""
-    config = LlamaConfig(
-        hidden_size=HIDDEN,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        vocab_size=VOCABULARY,
-        max_position_embeddings=64,
-        pad_token_id=0,
-        **{"tie_word_embeddings": False, **options},
-    )
+    shape: dict[str, object] = {
+        "hidden_size": HIDDEN,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": VOCABULARY,
+        "max_position_embeddings": 64,
+        "pad_token_id": 0,
+        "tie_word_embeddings": False,
+    }
+    config = LlamaConfig(**{**shape, **options})
     model = LlamaForCausalLM(config).to(dtype).eval()
     randomize(model, seed)
     return model

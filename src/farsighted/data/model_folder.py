@@ -47,21 +47,27 @@ def model_folder(path: str) -> Path:
 
 
 def model_hash(folder: Path) -> str:
-    """Return the SHA-256 of configuration and weights; raises `ModelError` where there are no safetensors weights."""
+    """Return the SHA-256 of everything that decides what the model and its tokenizer do.
+
+    Raises `ModelError` where there are no safetensors weights or no fast tokenizer.
+    """
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(
             f"'{folder}' has no *.safetensors weights. Save the model with `save_pretrained`, which writes them."
         )
-    return fingerprint.of_files([folder / "config.json", folder / "tokenizer.json", *weights])
+    # tokenizer_config.json names the end token, but need not be there.
+    named = [folder / name for name in ("tokenizer_config.json",) if (folder / name).is_file()]
+    return fingerprint.of_files([folder / "config.json", _tokenizer_file(folder), *named, *weights])
 
 
 def load_tokenizer(folder: Path) -> TextTokenizer:
     """Load the fast tokenizer of a model folder; raises `ModelError` where it is missing or has no end token."""
-    file = folder / "tokenizer.json"
-    if not file.is_file():
-        raise ModelError(f"'{folder}' has no tokenizer.json. Save a fast tokenizer there with `save_pretrained`.")
-    tokenizer = Tokenizer.from_file(str(file))
+    file = _tokenizer_file(folder)
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # The library raises nothing narrower.
+        raise ModelError(f"'{file}' cannot be read: {error}. Save the tokenizer again.") from error
     # A saved tokenizer may carry the padding and truncation of its last use; examples are never cut in silence.
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -76,6 +82,13 @@ def context_of(folder: Path) -> int:
     if not isinstance(positions, int):
         raise ModelError(f"'{folder}/config.json' names no `max_position_embeddings`. Set `model.context`.")
     return positions
+
+
+def _tokenizer_file(folder: Path) -> Path:
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        raise ModelError(f"'{folder}' has no tokenizer.json. Save a fast tokenizer there with `save_pretrained`.")
+    return file
 
 
 def _end_id(folder: Path, tokenizer: Any) -> int:
@@ -94,4 +107,9 @@ def _end_id(folder: Path, tokenizer: Any) -> int:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"'{path}' must hold a JSON object, but does not: {error}. Save the model again.") from error

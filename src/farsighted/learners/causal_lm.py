@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
@@ -37,20 +38,32 @@ class LearnerSettings:
 def load_model(folder: Path, dtype: str) -> Any:
     """Load a causal LM from safetensors weights, nothing from the network, no code from the folder.
 
-    Raises `ModelError` where the library cannot make a causal language model of it.
+    Raises `ModelError` where the library cannot make a causal language model of it, or would have to invent weights.
     """
     transformers_logging.disable_progress_bar()
     try:
-        lm = AutoModelForCausalLM.from_pretrained(
+        lm, report = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             attn_implementation="sdpa",
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"'{folder}' cannot be loaded as a causal language model: {error}") from error
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        # Some of the library's messages list everything that it knows.
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ModelError(
+            f"'{folder}' cannot be loaded as a causal language model: {reason}. Save one there with `save_pretrained`."
+        ) from error
+    invented = sorted([*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])])
+    if invented:
+        raise ModelError(
+            f"The weights in '{folder}' must fill the model that its config.json describes, but {len(invented)} are "
+            f"missing or of another shape (the first is '{invented[0]}'). Save the whole model with `save_pretrained`."
+        )
     lm.config.use_cache = False
     return lm
 
