@@ -71,7 +71,7 @@ class StageRecord:
         """Return the ids selected so far in this stage, in order of round and rank."""
         ids: list[str] = []
         for table in self.tables:
-            chosen = table.filter(table["chosen"]).sort_by("rank")
+            chosen = table.filter(table["chosen"]).sort_by([("round", "ascending"), ("rank", "ascending")])
             ids.extend(chosen["id"].to_pylist())
         return ids
 
