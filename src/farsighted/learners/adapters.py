@@ -41,7 +41,10 @@ class Lora:
     backward_cost: float = 1.0
 
     def apply(self, model: Any, rng: np.random.Generator) -> Any:
-        """Insert adapters: A uniform in ±1/√fan_in (PEFT's own law) from `rng`, B zero, so that M_0 is unchanged."""
+        """Insert adapters: A uniform in ±1/√fan_in (PEFT's own law) from `rng`, B zero, so that M_0 is unchanged.
+
+        They are kept in float32 where the base is in half precision, which would round small updates away.
+        """
         targets = self.targets if isinstance(self.targets, str) else list(self.targets)
         settings = LoraConfig(
             r=self.r, lora_alpha=self.alpha, lora_dropout=self.dropout, target_modules=targets, task_type="CAUSAL_LM"
@@ -87,7 +90,7 @@ class Full:
         """Unfreeze everything but the head; a head tied to the embedding freezes the embedding with it."""
         for parameter in model.parameters():
             parameter.requires_grad_(True)
-        model.get_output_embeddings().weight.requires_grad_(self.train_head)
+        model.get_output_embeddings().requires_grad_(self.train_head)
         return model
 
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
@@ -107,6 +110,7 @@ def _full_change(a: Arrays, b: Arrays, c: Arrays, names: Sequence[str]) -> Chang
 
 
 def _initialise(name: str, parameter: torch.nn.Parameter, rng: np.random.Generator) -> None:
+    parameter.data = parameter.data.to(torch.promote_types(parameter.dtype, torch.float32))
     with torch.no_grad():
         if ".lora_A." in name:
             bound = 1 / math.sqrt(parameter.shape[1])

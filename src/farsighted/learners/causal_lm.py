@@ -83,7 +83,7 @@ class CausalLM:
         self._lm = adaptation.apply(lm, stream(seed, "init"))
         self._trainable = [(name, p) for name, p in sorted(self._lm.named_parameters()) if p.requires_grad]
         trunk, head = trunk_and_head(self._lm)
-        _refuse_outside(self._trainable, trunk, head.weight_VD)
+        _refuse_strays(self._trainable, trunk, head.weight_VD)
         self._passes = Passes(trunk, head)
         self._optimizer: StageOptimizer | None = None
         self._lm.eval()
@@ -161,8 +161,14 @@ class CausalLM:
         return self._adaptation.change_inner(a, b, c)
 
 
-def _refuse_outside(trainable: Sequence[tuple[str, Any]], trunk: torch.nn.Module, head_weight: torch.Tensor) -> None:
-    inside = {id(parameter) for parameter in trunk.parameters()} | {id(head_weight)}
+def _refuse_strays(trainable: Sequence[tuple[str, Any]], trunk: torch.nn.Module, head_weight: torch.Tensor) -> None:
+    inside = {id(parameter) for parameter in trunk.parameters()}
+    if head_weight.requires_grad and id(head_weight) in inside:
+        raise ModelError(
+            "`training.train_head` must be false for this model, but is true: its output head is tied to its embedding "
+            "and would train that too."
+        )
+    inside.add(id(head_weight))
     for name, parameter in trainable:
         if id(parameter) not in inside:
             raise ModelError(
