@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ class OptimizerSettings:
     """One stage's optimizer; every stage starts it afresh."""
 
     learning_rate: float
-    schedule: str = "cosine"
+    schedule: Literal["linear", "cosine", "constant"] = "cosine"
+    """Course of the learning rate after the warm-up."""
     warmup_share: float = 0.1
     weight_decay: float = 0.0
     grad_clip: float = 1.0
@@ -25,9 +26,7 @@ class OptimizerSettings:
 class StageOptimizer:
     """AdamW over named parameters with a learning-rate schedule over a known number of steps."""
 
-    def __init__(
-        self, named: Sequence[tuple[str, torch.nn.Parameter]], settings: OptimizerSettings, steps: int
-    ) -> None:
+    def __init__(self, named: Sequence[Named], settings: OptimizerSettings, steps: int) -> None:
         self._named = list(named)
         self._grad_clip = settings.grad_clip
         self._adamw = torch.optim.AdamW(
@@ -37,7 +36,9 @@ class StageOptimizer:
             fused=True,
         )
         warmup = round(settings.warmup_share * steps)
-        self._schedule: Any = get_scheduler(settings.schedule, self._adamw, warmup, max(steps, 1))
+        # The library's "constant" would pass over the warm-up in silence.
+        name = "constant_with_warmup" if settings.schedule == "constant" else settings.schedule
+        self._schedule: Any = get_scheduler(name, self._adamw, warmup, max(steps, 1))
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
