@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from filelock import FileLock
+
 from oracles.micro import MicroAudit, run_micro_audit
 
 
@@ -23,7 +24,7 @@ def closed_sockets():
 
 @pytest.fixture(scope="session")
 def micro(tmp_path_factory) -> MicroAudit:
-    """All seven selectors and two of a user's own, audited once by the command line; its files are not to be changed."""
+    """All seven selectors and two of a user's own, audited once by the command line; to be read only."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent

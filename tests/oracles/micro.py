@@ -19,7 +19,7 @@ from farsighted.store.layout import Layout
 SEVEN = ("random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
 COMMAND = str(Path(sys.executable).parent / "farsighted")
 
-OWN_SELECTORS = '''
+OWN_SELECTORS = """
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -44,7 +44,7 @@ class Raising(Scored):
         if Path("mended").exists():
             return signals["tokens"]
         raise RuntimeError("the judge is out")
-'''
+"""
 
 # Python runs a module of this name first of all, in the command and in its workers.
 CLOSED_SOCKETS = """

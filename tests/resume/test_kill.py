@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from oracles.cli import run_cli
-from oracles.micro import COMMAND, assert_same_cell, environment, prepare_working_folder
 
 from farsighted.store.layout import MARKER, Layout
+from oracles.cli import run_cli
+from oracles.micro import COMMAND, assert_same_cell, environment, prepare_working_folder
 
 SELECTORS = ("random", "utility_diversity", "lhas", "diversity")
 ARGUMENTS = (
@@ -143,6 +143,8 @@ def worker_of(pid):
     """The one child process that is a worker."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     children = [int(child) for task in tasks for child in task.read_text().split()]
-    workers = [child for child in children if b"farsighted.launch.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    workers = [
+        child for child in children if b"farsighted.launch.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
     assert len(workers) == 1
     return workers[0]
