@@ -64,7 +64,7 @@ def test_the_shipped_model_knows_the_general_skill_best_and_the_others_partly(ti
     stages = build_suite(train=0, validation=200, ood=0, proxy=0, seed=11).stages
     share = {stage.name: exact_match(tiny, stage.validation) for stage in stages}
     others = [share[name] for name in ("math", "code", "reasoning", "safety")]
-    assert 0.6 <= share["general"] <= 0.98
+    assert share["general"] >= 0.85
     assert max(others) < share["general"]
     assert all(0.1 <= value <= 0.7 for value in others)
 

@@ -38,7 +38,7 @@ REPEAT_SHARE = 0.1
 REPEATS = ("please {0}", "{0} thanks", "q: {0}", "{0} now")
 BASE_GENERAL_SHARE = 0.5
 """Share of general questions in the base model's training stream; the rest is spread evenly over the others."""
-BASE_WORDINGS = {"general": 2, "math": 1, "code": 1, "reasoning": 1, "safety": 1}
+BASE_WORDINGS = {"general": 3, "math": 1, "code": 1, "reasoning": 1, "safety": 1}
 """How many of a template's wordings the base model meets: it knows what to do, not yet every way of asking."""
 TRIES = 3000
 """Draws after which a template counts as exhausted."""
