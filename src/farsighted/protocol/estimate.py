@@ -20,8 +20,10 @@ from farsighted.store.writer import table_bytes
 from farsighted.training.budget import share_of
 from farsighted.training.stage import StageProgress, arrival_order, run_stage, signals_of
 
-_ROUNDS = 3
+_ROUNDS = 2
 """Candidate batches that are timed, after one to warm up."""
+_ITEMS = 32
+"""Items of the evaluation that is timed."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
     # The part of the pool that is timed may be smaller than an absolute budget.
     cell = dataclasses.replace(cell, budget=Budget(share_of(cell.budget, stage.pool), cell.budget.unit))
     part = _part(stage, cell, config)
-    known = {name: _known(part, learner) for name in inputs.stages}
+    known = dict.fromkeys(inputs.stages, _known(part, learner))
     shortened = dataclasses.replace(inputs, stages={**inputs.stages, stage.name: part})
     given = stage_input(cell, 1, learner, config, shortened, known)
     learner.begin_stage(given.steps)
@@ -72,8 +74,9 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
     tables = end.record.tables[warm:]
     candidates = sum(table.num_rows for table in tables)
     scores = ScoreRows()
-    scores.add(Place("validation", 1), stage.validation, evaluate(learner, stage.validation))
-    items = len(stage.validation.items)
+    validation = stage.validation.thinned(_ITEMS)
+    scores.add(Place("validation", 1), validation, evaluate(learner, validation))
+    items = len(validation.items)
     return Rates(
         label=cell.label,
         adaptation=cell.adaptation,
