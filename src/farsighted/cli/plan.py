@@ -35,7 +35,7 @@ def plan_command(
         soft_wrap=True,
     )
     console.print(
-        f"About {as_duration(cost.seconds)} with {count} workers, from timing a few rounds of each kind of cell on "
-        f"this machine, and {as_size(cost.disk_bytes)} on disk.",
+        f"About {as_duration(cost.seconds)} with {count} worker{'s' if count > 1 else ''}, from timing a few rounds of "
+        f"each kind of cell on this machine, and {as_size(cost.disk_bytes)} on disk.",
         soft_wrap=True,
     )

@@ -18,7 +18,7 @@ from farsighted.protocol.shared import Known
 from farsighted.protocol.stages import stage_input
 from farsighted.store.writer import table_bytes
 from farsighted.training.budget import share_of
-from farsighted.training.stage import StageProgress, arrival_order, run_stage, signals_of
+from farsighted.training.stage import StageProgress, arrival_order, budget_sizes, run_stage, signals_of
 
 _ROUNDS = 2
 """Candidate batches that are timed, after one to warm up."""
@@ -35,8 +35,12 @@ class Rates:
     budget: str
     seconds_per_candidate: float
     """Selection and training, per candidate that arrives."""
+    seconds_per_trained: float
+    """Training alone, per example trained on."""
     seconds_per_item: float
     """Evaluation, per item."""
+    budget_factor: float
+    """Tokens trained for one token of budget: 1, and more for compute-matched random."""
     bytes_per_candidate: float
     bytes_per_item: float
 
@@ -48,7 +52,9 @@ class Estimate:
     cells: int
     candidates: int
     trained_tokens: int
+    """Response tokens that the budgets allow, probes aside."""
     scored_tokens: int
+    """Response tokens of the candidates, each counted once a cell, whether or not the selector looks at them."""
     seconds: float
     """Wall-clock time with the number of workers asked for."""
     disk_bytes: float
@@ -82,7 +88,10 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
         adaptation=cell.adaptation,
         budget=budget,
         seconds_per_candidate=(finish - watcher.starts[warm]) / candidates,
+        seconds_per_trained=end.record.training_seconds / len(end.record.chosen_ids()),
         seconds_per_item=(time.perf_counter() - finish) / items,
+        budget_factor=given.rounds[-1].target
+        / (cell.budget.amount * float(budget_sizes(given.pool, given.unit).sum())),
         bytes_per_candidate=len(table_bytes(end.record.table())) / end.record.table().num_rows,
         bytes_per_item=len(table_bytes(scores.table())) / items,
     )
@@ -99,10 +108,11 @@ def estimate(
         candidates = sum(len(inputs.stages[name].pool) for name in cell.stages)
         items = _items(cell, config, inputs)
         seconds += candidates * rate.seconds_per_candidate + items * rate.seconds_per_item
+        seconds += _probed(cell, config) * rate.seconds_per_trained
         disk += candidates * rate.bytes_per_candidate + items * rate.bytes_per_item
         for name in cell.stages:
             pool = inputs.stages[name].pool
-            trained += share_of(cell.budget, pool) * pool.response_tokens
+            trained += min(1.0, rate.budget_factor * share_of(cell.budget, pool)) * pool.response_tokens
             scored += pool.response_tokens
     embedded = sum(len(stage.pool) for stage in inputs.stages.values())
     seconds += embedded * min((rate.seconds_per_item for rate in rates), default=0.0)
@@ -148,6 +158,11 @@ def _known(stage: StageInputs, learner: Learner) -> Known:
         "tokens": np.array([tokens.response_length for tokens in stage.pool.tokens], dtype=np.int32),
     }
     return Known(rows, 0.0, 0, None)
+
+
+def _probed(cell: Cell, config: AuditConfig) -> int:
+    """Examples that a cell's neutral probes train on."""
+    return (len(cell.stages) - 1) * config.probe.steps * config.training.batch_size
 
 
 def _items(cell: Cell, config: AuditConfig, inputs: AuditInputs) -> int:
