@@ -165,9 +165,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_backward_pass(adapted):
 def test_the_self_test_does_not_depend_on_how_well_the_model_knows_the_texts():
     lm = Full().apply(tiny_llama(dtype=torch.float32), np.random.default_rng(0))
     with torch.no_grad():
-        lm.lm_head.weight.mul_(50)
+        lm.lm_head.weight.mul_(25)
     prompt = BATCH[0].ids[:2]
     known = dataclasses.replace(BATCH[0], ids=(*prompt, *greedy(lm, prompt, 4)), prompt_length=2)
     passes = passes_over(lm)
-    assert passes.signals([known], frozenset({"nll"}))["nll"] < 1e-6
+    assert passes.signals([known], frozenset({"nll"}))["nll"] < 1e-4
     passes.self_test(lm, [known])

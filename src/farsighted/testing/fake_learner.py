@@ -48,7 +48,10 @@ class FakeLearner:
         self._momentum_D, self._taken, self._planned = np.zeros_like(self._weight_D), 0, steps
 
     def signals(self, batch: Sequence[Tokens], needs: frozenset[str]) -> Mapping[str, np.ndarray]:
-        """Return the needed model signals (spec §4), float32; sketches are the gradients themselves, K = D."""
+        """Return the needed model signals (spec §4), float32; sketches are the gradients themselves, K = D.
+
+        Logits are those of the response, whatever positions a need names behind a colon.
+        """
         x_ND = self.features(batch)
         z_N = x_ND @ self._weight_D
         miss_N = _miss(z_N)
@@ -69,7 +72,7 @@ class FakeLearner:
             "nuclear_norm": np.abs(logit_N),
             "logit_sketch": logit_N[:, None],
         }
-        return {name: found[name].astype(np.float32) for name in sorted(needs)}
+        return {name: found[name.partition(":")[0]].astype(np.float32) for name in sorted(needs)}
 
     def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
         """Take one step on the mean NLL over response tokens; raises `DivergedError` where it is not finite."""
