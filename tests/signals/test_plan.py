@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from farsighted.core.errors import SelectorError
-from farsighted.signals.plan import SIGNALS, check_needs, needs_of_cost, union_of_needs
+from farsighted.signals.plan import CONTEXT_NAMES, at_positions, check_needs
 
 
 def test_an_unknown_need_is_refused_with_the_nearest_name():
@@ -12,20 +12,15 @@ def test_an_unknown_need_is_refused_with_the_nearest_name():
         check_needs({"nll", "gradnorm"})
 
 
-def test_the_union_names_each_need_once():
-    assert union_of_needs([{"nll", "tokens"}, {"nll"}, set()]) == {"nll", "tokens"}
+def test_positions_are_known_for_signals_of_logits_alone():
+    assert check_needs({"nuclear_norm:non_pad"}) == {"nuclear_norm:non_pad"}
+    with pytest.raises(SelectorError, match="nll:all"):
+        check_needs({"nll:all"})
 
 
-def test_costs_part_the_rows_of_all_signals():
-    costs = ["metadata", "forward", "backward", "frozen"]
-    rows = [name for cost in costs for name in needs_of_cost(SIGNALS, cost)]
-    assert sorted(rows) == sorted(name for name, kind in SIGNALS.items() if not kind.context)
-
-
-def test_what_belongs_to_the_run_is_asked_for_apart():
-    needs = {"proxy_sketch", "head_sketch", "grad_norm"}
-    assert needs_of_cost(needs, "forward") == {"head_sketch"}
-    assert needs_of_cost(needs, "forward", context=True) == {"proxy_sketch"}
+def test_what_belongs_to_the_run_is_known_apart():
+    assert {"proxy_sketch", "cluster_count", "vocabulary_size"} == CONTEXT_NAMES
+    assert at_positions("logit_sketch:all") == ("logit_sketch", "all")
 
 
 def test_a_plan_starts_without_torch():

@@ -11,7 +11,7 @@ from farsighted.core.values import Pool, Ranking
 from farsighted.learners.base import StepRecord
 from farsighted.store.schema import SELECTIONS
 from farsighted.training import record
-from farsighted.training.record import SketchSample, StageRecord, ids_of, round_table
+from farsighted.training.record import Place, SketchSample, StageRecord, ids_of, round_table
 from oracles.stage_world import make_texts
 
 POOL = Pool("math", make_texts("e", [5, 1, 2, 3]))
@@ -75,8 +75,8 @@ def test_every_example_is_as_likely_to_stay_in_the_sample_as_any_other(limit):
 
 def test_a_round_becomes_rows_that_say_what_was_offered_and_what_was_taken():
     ranking = Ranking(np.array([2, 0, 1]), np.array([0.5, 0.25, 1.0]), {"utility": np.array([1.0, 2.0, 3.0])})
-    table = round_table(("math", 2, 7), POOL, np.array([3, 0, 1]), ranking, picked=np.array([2, 0]))
-    offered = {"stage": "math", "stage_index": 2, "round": 7}
+    table = round_table(Place("math", 2, 7, 5), POOL, np.array([3, 0, 1]), ranking, picked=np.array([2, 0]))
+    offered = {"stage": "math", "stage_index": 2, "round": 7, "step": 5}
     assert table.to_pylist() == [
         offered
         | {"id": "e3", "rank": 1, "score": 0.5, "chosen": True, "tokens": 3, "trained_tokens": 3}
@@ -97,7 +97,9 @@ def test_chosen_ids_come_in_order_of_round_and_rank():
     for number, rows in enumerate(([3, 0, 1], [2])):
         order = np.arange(len(rows))[::-1]
         ranking = Ranking(order, np.zeros(len(rows)))
-        kept.tables.append(round_table(("math", 1, number), POOL, np.array(rows), ranking, picked=order[:2]))
+        kept.tables.append(
+            round_table(Place("math", 1, number, number), POOL, np.array(rows), ranking, picked=order[:2])
+        )
     assert kept.chosen_ids() == ["e1", "e0", "e2"]
     assert kept.table().num_rows == 4
 
@@ -106,7 +108,9 @@ def test_rounds_with_other_components_are_filled_up_with_nothing():
     kept = StageRecord()
     for parts in ({}, {"utility": np.ones(1)}):
         ranking = Ranking(np.zeros(1, dtype=int), np.zeros(1), parts)
-        kept.tables.append(round_table(("math", 1, 0), POOL, np.zeros(1, dtype=int), ranking, picked=np.zeros(1, int)))
+        kept.tables.append(
+            round_table(Place("math", 1, 0, 0), POOL, np.zeros(1, dtype=int), ranking, picked=np.zeros(1, int))
+        )
     assert kept.table()["component_utility"].to_pylist() == [None, 1.0]
 
 

@@ -4,6 +4,7 @@ For a unique gold string greedy decoding gives it iff every response token, the 
 the gold prefix: exact match needs one forward pass and no generation.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -38,6 +39,10 @@ class EvaluationSet:
         rows = sorted({round(position) for position in np.linspace(0, size - 1, min(count, size))})
         items, options = tuple(self.items[row] for row in rows), tuple(self.options[row] for row in rows)
         return EvaluationSet(self.name, items, options, self.measure, self.chance, self.ceiling)
+
+    def without_options(self) -> "EvaluationSet":
+        """Return the set without its options, so that choice accuracy is not measured."""
+        return dataclasses.replace(self, options=((),) * len(self.items))
 
 
 def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:

@@ -12,11 +12,12 @@ from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
 from farsighted.data.batches import pad
-from farsighted.signals.forward import Ragged, gather_response, scoring_mode
+from farsighted.signals.forward import Ragged, gather_positions, gather_response, scoring_mode
 from farsighted.signals.gradients import Gradients, PerExampleGradients, build_gradient_maps
 from farsighted.signals.head import head_grad_norm, head_sketch
 from farsighted.signals.instrumented import FORWARD_SIGNALS, HeadMaps, build_head_maps, forward_signals
 from farsighted.signals.logits import Head, token_nll
+from farsighted.signals.plan import at_positions
 from farsighted.signals.scoring import scoring_pass, self_test
 
 MAPS_SEED = 20260530
@@ -62,12 +63,16 @@ class Passes:
         if needs & GRADIENT_SIGNALS:
             capture = self._norms_and_sketches if "grad_sketch" in needs else self._norms
             ragged, gradients = scoring_pass(capture, self._trunk, self._ids(batch), batch, self._head.detached())
-        if gradients is None or "embedding" in needs:
+        elsewhere = {positions for _, positions in map(at_positions, needs)} - {"response"}
+        if gradients is None or elsewhere or "embedding" in needs:
             with torch.no_grad(), scoring_mode(self._trunk):
                 hidden_BLD = self._hidden(batch)
             ragged = gather_response(hidden_BLD, batch)
         forward_needs = needs & FORWARD_SIGNALS
         found = forward_signals(ragged, self._maps(forward_needs), forward_needs)
+        if hidden_BLD is not None:
+            for positions in sorted(elsewhere):
+                found |= self._signals_elsewhere(hidden_BLD, batch, ragged, positions, needs)
         if hidden_BLD is not None and "embedding" in needs:
             found["embedding"] = _embedding(hidden_BLD, batch)
         if gradients is not None:
@@ -109,6 +114,15 @@ class Passes:
             )
         capture, maps = self._norms_and_sketches, self._gradient_maps
         self_test(self._trunk, self._ids(pair), pair, self._head.detached(), capture, maps)
+
+    def _signals_elsewhere(
+        self, hidden_BLD: Tensor, batch: Sequence[Tokens], ragged: Ragged, positions: str, needs: frozenset[str]
+    ) -> dict[str, np.ndarray]:
+        """Nuclear norm and logit sketch over other positions than the response's."""
+        names = frozenset(name for name, where in map(at_positions, needs) if where == positions)
+        where: Any = positions
+        found = forward_signals(ragged, self._maps(names), names, gather_positions(hidden_BLD, batch, where))
+        return {f"{name}:{positions}": array for name, array in found.items()}
 
     def _surprising(self, tokens: Tokens) -> Tokens:
         """The example with other response tokens: the gradient of a known response may be all rounding error."""

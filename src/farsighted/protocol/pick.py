@@ -21,9 +21,10 @@ from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.selectors import Selector, rank_checked
 from farsighted.signals.clusters import assign, spherical_kmeans
+from farsighted.signals.plan import CONTEXT_NAMES, check_needs
 from farsighted.signals.quality import difficulty_from_nll, rule_quality
 from farsighted.training.budget import cut, share_of
-from farsighted.training.stage import CONTEXT_NAMES, budget_sizes
+from farsighted.training.stage import budget_sizes
 
 _PROXY = 64
 """Examples of the pool that stand in for a proxy set where none is given."""
@@ -127,7 +128,7 @@ Texts = tuple[tuple[Tokens, ...], tuple[Tokens, ...], tuple[Tokens, ...]]
 def _signals(request: PickRequest, learner: Learner, texts: Texts, notes: list[str]) -> tuple[Signals, Signals | None]:
     """Return the signals of the pool and of the history, with one set of clusters for both."""
     pool, history, proxy = texts
-    needs = frozenset(request.selector.needs)
+    needs = check_needs(request.selector.needs)
     rows = _rows(learner, (*pool, *history), needs, request)
     if "quality" in needs and any(item.example.quality is None for item in pool):
         notes.append("Quality comes from rule filters, because not every example carries it.")

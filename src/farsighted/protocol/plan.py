@@ -11,6 +11,7 @@ from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, fingerprint_of, parameters_of
+from farsighted.signals.plan import check_needs
 from farsighted.training.budget import share_of
 
 RESULT_VERSION: Final = 1
@@ -68,6 +69,7 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
             share_of(budget, stage.pool)
     specs = [(spec, False) for spec in config.selectors] + [(spec, True) for spec in config.references]
     built = [(spec.label, build_spec(spec), reference) for spec, reference in specs]
+    _refuse_misplaced(built)
     _refuse_twins(built)
     shared = deciding(config, inputs)
     axes = itertools.product(config.seeds, inputs.orders.items(), config.budgets, config.adaptations, built)
@@ -86,6 +88,15 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
+def _refuse_misplaced(built: Sequence[tuple[str, Selector, bool]]) -> None:
+    for label, selector, reference in built:
+        if getattr(selector, "compute_matched", False) and not reference:
+            raise ConfigError(
+                f"`selectors` must train on the same budget, but '{label}' trains on more, by what scoring costs. Put "
+                "it under `references`."
+            )
+
+
 def _refuse_twins(built: Sequence[tuple[str, Selector, bool]]) -> None:
     label_of: dict[str, str] = {}
     for label, selector, _ in built:
@@ -98,8 +109,10 @@ def _refuse_twins(built: Sequence[tuple[str, Selector, bool]]) -> None:
 
 
 def build_spec(spec: SelectorSpec) -> Selector:
-    """Return the selector that the configuration names."""
-    return build_selector({"name": spec.name, **spec.parameters})
+    """Return the selector that the configuration names; raises `SelectorError`, for unknown signals too."""
+    selector = build_selector({"name": spec.name, **spec.parameters})
+    check_needs(selector.needs)
+    return selector
 
 
 def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, Any]:

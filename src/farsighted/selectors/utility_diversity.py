@@ -28,14 +28,12 @@ class UtilityDiversity:
     standardized: u and d are z-scored over the candidates (a term without spread is 0).
     compat: u as it is; d times sqrt(V T)/2, T = 512, the factor by which the reference implementation's sketch
     distances are inflated, so that its alpha keeps its meaning.
-    Which positions enter (`response`, `non_pad`, `all`) is decided where the signals are computed.
     *Reference:* spec §5; Zou et al. 2025, arXiv 2510.16882.
     """
 
     name: ClassVar[str]
     family: ClassVar[str] = "utility_diversity"
     version: ClassVar[int] = 1
-    needs = frozenset({"nuclear_norm", "logit_sketch"})
 
     scale: Literal["standardized", "compat"] = "standardized"
     """How the two terms are made comparable."""
@@ -43,6 +41,13 @@ class UtilityDiversity:
     """Weight of diversity; null stands for 1 when standardized and 0.0015 in the reference scale."""
     memory: int = 1024
     """Selected examples that are remembered."""
+    positions: Literal["response", "non_pad", "all"] = "response"
+    """Whose logits enter; `all` counts pads too, as the reference implementation does."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Nuclear norm and logit sketch of the positions asked for."""
+        return frozenset({self._at("nuclear_norm"), self._at("logit_sketch")})
 
     def __post_init__(self) -> None:
         if self.memory < 1:
@@ -61,8 +66,8 @@ class UtilityDiversity:
 
     def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
         """Return the candidates by descending score; components `utility` and `diversity` are the scaled terms."""
-        utility_N = np.asarray(signals["nuclear_norm"], dtype=np.float64)
-        diversity_N = mean_distance(signals["logit_sketch"], state["memory"])
+        utility_N = np.asarray(signals[self._at("nuclear_norm")], dtype=np.float64)
+        diversity_N = mean_distance(signals[self._at("logit_sketch")], state["memory"])
         if self.scale == "standardized":
             utility_N, diversity_N = _standardized(utility_N), _standardized(diversity_N)
         else:
@@ -72,7 +77,10 @@ class UtilityDiversity:
 
     def observe(self, state: State, picked: Signals) -> State:
         """Return the memory (H, K) with the picked sketches behind it, the oldest first and dropped first."""
-        return {"memory": appended(state["memory"], picked["logit_sketch"])[-self.memory :]}
+        return {"memory": appended(state["memory"], picked[self._at("logit_sketch")])[-self.memory :]}
+
+    def _at(self, name: str) -> str:
+        return name if self.positions == "response" else f"{name}:{self.positions}"
 
 
 def _standardized(values_N: np.ndarray) -> np.ndarray:

@@ -56,34 +56,39 @@ SIGNALS: Final[Mapping[str, SignalKind]] = MappingProxyType(
         "cluster": SignalKind("metadata"),
         "proxy_sketch": SignalKind("forward", SKETCH_SIDE**2, context=True),
         "cluster_count": SignalKind("metadata", context=True),
+        "vocabulary_size": SignalKind("metadata", context=True),
     }
 )
 """Every signal that a selector may need. A cluster is `metadata` by cost; where it comes from k-means, it needs
 `embedding` once per pool."""
 
 
+CONTEXT_NAMES: Final = frozenset(name for name, kind in SIGNALS.items() if kind.context)
+"""Signals that belong to the run and not to a candidate."""
+
+POSITIONS: Final = ("response", "non_pad", "all")
+"""Positions whose logits can enter `nuclear_norm` and `logit_sketch`; any but the first is written behind a colon."""
+_POSITIONED: Final = frozenset({"nuclear_norm", "logit_sketch"})
+
+
+def at_positions(name: str) -> tuple[str, str]:
+    """Return a signal's plain name and its positions.
+
+    >>> at_positions("nuclear_norm:non_pad"), at_positions("nll")
+    (('nuclear_norm', 'non_pad'), ('nll', 'response'))
+    """
+    plain, _, positions = name.partition(":")
+    return plain, positions or POSITIONS[0]
+
+
 def check_needs(needs: Iterable[str]) -> frozenset[str]:
     """Return the needs as a set, or raise `SelectorError` with the nearest name of a signal.
 
-    >>> sorted(check_needs(["nll", "tokens"]))
-    ['nll', 'tokens']
+    >>> sorted(check_needs(["nll", "logit_sketch:all"]))
+    ['logit_sketch:all', 'nll']
     """
     checked = frozenset(needs)
-    for name in sorted(checked - SIGNALS.keys()):
-        raise SelectorError(f"A selector needs the signal '{name}', but there is none. {did_you_mean(name, SIGNALS)}")
+    known = SIGNALS.keys() | {f"{name}:{positions}" for name in _POSITIONED for positions in POSITIONS[1:]}
+    for name in sorted(checked - known):
+        raise SelectorError(f"A selector needs the signal '{name}', but there is none. {did_you_mean(name, known)}")
     return checked
-
-
-def union_of_needs(needs: Iterable[Iterable[str]]) -> frozenset[str]:
-    """Return everything that any of several selectors needs, checked."""
-    return check_needs(name for names in needs for name in names)
-
-
-def needs_of_cost(needs: Iterable[str], cost: Cost, *, context: bool = False) -> frozenset[str]:
-    """Return the needs of one cost, rows only, or the run's context only.
-
-    >>> sorted(needs_of_cost(["nll", "grad_norm", "proxy_sketch"], "forward"))
-    ['nll']
-    """
-    wanted = check_needs(needs)
-    return frozenset(name for name in wanted if (SIGNALS[name].cost, SIGNALS[name].context) == (cost, context))

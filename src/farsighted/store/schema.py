@@ -25,6 +25,7 @@ SELECTIONS: Final[Any] = pa.schema(
         ("stage", pa.string()),
         ("stage_index", pa.int32()),  # 1-based
         ("round", pa.int32()),
+        ("step", pa.int32()),  # optimizer steps of the stage before the ranking
         ("id", pa.string()),
         ("cluster", pa.int32()),
         ("rank", pa.int32()),  # 0 = best of its round

@@ -14,6 +14,7 @@ from farsighted.core.errors import FarsightedError
 from farsighted.core.names import did_you_mean
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors import Selector, build_selector, parameters_of, rank_checked
+from farsighted.signals.plan import at_positions
 
 CLUSTERS: Final = 8
 HIDDEN: Final = 12
@@ -51,12 +52,13 @@ def synthetic_signals(rng: np.random.Generator, n: int, needs: frozenset[str]) -
         ConformanceError: There is no signal of that name.
     """
     makers = _makers()
-    for name in sorted(needs - makers.keys() - _CONTEXT):
+    plain = {name: at_positions(name)[0] for name in sorted(needs)}
+    for name in sorted(name for name in needs if plain[name] not in makers.keys() | _CONTEXT):
         raise ConformanceError(
             f"A selector may need only signals that exist, but '{name}' does not. "
             f"{did_you_mean(name, {*makers, *_CONTEXT})} For a signal of your own hand in `make_signals`."
         )
-    rows = {name: makers[name](rng, n) for name in sorted(needs & makers.keys())}
+    rows = {name: makers[plain[name]](rng, n) for name in plain if plain[name] in makers}
     context = {"cluster_count": np.array(CLUSTERS), "vocabulary_size": np.array(VOCABULARY)}
     if "proxy_sketch" in needs:
         context["proxy_sketch"] = rng.normal(size=SKETCH).astype(np.float32)

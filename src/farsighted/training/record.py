@@ -87,13 +87,23 @@ class StageRecord:
         }
 
 
-def round_table(stage: tuple[str, int, int], pool: Pool, rows: np.ndarray, ranking: Ranking, picked: np.ndarray) -> Any:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """When candidates were ranked."""
+
+    stage: str
+    index: int
+    """1-based."""
+    round: int
+    step: int
+    """Optimizer steps of the stage before the ranking."""
+
+
+def round_table(place: Place, pool: Pool, rows: np.ndarray, ranking: Ranking, picked: np.ndarray) -> Any:
     """Return one round's candidates as rows of `selections.parquet`, without the cluster column.
 
-    `stage`: its name, its 1-based index, and the round. `rows`: (N,) pool rows of the candidates. `picked`: positions
-    among them.
+    `rows`: (N,) pool rows of the candidates. `picked`: positions among them.
     """
-    name, index, number = stage
     count = len(rows)
     rank = np.empty(count, dtype=np.int32)
     rank[ranking.order] = np.arange(count, dtype=np.int32)
@@ -101,9 +111,10 @@ def round_table(stage: tuple[str, int, int], pool: Pool, rows: np.ndarray, ranki
     chosen[picked] = True
     tokens = np.array([pool.tokens[row].response_length for row in rows], dtype=np.int32)
     columns = {
-        "stage": pa.array([name] * count, pa.string()),
-        "stage_index": np.full(count, index, dtype=np.int32),
-        "round": np.full(count, number, dtype=np.int32),
+        "stage": pa.array([place.stage] * count, pa.string()),
+        "stage_index": np.full(count, place.index, dtype=np.int32),
+        "round": np.full(count, place.round, dtype=np.int32),
+        "step": np.full(count, place.step, dtype=np.int32),
         "id": pa.array(ids_of(pool, rows), pa.string()),
         "rank": rank,
         "score": np.asarray(ranking.score, dtype=np.float64),

@@ -14,9 +14,10 @@ from farsighted.core.rng import stream
 from farsighted.core.values import Pool, Signals, State, Tokens
 from farsighted.learners.base import Learner
 from farsighted.selectors import Selector, rank_checked
+from farsighted.signals.plan import CONTEXT_NAMES
 from farsighted.training.budget import Round, cut, split_into_steps
 from farsighted.training.guards import check_budget
-from farsighted.training.record import StageRecord, ids_of, round_table
+from farsighted.training.record import Place, StageRecord, ids_of, round_table
 
 
 class TimedSignals(NamedTuple):
@@ -28,8 +29,6 @@ class TimedSignals(NamedTuple):
 
 ModelSignals = Callable[[Sequence[Tokens], frozenset[str], int], TimedSignals]
 """Signals of candidates under the current model, given the batch, the names and the round."""
-
-CONTEXT_NAMES = frozenset({"proxy_sketch", "cluster_count", "vocabulary_size"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +153,10 @@ def _select(
     state = selector.observe(progress.state, signals.take(picked))
     scored = sum(tokens.response_length for tokens in batch) if needs else 0
     progress.record.add_scoring(scored, timed.seconds + time.perf_counter() - began)
-    table = round_table((stage.pool.name, stage.index, progress.round), stage.pool, rows, ranking, picked)
+    place = Place(stage.pool.name, stage.index, progress.round, progress.steps)
+    table = round_table(place, stage.pool, rows, ranking, picked)
     cluster = pa.array(stage.known["cluster"][rows].astype(np.int32))
-    progress.record.tables.append(table.add_column(4, "cluster", cluster))
+    progress.record.tables.append(table.add_column(5, "cluster", cluster))
     return Picks(rows[picked], state)
 
 

@@ -1,0 +1,29 @@
+"""Nuclear norm and logit sketch at other positions than the response's, through the learner."""
+
+import numpy as np
+import torch
+
+from farsighted.core.values import Example, Tokens
+from farsighted.data.model_folder import model_folder
+from farsighted.learners.adapters import Lora
+from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
+from farsighted.learners.optim import OptimizerSettings
+
+
+def text(name, ids, prompt_length):
+    return Tokens(Example(name, "p", "r"), tuple(ids), prompt_length)
+
+
+def test_non_pad_positions_take_the_logits_of_prompt_and_response():
+    folder = model_folder("tiny")
+    learner = CausalLM(load_model(folder, "float32"), "hash", Lora(r=2), LearnerSettings(OptimizerSettings(1e-3)), 0)
+    batch = [text("long", range(60, 72), 7), text("short", range(80, 86), 2)]
+    found = learner.signals(batch, frozenset({"nuclear_norm", "nuclear_norm:non_pad", "nll"}))
+    lm = load_model(folder, "float32").eval()
+    for row, tokens in enumerate(batch):
+        with torch.no_grad():
+            logits = lm(torch.tensor([tokens.ids])).logits[0, :-1].double()
+        whole = torch.linalg.svdvals(logits).sum().item()
+        response = torch.linalg.svdvals(logits[tokens.prompt_length - 1 :]).sum().item()
+        assert np.isclose(found["nuclear_norm:non_pad"][row], whole, rtol=1e-4)
+        assert np.isclose(found["nuclear_norm"][row], response, rtol=1e-4)
