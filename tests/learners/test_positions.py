@@ -22,8 +22,8 @@ def test_non_pad_positions_take_the_logits_of_prompt_and_response():
     lm = load_model(folder, "float32").eval()
     for row, tokens in enumerate(batch):
         with torch.no_grad():
-            logits = lm(torch.tensor([tokens.ids])).logits[0, :-1].double()
+            logits = lm(torch.tensor([tokens.ids])).logits[0].double()
         whole = torch.linalg.svdvals(logits).sum().item()
-        response = torch.linalg.svdvals(logits[tokens.prompt_length - 1 :]).sum().item()
+        response = torch.linalg.svdvals(logits[tokens.prompt_length - 1 : -1]).sum().item()
         assert np.isclose(found["nuclear_norm:non_pad"][row], whole, rtol=1e-4)
         assert np.isclose(found["nuclear_norm"][row], response, rtol=1e-4)

@@ -26,6 +26,7 @@ def test_the_columns_of_selections_are_those_that_readers_were_promised():
         "stage": text,
         "stage_index": whole,
         "round": whole,
+        "step": whole,
         "id": text,
         "cluster": whole,
         "rank": whole,

@@ -223,6 +223,13 @@ def test_every_row_carries_its_stage_cluster_and_length():
         assert row["trained_tokens"] == (LENGTHS[number] if row["chosen"] else 0)
 
 
+@every_granularity
+def test_every_row_carries_the_steps_that_were_taken_before_it_was_ranked(granularity):
+    stage, diary = make_stage(LENGTHS, SETTINGS[granularity]), Diary()
+    rows = run(stage, build_selector("loss"), watcher=diary).record.table().to_pylist()
+    assert {(row["round"], row["step"]) for row in rows} == {(before.round, before.steps) for before in diary.rounds}
+
+
 def test_a_score_that_is_not_finite_stops_the_stage_and_names_the_example():
     with pytest.raises(DivergedError, match="of selector 'spoilt' must be finite") as raised:
         run(make_stage(LENGTHS, SETTINGS["stage"]), Spoilt())

@@ -66,7 +66,7 @@ class Passes:
         elsewhere = {positions for _, positions in map(at_positions, needs)} - {"response"}
         if gradients is None or elsewhere or "embedding" in needs:
             with torch.no_grad(), scoring_mode(self._trunk):
-                hidden_BLD = self._hidden(batch)
+                hidden_BLD = self._states(self._ids(batch)) if elsewhere else self._hidden(batch)
             ragged = gather_response(hidden_BLD, batch)
         forward_needs = needs & FORWARD_SIGNALS
         found = forward_signals(ragged, self._maps(forward_needs), forward_needs)
@@ -134,7 +134,10 @@ class Passes:
 
     def _hidden(self, batch: Sequence[Tokens]) -> Tensor:
         # The state at an example's last token predicts nothing.
-        states: Tensor = self._trunk(self._ids(batch)[:, :-1]).last_hidden_state
+        return self._states(self._ids(batch)[:, :-1])
+
+    def _states(self, ids_BL: Tensor) -> Tensor:
+        states: Tensor = self._trunk(ids_BL).last_hidden_state
         return states
 
     def _maps(self, needs: frozenset[str]) -> HeadMaps:

@@ -130,8 +130,7 @@ def _signals(request: PickRequest, learner: Learner, texts: Texts, notes: list[s
     pool, history, proxy = texts
     needs = check_needs(request.selector.needs)
     rows = _rows(learner, (*pool, *history), needs, request)
-    if "quality" in needs and any(item.example.quality is None for item in pool):
-        notes.append("Quality comes from rule filters, because not every example carries it.")
+    notes.extend(_heuristics((*pool, *history), needs))
     clusters = int(rows["cluster"].max()) + 1 if "cluster" in rows else 1
     context = {"cluster_count": np.array(clusters), "vocabulary_size": np.array(learner.vocabulary_size)}
     if "proxy_sketch" in needs:
@@ -144,6 +143,15 @@ def _signals(request: PickRequest, learner: Learner, texts: Texts, notes: list[s
     whole = Signals(tuple(item.example.id for item in (*pool, *history)), rows, context)
     ahead = whole.take(np.arange(len(pool)))
     return ahead, whole.take(np.arange(len(pool), len(whole))) if history else None
+
+
+def _heuristics(texts: Sequence[Tokens], needs: frozenset[str]) -> list[str]:
+    stand_in = {"quality": "rule filters", "difficulty": "the rank of the model's NLL"}
+    return [
+        f"{label.capitalize()} comes from {heuristic}, because not every example carries it."
+        for label, heuristic in stand_in.items()
+        if label in needs and any(getattr(item.example, label) is None for item in texts)
+    ]
 
 
 def _rows(
