@@ -1,0 +1,66 @@
+import pytest
+
+from farsighted.protocol.fairness import UnfairError, check_fair
+
+
+def meta(selector, tokens=(100, 100), **changes):
+    stages = [
+        {"stage": name, "trained_tokens": count, "longest_response": 10}
+        for name, count in zip("ab", tokens, strict=True)
+    ]
+    return {
+        "id": f"id-{selector}",
+        "selector": selector,
+        "seed": 0,
+        "order": "canonical",
+        "budget": "25%",
+        "adaptation": "lora",
+        "status": "done",
+        "reference": False,
+        "adapter_hash": "A",
+        "pool_hashes": {"a": "P"},
+        "per_stage": stages,
+    } | changes
+
+
+def test_cells_that_differ_by_less_than_one_example_a_stage_are_fair():
+    check_fair([meta("random"), meta("loss", (109, 91)), meta("lhas", (100, 100))])
+
+
+def test_one_example_more_is_unfair_and_the_message_names_both_selectors_and_the_stage():
+    with pytest.raises(UnfairError, match="in stage 'b' 'loss' .* trained 91 and 'random' .* 101"):
+        check_fair([meta("random", (100, 101)), meta("loss", (100, 91))])
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"), [({"adapter_hash": "B"}, "step-0 adapter"), ({"pool_hashes": {"a": "Q"}}, "the pools")]
+)
+def test_another_start_or_another_pool_is_unfair(changes, what):
+    with pytest.raises(UnfairError, match=what):
+        check_fair([meta("random"), meta("loss", **changes)])
+
+
+@pytest.mark.parametrize("axis", [{"seed": 1}, {"adaptation": "full"}])
+def test_another_seed_or_mode_starts_from_another_adapter(axis):
+    check_fair([meta("random"), meta("loss", adapter_hash="B", **axis)])
+
+
+@pytest.mark.parametrize("axis", [{"seed": 1}, {"adaptation": "full"}, {"order": "reversed"}, {"budget": "50%"}])
+def test_budgets_are_compared_within_one_place_of_the_grid(axis):
+    check_fair([meta("random"), meta("loss", (300, 300), **axis)])
+
+
+def test_a_reference_may_train_on_more():
+    check_fair([meta("random"), meta("random_matched", (300, 300), reference=True)])
+
+
+def test_a_diverged_cell_has_trained_on_less():
+    check_fair([meta("random"), meta("loss", (100, 0), status="diverged")])
+
+
+def test_budgets_in_examples_may_differ_in_tokens():
+    check_fair([meta("random", budget="25% examples"), meta("loss", (300, 300), budget="25% examples")])
+
+
+def test_nothing_finished_is_fair():
+    check_fair([])

@@ -1,0 +1,140 @@
+import dataclasses
+
+import pytest
+
+from farsighted.api import prepare
+from farsighted.config.load import load_config
+from farsighted.core import fingerprint
+from farsighted.core.errors import ConfigError, DataError, ModelError
+from farsighted.protocol.inputs import load_inputs
+from oracles.micro import micro_config, nano_config, write_jsonl
+
+
+def inputs(config):
+    return load_inputs(load_config(config))
+
+
+def quiz(answers=("Yes", "No"), count=6, prefix="q"):
+    """Multiple-choice rows in the prompt + response shape."""
+    return [
+        {"id": f"{prefix}{n}", "prompt": f"Is {prefix}{n} odd?", "response": answers[n % 2]}
+        | {"choices": list(answers), "answer_index": n % 2}
+        for n in range(count)
+    ]
+
+
+def quiz_config(folder, rows, **stage):
+    write_jsonl(folder / "train.jsonl", quiz(prefix="t"))
+    write_jsonl(folder / "test.jsonl", rows)
+    files = {"name": "quiz", "train": "train.jsonl", "validation": ["test.jsonl"], "measure": "choice_accuracy"}
+    return {"stages": [files | stage], "data_root": str(folder), "data": {"proxy_per_stage": 0}}
+
+
+def test_a_suite_becomes_pools_sets_and_proxy():
+    found = inputs(micro_config())
+    assert list(found.stages) == ["general", "math", "code", "reasoning", "safety"]
+    assert {len(stage.pool) for stage in found.stages.values()} == {48}
+    assert {len(stage.validation.items) for stage in found.stages.values()} == {6}
+    assert {len(shifted.items) for shifted in found.ood_sets} == {4}
+    assert len(found.proxy) == 5 * 4
+    assert found.orders == {"canonical": tuple(found.stages)}
+
+
+def test_reading_twice_gives_equal_inputs(tmp_path):
+    assert inputs(nano_config(tmp_path)) == inputs(nano_config(tmp_path))
+
+
+def test_a_fingerprint_covers_pool_sets_and_normalisation(tmp_path):
+    config = nano_config(tmp_path)
+    before = inputs(config).fingerprints
+    config["stages"][1]["ceiling"] = 0.9
+    after = inputs(config).fingerprints
+    assert before["general"] == after["general"]
+    assert before["math"] != after["math"]
+    assert before.keys() == {"general", "math", "(proxy)"}
+    assert before["(proxy)"] == fingerprint.of_examples(tokens.example for tokens in inputs(config).proxy)
+
+
+def test_a_shifted_set_that_two_stages_name_is_one_set(tmp_path):
+    config = nano_config(tmp_path)
+    config["stages"][1]["ood"] |= config["stages"][0]["ood"]
+    assert len(inputs(config).ood_sets) == 2
+
+
+def test_items_without_choices_are_left_out_of_choice_accuracy_with_a_note(tmp_path):
+    rows = [*quiz(), {"id": "plain", "prompt": "And?", "response": "So."}]
+    found = inputs(quiz_config(tmp_path, rows))
+    assert [item.example.id for item in found.stages["quiz"].validation.items] == [f"q{n}" for n in range(6)]
+    assert "'quiz': 1 items are not multiple choice and were left out." in found.notes
+
+
+def test_chance_of_multiple_choice_is_the_mean_of_one_over_the_options(tmp_path):
+    """Two items of two options and two of four: (1/2 + 1/4) / 2."""
+    rows = [*quiz(count=2), *quiz(("a", "b", "c", "d"), count=2, prefix="r")]
+    assert inputs(quiz_config(tmp_path, rows)).stages["quiz"].validation.chance == pytest.approx(0.375)
+
+
+def test_a_given_chance_goes_before_the_derived_one(tmp_path):
+    assert inputs(quiz_config(tmp_path, quiz(), chance=0.1)).stages["quiz"].validation.chance == 0.1
+
+
+def test_a_ceiling_that_is_not_above_the_derived_chance_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="'quiz' chance is 0.5. Raise `ceiling`"):
+        inputs(quiz_config(tmp_path, quiz(), ceiling=0.5))
+
+
+def test_a_set_without_an_item_that_its_measure_can_score_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="'quiz' has no item that `choice_accuracy` can score"):
+        inputs(quiz_config(tmp_path, [{"prompt": "And?", "response": "So."}]))
+
+
+def long_row(config, folder, name):
+    path = folder / f"math.{name}.jsonl"
+    write = path.read_text() + '{"id": "giant", "prompt": "' + "x" * 600 + '", "response": "y"}\n'
+    path.write_text(write)
+    return config
+
+
+def test_an_example_that_does_not_fit_is_refused_by_name(tmp_path):
+    with pytest.raises(DataError, match="'giant' has 603"):
+        inputs(long_row(nano_config(tmp_path), tmp_path, "train"))
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_an_example_that_does_not_fit_is_left_out_with_a_note_where_asked(tmp_path, name):
+    config = long_row(nano_config(tmp_path), tmp_path, name)
+    found = inputs({**config, "data": {"proxy_per_stage": 0, "on_long": "skip"}})
+    assert any("1 of" in note and "512 tokens" in note for note in found.notes)
+    texts = [*found.stages["math"].pool.tokens, *found.stages["math"].validation.items]
+    assert "giant" not in {tokens.example.id for tokens in texts}
+
+
+def test_a_pool_of_which_nothing_is_left_is_refused(tmp_path):
+    config = nano_config(tmp_path, model={"context": 8}, data={"proxy_per_stage": 0, "on_long": "skip"})
+    with pytest.raises(ConfigError, match="The pool of stage 'general' is empty"):
+        inputs(config)
+
+
+def test_no_context_means_as_many_positions_as_the_model_has(tmp_path):
+    config = long_row(nano_config(tmp_path, model={"context": None}), tmp_path, "train")
+    assert len(inputs(config).stages["math"].pool) == 25
+
+
+def test_a_model_that_is_not_there_is_refused_before_any_data_is_read(tmp_path):
+    with pytest.raises(ModelError, match="has no config.json"):
+        inputs({"suite": {"name": "skills"}, "model": {"path": str(tmp_path)}})
+
+
+def test_rows_that_were_set_aside_are_kept_for_the_quarantine(tmp_path):
+    config = nano_config(tmp_path, data={"proxy_per_stage": 0, "on_bad_row": "skip", "max_bad_share": 0.2})
+    path = tmp_path / "math.train.jsonl"
+    path.write_text(path.read_text() + "{broken\n")
+    found = inputs(config)
+    assert [(row.file, row.line) for row in found.bad_rows] == [(str(path), 27)]
+    assert "1 bad rows were set aside." in found.notes
+
+
+def test_inputs_do_not_depend_on_the_grid(tmp_path):
+    plain = prepare(load_config(nano_config(tmp_path))).inputs
+    wide = prepare(load_config(nano_config(tmp_path, seeds=[3, 4], orders=["canonical", "reversed"]))).inputs
+    assert dataclasses.replace(wide, orders=plain.orders) == plain
