@@ -1,7 +1,17 @@
 """Writers in processes of their own that are killed by SIGKILL at moments spread over one write."""
 
+import importlib.util
 import subprocess
 import sys
+
+# The package's index imports everything; a writer needs none of it, and is started many times.
+_BARE_PACKAGE = """
+import sys
+import types
+
+sys.modules["farsighted"] = types.ModuleType("farsighted")
+sys.modules["farsighted"].__path__ = [sys.argv[3]]
+"""
 
 _HARNESS = """
 import os
@@ -39,6 +49,8 @@ def kill_while_writing(define_write, root, trials):
     Each works in a folder of its own and is killed after its second write: trial k at the share k / trials of the time
     that a write takes. Returns the folders.
     """
-    command = [sys.executable, "-c", define_write + _HARNESS, str(root), str(trials)]
+    package = importlib.util.find_spec("farsighted").submodule_search_locations[0]
+    code = _BARE_PACKAGE + define_write + _HARNESS
+    command = [sys.executable, "-c", code, str(root), str(trials), package]
     subprocess.run(command, check=True, timeout=60)
     return [root / str(number) for number in range(trials)]

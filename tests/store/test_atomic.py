@@ -59,7 +59,7 @@ def test_json_is_written_as_readable_text_and_refuses_nan(tmp_path):
 
 def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path):
     define = IMPORT + "def write(root, n): atomic.write_bytes(root / 'x', bytes([min(n, 255)]) * 2_000_000)\n"
-    for folder in kill_while_writing(define, tmp_path, trials=6):
+    for folder in kill_while_writing(define, tmp_path, trials=16):
         data = (folder / "x").read_bytes()
         assert len(data) == 2_000_000
         assert data == data[:1] * 2_000_000
@@ -68,7 +68,7 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path):
 
 def test_a_killed_writer_leaves_only_whole_folders(tmp_path):
     define = IMPORT + "def write(root, n): atomic.write_folder(root / f'f{n}', {'a': bytes(500_000), 'b': b'b'})\n"
-    for folder in kill_while_writing(define, tmp_path, trials=6):
+    for folder in kill_while_writing(define, tmp_path, trials=16):
         written = list(folder.glob("f*"))
         assert len(written) >= 2
         assert all(is_complete(found) for found in written)
@@ -76,7 +76,7 @@ def test_a_killed_writer_leaves_only_whole_folders(tmp_path):
 
 def test_a_killed_writer_that_replaces_a_folder_leaves_a_whole_one_or_none(tmp_path):
     define = IMPORT + "def write(root, n): atomic.write_folder(root / 'f', {'a': bytes(500_000), 'b': b'%d' % n})\n"
-    for folder in kill_while_writing(define, tmp_path, trials=6):
+    for folder in kill_while_writing(define, tmp_path, trials=16):
         assert not (folder / "f" / MARKER).exists() or is_complete(folder / "f")
 
 
