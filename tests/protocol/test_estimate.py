@@ -20,7 +20,7 @@ def cost(desk, workers=1, **changes):
 
 @pytest.fixture
 def desk(tmp_path):
-    """Two cells: pools of 24 + 24, validation sets of 4 + 4, shifted sets of 3 + 3, one probe on 3 items at 3 points."""
+    """Two cells: pools of 24 + 24, validation sets of 4 + 4, shifted sets of 3 + 3, a probe of 3 items at 3 points."""
     return desk_of(nano_config(tmp_path), tmp_path / "out")
 
 

@@ -28,7 +28,7 @@ def test_cells_that_differ_by_less_than_one_example_a_stage_are_fair():
 
 
 def test_one_example_more_is_unfair_and_the_message_names_both_selectors_and_the_stage():
-    with pytest.raises(UnfairError, match="in stage 'b' 'loss' .* trained 91 and 'random' .* 101"):
+    with pytest.raises(UnfairError, match=r"in stage 'b' 'loss' .* trained 91 and 'random' .* 101"):
         check_fair([meta("random", (100, 101)), meta("loss", (100, 91))])
 
 

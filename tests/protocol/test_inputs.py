@@ -79,7 +79,7 @@ def test_a_given_chance_goes_before_the_derived_one(tmp_path):
 
 
 def test_a_ceiling_that_is_not_above_the_derived_chance_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="'quiz' chance is 0.5. Raise `ceiling`"):
+    with pytest.raises(ConfigError, match=r"'quiz' chance is 0.5. Raise `ceiling`"):
         inputs(quiz_config(tmp_path, quiz(), ceiling=0.5))
 
 
@@ -121,7 +121,7 @@ def test_no_context_means_as_many_positions_as_the_model_has(tmp_path):
 
 
 def test_a_model_that_is_not_there_is_refused_before_any_data_is_read(tmp_path):
-    with pytest.raises(ModelError, match="has no config.json"):
+    with pytest.raises(ModelError, match=r"has no config.json"):
         inputs({"suite": {"name": "skills"}, "model": {"path": str(tmp_path)}})
 
 

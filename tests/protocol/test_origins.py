@@ -40,5 +40,5 @@ def test_an_own_selector_inside_another_one_is_found(cell):
 def test_a_selector_of_the_script_that_is_run_is_refused_with_the_way_out(cell, monkeypatch):
     monkeypatch.setattr(Own, "__module__", "__main__")
     monkeypatch.setattr(Own, "name", "own")
-    with pytest.raises(SelectorError, match="Selector 'own' must stand in a module.*Move its class into a file"):
+    with pytest.raises(SelectorError, match=r"Selector 'own' must stand in a module.*Move its class into a file"):
         selector_modules([replace(cell, selector=Own())])

@@ -119,7 +119,7 @@ def test_examples_longer_than_the_models_context_are_refused_skipped_or_cut(file
 
 def test_files_of_which_nothing_fits_are_refused(tmp_path):
     write_jsonl(tmp_path / "long.jsonl", [{"prompt": "x" * 5000, "response": "y"}])
-    with pytest.raises(ConfigError, match="No example of .* fits into 1024 tokens"):
+    with pytest.raises(ConfigError, match=r"No example of .* fits into 1024 tokens"):
         pick(request(tmp_path, data="long.jsonl", on_long="skip"))
 
 

@@ -131,12 +131,12 @@ def test_the_same_selector_under_two_labels_is_refused(tmp_path):
 
 
 def test_a_selector_that_trains_on_more_than_the_budget_is_refused_among_those_that_are_ranked(tmp_path):
-    with pytest.raises(ConfigError, match="'random_matched' trains on more.*under `references`"):
+    with pytest.raises(ConfigError, match=r"'random_matched' trains on more.*under `references`"):
         cells(tmp_path, selectors=["random", "random_matched"])
 
 
 def test_an_unknown_selector_is_refused_with_the_nearest_name(tmp_path):
-    with pytest.raises(SelectorError, match="There is no selector 'divresity'. Did you mean 'diversity'"):
+    with pytest.raises(SelectorError, match=r"There is no selector 'divresity'. Did you mean 'diversity'"):
         cells(tmp_path, selectors=["random", "divresity"])
 
 
