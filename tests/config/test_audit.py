@@ -94,7 +94,7 @@ def test_exactly_one_of_suite_and_stages_is_asked_for(tree):
         ({"selectors": ["random", "random"]}, "distinct labels, but is 'random'"),
         ({"selectors": ["random", "random_matched"]}, "distinct labels, but is 'random_matched'"),
         ({"selectors": ["loss", "lhas"]}, "one of `selectors`, but is 'random'. Add it to `selectors`"),
-        ({"statistics": {"reference": "random_matched"}}, "or choose one of: random, loss, lhas"),
+        ({"statistics": {"reference": "random_matched"}}, "or choose one of: random, loss, gradient"),
         ({"probe": {"steps": 2, "points": 3}}, r"at most `steps` \(2\), but is 3"),
         ({"long_horizon": dict.fromkeys(("final_average", "future_auc", "forgetting", "ood"), 0)}, "one above 0"),
         ({"model": {"context": 1}}, "context"),

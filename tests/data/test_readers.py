@@ -79,9 +79,9 @@ def test_a_byte_order_mark_and_windows_line_ends_are_tolerated(tmp_path):
     ("line", "reason"),
     [
         (b'{"x": 1', "is no JSON object, or cut off"),
-        (b'{"x": "abc', "cut off (Unterminated string"),
+        (b'{"x": "abc', ": Unterminated string"),
         (b"word", "is no JSON object"),
-        (b'{"x": 1}{"x": 2}', "Extra data at character 9"),
+        (b'{"x": 1}{"x": 2}', "character 9: Extra data"),
         (b"{'x': 1}", "is no JSON object"),
         (b'{"x": NaN}', "NaN is no number in JSON"),
         (b'{"x": -Infinity}', "-Infinity is no number in JSON"),

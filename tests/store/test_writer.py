@@ -97,7 +97,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_checkpoint_to_go_on_from(tmp_pat
         "    found = writer.Checkpoint(n // 3, n % 3, {'n': n}, arrays, pa.table({'n': [n]}), pa.table({}))\n"
         "    writer.write_checkpoint(Layout(root), 'x', found)\n"
     )
-    for folder in kill_while_writing(define, tmp_path, trials=8):
+    for folder in kill_while_writing(define, tmp_path, trials=5):
         found = read_checkpoint(Layout(folder), "x")
         number = found.meta["n"]
         assert number >= 1

@@ -149,7 +149,8 @@ class StatisticsConfig(Part):
     """Label of the selector that the others are compared to; one of `selectors`."""
 
 
-_DEFAULT_SELECTORS: Final = tuple(SelectorSpec.model_validate(name) for name in ("random", "loss", "lhas"))
+_FAMILIES: Final = ("random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
+_DEFAULT_SELECTORS: Final = tuple(SelectorSpec.model_validate(name) for name in _FAMILIES)
 _DEFAULT_REFERENCES: Final = (SelectorSpec.model_validate("random_matched"),)
 
 _List = Field(strict=False, min_length=1)
@@ -182,7 +183,7 @@ class AuditConfig(Part):
     )
     """Budgets: "25%", 0.25, "25% examples", "5000 tokens", "200 examples"."""
     selectors: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), _List] = _DEFAULT_SELECTORS
-    """Selectors to compare."""
+    """Selectors to compare; one of each of the paper's seven families unless told otherwise."""
     references: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), Field(strict=False)] = _DEFAULT_REFERENCES
     """Selectors that are run and shown, but stand outside ranks and gap."""
     adaptations: Annotated[

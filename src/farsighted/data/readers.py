@@ -193,7 +193,8 @@ def _fields(line: bytes) -> dict[str, Any]:
     try:
         fields = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        reason = f"is no JSON object, or cut off ({error.msg} at character {error.pos + 1})"
+        what = error.msg.removesuffix(" at").removesuffix(" starting")
+        reason = f"is no JSON object, or cut off (character {error.pos + 1}: {what})"
         raise _UnreadableError(reason + advice, error.pos) from None
     except (ValueError, RecursionError) as error:
         raise _UnreadableError(f"is no strict JSON ({error})") from None
