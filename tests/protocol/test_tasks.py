@@ -1,0 +1,93 @@
+import dataclasses
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from farsighted.core.errors import ConfigError, ModelError
+from farsighted.learners.causal_lm import CausalLM
+from farsighted.protocol.estimate import Rates
+from farsighted.protocol.tasks import run_cell_task, run_clusters_task, run_measure_task, run_stage_task
+from farsighted.store.layout import MARKER
+from oracles.micro import assert_same_cell, desk_of, nano_config
+
+GRID = {"seeds": [0, 1], "selectors": ["random", "utility_diversity"], "adaptations": ["lora", "full"]}
+
+
+@pytest.fixture(scope="module")
+def desks(tmp_path_factory):
+    """The same audit in two folders, with its shared work done in each."""
+    made = []
+    for _ in range(2):
+        folder = tmp_path_factory.mktemp("tasks")
+        desk = desk_of(nano_config(folder, **GRID), folder / "out")
+        for name in desk.inputs.stages:
+            run_stage_task(desk, name)
+        run_clusters_task(desk)
+        made.append(desk)
+    return made
+
+
+def cell_of(desk, selector="random", seed=0, adaptation="lora"):
+    wanted = (selector, seed, adaptation)
+    return next(cell for cell in desk.cells.values() if (cell.label, cell.seed, cell.adaptation) == wanted)
+
+
+def meta_of(desk, cell):
+    return json.loads((desk.layout.cell(cell.id) / "cell.json").read_text())
+
+
+@pytest.mark.parametrize(("selector", "adaptation"), [("utility_diversity", "lora"), ("random", "full")])
+def test_a_cell_that_runs_twice_gives_the_same_bytes(desks, selector, adaptation):
+    cell = cell_of(desks[0], selector, adaptation=adaptation)
+    assert [run_cell_task(desk, cell.id) for desk in desks] == ["done", "done"]
+    assert_same_cell(*(desk.layout.cell(cell.id) for desk in desks))
+    assert meta_of(desks[0], cell)["uninterrupted"]
+
+
+def test_another_seed_has_another_adapter_another_arrival_order_and_the_same_pools(desks):
+    desk = desks[0]
+    metas, arrivals = [], []
+    for seed in (0, 1):
+        cell = cell_of(desk, seed=seed)
+        run_cell_task(desk, cell.id)
+        metas.append(meta_of(desk, cell))
+        arrivals.append(pq.read_table(desk.layout.cell(cell.id) / "selections.parquet")["id"].to_pylist())
+    assert metas[0]["adapter_hash"] != metas[1]["adapter_hash"]
+    assert arrivals[0] != arrivals[1]
+    assert sorted(arrivals[0]) == sorted(arrivals[1])
+    assert metas[0]["selection_hash"] != metas[1]["selection_hash"]
+    assert metas[0]["pool_hashes"] == metas[1]["pool_hashes"]
+
+
+def test_a_finished_cell_is_not_run_again(desks):
+    desk, cell = desks[0], cell_of(desks[0])
+    run_cell_task(desk, cell.id)
+    marker = desk.layout.cell(cell.id) / MARKER
+    before = marker.stat().st_mtime_ns
+    assert run_cell_task(desk, cell.id) == "done"
+    assert marker.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("run", [run_cell_task, run_measure_task])
+def test_a_cell_that_is_no_longer_planned_is_refused_with_a_way_out(desks, run):
+    with pytest.raises(ConfigError, match=r"f00 is no longer part of this audit.*Run the same command again"):
+        run(desks[0], "f00")
+
+
+def test_a_model_that_fails_its_self_test_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    def fail(self, batch):
+        raise ModelError("its gradients are not what they must be")
+
+    desk = desk_of(nano_config(tmp_path), tmp_path / "out")
+    monkeypatch.setattr(CausalLM, "self_test", fail)
+    with pytest.raises(ModelError, match="its gradients"):
+        run_stage_task(desk, "math")
+    assert not desk.layout.shared.exists()
+
+
+def test_measuring_gives_json_and_writes_nothing(desks, tmp_path):
+    desk = dataclasses.replace(desks[0], layout=dataclasses.replace(desks[0].layout, root=tmp_path / "out"))
+    found = run_measure_task(desk, cell_of(desk, "utility_diversity").id)
+    assert Rates(**json.loads(json.dumps(found))).label == "utility_diversity"
+    assert not (tmp_path / "out").exists()
