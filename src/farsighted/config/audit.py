@@ -26,7 +26,7 @@ class ModelConfig(Part):
     """The model that every cell starts from."""
 
     path: str = Field(default="tiny", min_length=1)
-    """'tiny' (the model that ships with the package), a local folder, or a hub id."""
+    """'tiny' (the model that ships with the package), or a folder with a Hugging Face model."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of the weights."""
     context: int | None = Field(default=512, ge=2)

@@ -71,6 +71,7 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     built = [(spec.label, build_spec(spec), reference) for spec, reference in specs]
     _refuse_misplaced(built)
     _refuse_twins(built)
+    _refuse_impossible(config, inputs, [selector for _, selector, _ in built])
     shared = deciding(config, inputs)
     axes = itertools.product(config.seeds, inputs.orders.items(), config.budgets, config.adaptations, built)
     cells = []
@@ -95,6 +96,20 @@ def _refuse_misplaced(built: Sequence[tuple[str, Selector, bool]]) -> None:
                 f"`selectors` must train on the same budget, but '{label}' trains on more, by what scoring costs. Put "
                 "it under `references`."
             )
+
+
+def _refuse_impossible(config: AuditConfig, inputs: AuditInputs, selectors: Sequence[Selector]) -> None:
+    """Refuse now what the first cell would only find out at work."""
+    if "full" in config.adaptations and config.model.dtype != "float32":
+        raise ConfigError(
+            f"`adaptations: full` must train float32 weights, but `model.dtype` is {config.model.dtype}: small updates "
+            "would be rounded away. Set `model.dtype: float32`, or use lora."
+        )
+    if not inputs.proxy and any("proxy_sketch" in selector.needs for selector in selectors):
+        raise ConfigError(
+            "A selector that looks ahead needs a proxy set, but there is none. Raise `data.proxy_per_stage` or "
+            "`suite.proxy`, or set the selector's weight of the proxy (`eta`) to 0."
+        )
 
 
 def _refuse_twins(built: Sequence[tuple[str, Selector, bool]]) -> None:

@@ -1,0 +1,44 @@
+"""What the plan refuses before any cell runs."""
+
+import pytest
+
+from farsighted.api import prepare
+from farsighted.config.load import load_config
+from farsighted.core.errors import ConfigError
+
+SUITE = {"name": "skills", "train": 20, "validation": 4, "ood": 2, "proxy": 2}
+
+
+def test_a_selector_that_looks_ahead_without_a_proxy_is_refused():
+    config = load_config({"suite": {**SUITE, "proxy": 0}, "selectors": ["random", "lhas"]})
+    with pytest.raises(ConfigError, match="needs a proxy set"):
+        prepare(config)
+
+
+def test_lhas_without_its_proxy_term_needs_no_proxy():
+    blind = {"name": "lhas", "eta": 0}
+    config = load_config({"suite": {**SUITE, "proxy": 0}, "selectors": ["random", blind], "references": []})
+    assert len(prepare(config).cells) == 6
+
+
+def test_full_fine_tuning_of_half_precision_weights_is_refused():
+    source = {"suite": SUITE, "adaptations": ["full"], "model": {"dtype": "bfloat16"}}
+    with pytest.raises(ConfigError, match="must train float32 weights"):
+        prepare(load_config(source))
+
+
+def test_a_selector_that_needs_an_unknown_signal_is_refused_with_the_nearest_name(tmp_path, monkeypatch):
+    code = """
+from dataclasses import dataclass
+from farsighted import Scored
+@dataclass(frozen=True)
+class Odd(Scored):
+    needs = frozenset({"grad_nrm"})
+    def score(self, signals, state):
+        return signals["grad_nrm"]
+"""
+    (tmp_path / "odd_needs.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = {"suite": SUITE, "selectors": ["random", "odd_needs:Odd"], "references": []}
+    with pytest.raises(Exception, match="Did you mean 'grad_norm'"):
+        prepare(load_config(source))
