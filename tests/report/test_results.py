@@ -111,3 +111,22 @@ def test_a_plan_without_any_finished_cell_still_gets_its_pages(tmp_path):
 def test_a_folder_without_a_plan_is_refused_with_the_next_step(tmp_path):
     with pytest.raises(StorageError, match=r"audit\.json.*Name the folder that an audit wrote"):
         write_results(tmp_path)
+
+
+def test_a_finished_cell_goes_by_the_names_that_the_plan_has_for_it(tmp_path):
+    """A label, the name of an order and being a reference may change between two runs; the cell stays the same."""
+    cells = three_selectors()
+    audit = make_audit(cells)
+    for cell in audit["cells"]:
+        cell["order"] = "general>math>code"
+        if cell["selector"] == "lhas":
+            cell["selector"] = "ours"
+    save_audit(tmp_path, cells, audit)
+    paths = write_results(tmp_path)
+    results = json.loads(paths.results.read_text())
+    rows = {row["selector"]: row for row in results["summary"]}
+    assert rows.keys() == {"random", "loss", "ours", "random_matched"}
+    assert rows["ours"]["order"] == "general>math>code"
+    assert rows["ours"]["metrics"]["current"]["n"] == 2
+    assert "ours" in results["myopia"][0]["selectors"]
+    assert set(pq.read_table(paths.scores)["selector"].to_pylist()) == rows.keys()

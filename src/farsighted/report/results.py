@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from farsighted.core.errors import StorageError
-from farsighted.report.cells import absent_value, report_value
+from farsighted.report.cells import IDENTITY, absent_value, report_value
 from farsighted.report.figures import figures
 from farsighted.report.groups import Settings, report_group
 from farsighted.report.lookup import GroupKey
@@ -63,7 +63,7 @@ def build_results(cells: Sequence[CellArtifacts], audit: Mapping[str, Any]) -> d
     """
     settings = Settings.of(audit["config"])
     planned = {str(cell["id"]): cell for cell in audit["cells"]}
-    by_id = {str(cell.meta["id"]): cell for cell in cells}
+    by_id = {str(cell.meta["id"]): _as_planned(cell, planned) for cell in cells}
     groups: dict[GroupKey, list[Mapping[str, Any]]] = {}
     for cell in planned.values():
         groups.setdefault(GroupKey.of(cell), []).append(cell)
@@ -93,10 +93,10 @@ def write_results(root: Path) -> ReportPaths:
     """
     layout = Layout(root)
     audit = _read_plan(layout.audit)
-    planned = {str(cell["id"]) for cell in audit["cells"]}
+    planned = {str(cell["id"]): cell for cell in audit["cells"]}
     cells = [read_cell(folder) for folder in finished_cells(root)]
     results = build_results(cells, audit)
-    members = [cell for cell in cells if cell.meta["id"] in planned]
+    members = [_as_planned(cell, planned) for cell in cells if cell.meta["id"] in planned]
     scores, selections = root / "scores.parquet", root / "selections.parquet"
     write_bytes(scores, table_bytes(_joined([(cell.meta, cell.scores) for cell in members], SCORES)))
     write_bytes(selections, table_bytes(_joined([(cell.meta, cell.selections) for cell in members], SELECTIONS)))
@@ -115,6 +115,16 @@ _FOLDERS: Final = ("tables/", "figures/")
 def to_json(results: Mapping[str, Any]) -> str:
     """Return the text of results.json; a NaN in it would be a mistake of this program and is refused."""
     return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _as_planned(cell: CellArtifacts, planned: Mapping[str, Mapping[str, Any]]) -> CellArtifacts:
+    """The cell under the names that the plan has for it.
+
+    A label, the name of an order, and being a reference decide no result, so they are no part of a cell's id, and may
+    have been others when the cell was run.
+    """
+    named = planned.get(str(cell.meta["id"]), {})
+    return replace(cell, meta={**cell.meta, **{key: named[key] for key in IDENTITY if key in named}})
 
 
 def _group_part(
