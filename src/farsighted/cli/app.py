@@ -13,7 +13,7 @@ from farsighted.cli.select import select_command
 from farsighted.cli.selectors import selectors_command
 from farsighted.cli.status import status_command
 from farsighted.cli.validate import validate_command
-from farsighted.core.errors import FarsightedError
+from farsighted.core.errors import FarsightedError, InterruptedRunError
 
 app = typer.Typer(
     name="farsighted",
@@ -41,8 +41,10 @@ def main() -> None:
     try:
         app()
     except FarsightedError as error:
-        error_console().print(f"farsighted: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        error_console().print(f"farsighted: {error}", style="red", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        error_console().print("farsighted: Stopped.", style="red")
-        sys.exit(130)
+    except SystemExit as ending:
+        # Typer turns Ctrl-C into this code without a word.
+        if ending.code == InterruptedRunError.exit_code:
+            error_console().print("farsighted: Stopped.", style="red")
+        raise

@@ -14,13 +14,13 @@ def audit_command(
     source: Source, overrides: Overrides = None, out: Out = None, workers: Workers = 0, selector: Selector = None
 ) -> None:
     """Run what is missing of an audit, and print where its report is."""
-    config = load(source, overrides, selector)
-    prepared = prepare(config)
+    count = worker_count(workers)
+    prepared = prepare(load(source, overrides, selector))
     folder = out_folder(source, out)
     missing = prepared.missing(Layout(folder))
     labels = {cell.id: cell.title for cell in prepared.cells}
     command = shlex.join(["farsighted", *sys.argv[1:]])
     total = len(prepared.cells)
     with GridProgress(error_console(), labels, total, total - len(missing)) as progress:
-        paths = run_prepared(prepared, folder, worker_count(workers), progress, command)
-    output_console().print(str(paths.scorecard), markup=False, soft_wrap=True)
+        paths = run_prepared(prepared, folder, count, progress, command)
+    output_console().print(str(paths.scorecard), soft_wrap=True)

@@ -2,23 +2,30 @@
 
 import os
 import sys
+from typing import TextIO
 
 from rich.console import Console
 
 
 def output_console() -> Console:
     """Return the console for results."""
-    return Console(file=sys.stdout, force_terminal=False if under_ci() else None, highlight=False)
+    return _console(sys.stdout)
 
 
 def error_console() -> Console:
     """Return the console for messages and progress."""
-    return Console(file=sys.stderr, force_terminal=False if under_ci() else None, highlight=False)
+    return _console(sys.stderr)
 
 
 def under_ci() -> bool:
     """Whether this runs in continuous integration, where progress bars are noise."""
     return os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+
+def _console(stream: TextIO) -> Console:
+    # Labels and file names may hold brackets and colons ("pool.jsonl:100:"): they are text.
+    plain = False if under_ci() else None
+    return Console(file=stream, force_terminal=plain, markup=False, emoji=False, highlight=False)
 
 
 def as_duration(seconds: float) -> str:

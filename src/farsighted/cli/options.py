@@ -26,7 +26,8 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an audit.
 def load(source: str, overrides: list[str] | None, selectors: list[str] | None = None) -> AuditConfig:
     """Return the configuration with overrides and added selectors."""
     config = load_config(source, overrides or ())
-    added = [name for name in selectors or () if name not in {spec.label for spec in config.selectors}]
+    known = {name for spec in config.selectors for name in (spec.label, spec.name)}
+    added = [name for name in dict.fromkeys(selectors or ()) if name not in known]
     if not added:
         return config
     dumped = config.model_dump(mode="json")

@@ -12,6 +12,7 @@ def plan_command(
     source: Source, overrides: Overrides = None, out: Out = None, workers: Workers = 0, selector: Selector = None
 ) -> None:
     """Read everything, time a few rounds of each kind of cell, and print what an audit would cost."""
+    count = worker_count(workers)
     prepared = prepare(load(source, overrides, selector))
     folder = out_folder(source, out)
     console = output_console()
@@ -22,13 +23,10 @@ def plan_command(
         pools.add_row(stage.name, *(f"{number:,}" for number in numbers), shifted)
     console.print(pools)
     for note in prepared.inputs.notes:
-        console.print(f"Note: {note}", markup=False, soft_wrap=True)
+        console.print(f"Note: {note}", soft_wrap=True)
     done = len(prepared.cells) - len(prepared.missing(Layout(folder)))
-    count = worker_count(workers)
     cost = estimate_prepared(prepared, folder, count)
-    console.print(
-        f"{len(prepared.cells)} cells, {done} of them finished in {folder}; to run: {cost.cells}.", markup=False
-    )
+    console.print(f"{len(prepared.cells)} cells, {done} of them finished in {folder}; to run: {cost.cells}.")
     console.print(
         f"Candidates: {cost.candidates:,}, with {cost.scored_tokens:,} response tokens; trained: "
         f"{cost.trained_tokens:,} response tokens.",

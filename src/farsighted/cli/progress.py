@@ -68,7 +68,7 @@ class GridProgress:
         self._show()
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def _show(self) -> None:
         if self._bar is None or self._bar_task is None:
@@ -94,6 +94,6 @@ def _bar(console: Console) -> Progress:
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     return Progress(*columns, console=console, transient=True)

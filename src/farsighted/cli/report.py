@@ -8,4 +8,4 @@ from farsighted.report.results import write_results
 def report_command(folder: Folder) -> None:
     """Write results, scorecard, tables and figures again from the finished cells; no model is needed."""
     paths = write_results(folder)
-    output_console().print(str(paths.scorecard), markup=False, soft_wrap=True)
+    output_console().print(str(paths.scorecard), soft_wrap=True)

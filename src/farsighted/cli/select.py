@@ -11,7 +11,7 @@ import yaml
 
 from farsighted.cli.console import error_console, output_console
 from farsighted.config.audit import parse_budget
-from farsighted.core.errors import ConfigError
+from farsighted.core.errors import ConfigError, DataError
 from farsighted.data.readers import Row, find_files, read_rows
 from farsighted.selectors import build_selector
 from farsighted.store import atomic
@@ -61,12 +61,11 @@ def select_command(
     rows = _chosen_rows(picked, rank, find_files(data, Path.cwd()))
     atomic.write_bytes(out, _encoded(rows, out.suffix))
     for note in picked.notes:
-        error_console().print(f"Note: {note}", markup=False, soft_wrap=True)
+        error_console().print(f"Note: {note}", soft_wrap=True)
     tokens = sum(picked.pool.tokens[row].response_length for row in picked.chosen)
     output_console().print(
         f"{len(picked.chosen)} of {len(picked.pool)} examples, {tokens} of {picked.pool.response_tokens} response "
         f"tokens: {out}",
-        markup=False,
         soft_wrap=True,
     )
 
@@ -99,7 +98,8 @@ def _chosen_rows(picked: Any, rank: np.ndarray, files: Any) -> list[dict[str, An
             told = {
                 "rank": int(rank[row]),
                 "score": float(picked.ranking.score[row]),
-                "components": parts,
+                # Parquet has no way to write that there are none.
+                **({"components": parts} if parts else {}),
                 "tokens": picked.pool.tokens[row].response_length,
                 "reason": picked.reasons[row],
             }
@@ -124,5 +124,13 @@ def _score_table(picked: Any, rank: np.ndarray) -> Any:
 
 def _encoded(rows: list[dict[str, Any]], suffix: str) -> bytes:
     if suffix == ".parquet":
-        return table_bytes(pa.Table.from_pylist(rows))
+        # Of its own accord Arrow keeps the fields of the first row only.
+        names = dict.fromkeys(name for row in rows for name in row)
+        try:
+            return table_bytes(pa.table({name: [row.get(name) for row in rows] for name in names}))
+        except (pa.ArrowException, OverflowError) as error:
+            raise DataError(
+                f"A Parquet column must hold one kind of value, but a field of the chosen rows does not: {error} End "
+                "`--out` in .jsonl."
+            ) from error
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()

@@ -15,7 +15,7 @@ def selectors_command(
     """List the selectors, or describe one with its parameters."""
     console = output_console()
     if name is not None:
-        console.print(str(describe(name)), markup=False, soft_wrap=True)
+        console.print(str(describe(name)), soft_wrap=True)
         return
     table = Table("name", "family", "what it prefers", "reads")
     for known in selector_names():

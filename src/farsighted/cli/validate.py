@@ -10,6 +10,6 @@ def validate_command(source: Source, overrides: Overrides = None, selector: Sele
     prepared = prepare(load(source, overrides, selector))
     console = output_console()
     for note in prepared.inputs.notes:
-        console.print(f"Note: {note}", markup=False, soft_wrap=True)
+        console.print(f"Note: {note}", soft_wrap=True)
     stages = ", ".join(prepared.inputs.stages)
-    console.print(f"Valid: {len(prepared.cells)} cells over the stages {stages}.", markup=False, soft_wrap=True)
+    console.print(f"Valid: {len(prepared.cells)} cells over the stages {stages}.", soft_wrap=True)

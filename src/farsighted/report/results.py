@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from farsighted.core.errors import StorageError
 from farsighted.report.cells import IDENTITY, absent_value, report_value
 from farsighted.report.figures import figures
 from farsighted.report.groups import Settings, report_group
@@ -21,7 +20,7 @@ from farsighted.report.tables import tables
 from farsighted.report.typesetting import to_csv, to_latex, to_markdown
 from farsighted.store.atomic import write_bytes, write_text
 from farsighted.store.layout import SCHEMA, Layout
-from farsighted.store.reader import CellArtifacts, finished_cells, read_cell
+from farsighted.store.reader import CellArtifacts, finished_cells, read_cell, read_plan
 from farsighted.store.schema import SCORES, SELECTIONS
 from farsighted.store.writer import table_bytes
 
@@ -92,7 +91,7 @@ def write_results(root: Path) -> ReportPaths:
         StorageError: no plan, a damaged cell, or a file that cannot be written.
     """
     layout = Layout(root)
-    audit = _read_plan(layout.audit)
+    audit = read_plan(layout)
     planned = {str(cell["id"]): cell for cell in audit["cells"]}
     cells = [read_cell(folder) for folder in finished_cells(root)]
     results = build_results(cells, audit)
@@ -178,18 +177,6 @@ def _stranger_notes(strangers: Sequence[str]) -> list[str]:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-
-
-def _read_plan(path: Path) -> dict[str, Any]:
-    try:
-        audit = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"The plan '{path}' cannot be read ({error}). Name the folder that an audit wrote, or run the audit again."
-        ) from error
-    if not isinstance(audit, dict):
-        raise StorageError(f"The plan '{path}' must hold a JSON object. Run the audit again.")
-    return audit
 
 
 def _joined(tables_: Sequence[tuple[Mapping[str, Any], pa.Table]], schema: Any) -> pa.Table:

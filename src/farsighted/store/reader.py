@@ -61,6 +61,20 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return _read_json(folder, "cell.json")
 
 
+def read_plan(layout: Layout) -> dict[str, Any]:
+    """Read the plan of an audit's folder; raises `StorageError` where there is none or it cannot be parsed."""
+    path = layout.audit
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"The plan '{path}' cannot be read ({error}). Name the folder that an audit wrote, or run the audit again."
+        ) from error
+    if not isinstance(plan, dict):
+        raise StorageError(f"The plan '{path}' must hold a JSON object. Run the audit again.")
+    return plan
+
+
 def _verify(folder: Path) -> None:
     stated = _read_json(folder, MARKER).get("files")
     if not isinstance(stated, dict):

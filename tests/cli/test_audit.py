@@ -1,0 +1,118 @@
+import json
+
+import pytest
+
+from farsighted import api
+from farsighted.cli import audit as audit_verb
+from farsighted.core.errors import InterruptedRunError
+from farsighted.report.results import ReportPaths
+from oracles.cli import run_cli
+from oracles.inline_pool import InlinePool
+from oracles.micro import nano_config, write_yaml
+
+
+@pytest.fixture
+def nano(tmp_path):
+    return write_yaml(tmp_path / "nano.yaml", nano_config(tmp_path))
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    """No fresh processes, and no pages."""
+    monkeypatch.setattr(api, "LocalPool", InlinePool)
+    monkeypatch.setattr(api, "write_results", lambda out: ReportPaths(out, out / "scorecard.md", out, out, (), ()))
+
+
+@pytest.fixture
+def idle(inline, monkeypatch):
+    """Workers that find nothing to do."""
+
+    class IdlePool(InlinePool):
+        def run(self, tasks, observer):
+            return []
+
+    monkeypatch.setattr(api, "LocalPool", IdlePool)
+
+
+def test_an_audit_says_each_step_and_prints_nothing_but_its_scorecard(nano, tmp_path, inline):
+    said = run_cli("audit", nano, "--out", tmp_path / "out", "-w", "1")
+    assert said.code == 0
+    assert said.out == f"{tmp_path / 'out' / 'scorecard.md'}\n"
+    lines = said.err.splitlines()
+    assert lines[:3] == ["shared work, general: done", "shared work, math: done", "shared work, clusters: done"]
+    assert lines[3].startswith("[1/2] random, seed 0, canonical, 25%, lora: done (")
+    assert lines[4] == "[2/2] diversity, seed 0, canonical, 25%, lora: done"
+
+
+def test_the_same_command_says_what_was_finished_before(nano, tmp_path, inline):
+    run_cli("audit", nano, "--out", tmp_path / "out", "-w", "1")
+    again = run_cli("audit", nano, "seeds=[0, 1]", "--out", tmp_path / "out", "-w", "1")
+    assert again.err.splitlines()[0] == "2 of 4 cells were finished before; 2 to run."
+    assert again.err.splitlines()[-1].startswith("[4/4] diversity, seed 1")
+
+
+def test_the_command_is_kept_so_that_it_can_be_typed_again(nano, tmp_path, idle):
+    run_cli("audit", nano, "title=Two words", "--out", tmp_path / "out", "-w", "1")
+    plan = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert plan["command"] == f"farsighted audit {nano} 'title=Two words' --out {tmp_path / 'out'} -w 1"
+
+
+def test_without_out_a_run_goes_to_runs_and_the_name(nano, tmp_path, idle, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_cli("audit", nano, "-w", "1").out == "runs/nano/scorecard.md\n"
+
+
+def test_a_folder_below_a_file_ends_with_3_and_says_what_to_do(nano, tmp_path, monkeypatch):
+    monkeypatch.setattr(api, "LocalPool", None)
+    (tmp_path / "file").write_text("")
+    said = run_cli("audit", nano, "--out", tmp_path / "file" / "out", "-w", "1")
+    assert said.code == 3
+    assert f"'{tmp_path / 'file' / 'out'}' cannot be written" in said.err
+
+
+@pytest.mark.parametrize("verb", ["audit", "plan"])
+def test_fewer_workers_than_0_end_with_2_before_anything_is_done(nano, tmp_path, monkeypatch, verb):
+    monkeypatch.setattr(api, "LocalPool", None)
+    said = run_cli(verb, nano, "--out", tmp_path / "out", "--workers", "-1")
+    assert said.code == 2
+    assert "`--workers` must be at least 0, but is -1" in said.err
+    assert said.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_workers_must_be_a_number(nano):
+    assert run_cli("audit", nano, "--workers", "many").code == 2
+
+
+def test_a_failed_cell_ends_with_1_after_the_others(nano, tmp_path, inline):
+    (tmp_path / "judges_of_audit.py").write_text(
+        "from dataclasses import dataclass\nfrom farsighted import Scored\n@dataclass(frozen=True)\n"
+        "class Judge(Scored):\n    needs = frozenset({'tokens'})\n"
+        "    def score(self, signals, state):\n        raise RuntimeError('the judge is out')\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        said = run_cli("audit", nano, "-s", "judges_of_audit:Judge", "--out", tmp_path / "out", "-w", "1")
+    assert said.code == 1
+    assert "[3/3] Judge, seed 0, canonical, 25%, lora: FAILED: RuntimeError: the judge is out." in said.err
+    assert "1 of 3 cells failed, 'Judge, seed 0, canonical, 25%, lora' first" in said.err
+    assert "3/3" in said.err
+    assert "1 failed" in run_cli("status", tmp_path / "out").out
+
+
+def test_an_interrupted_audit_ends_with_130(nano, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise InterruptedRunError("Stopped; every running cell has written a checkpoint. The same command goes on.")
+
+    monkeypatch.setattr(audit_verb, "run_prepared", interrupted)
+    said = run_cli("audit", nano, "--out", tmp_path / "out", "-w", "1")
+    assert said.code == 130
+    assert "The same command goes on." in said.err
+    assert "farsighted: Stopped." not in said.err
+
+
+def test_the_micro_audit_said_plain_lines_and_printed_its_scorecard(micro):
+    assert micro.stdout == "out/scorecard.md\n"
+    assert "\x1b" not in micro.stderr
+    assert "Broken, seed 0, canonical, 25%, lora: diverged" in micro.stderr
+    assert sum(": done" in line and line.startswith("[") for line in micro.stderr.splitlines()) == 9

@@ -1,0 +1,196 @@
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from farsighted.cli import select as select_verb
+from farsighted.core.errors import StorageError
+from farsighted.data.skills.suite import build_suite
+from farsighted.protocol import pick as pick_module
+from oracles.cli import run_cli
+from oracles.micro import row_of, write_jsonl
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A pool whose rows have fields of their own, a history and a proxy."""
+    folder = tmp_path_factory.mktemp("files")
+    stages = build_suite(train=20, validation=0, ood=0, proxy=4, seed=3).stages
+    pool = [row_of(example) | {"teacher": f"t{n}"} for n, example in enumerate(stages[1].train)]
+    for number, row in enumerate(pool):
+        if number % 2:
+            row["rare"] = {"depth": number}
+    write_jsonl(folder / "pool.jsonl", pool)
+    write_jsonl(folder / "history.jsonl", [row_of(example) for example in stages[0].train])
+    write_jsonl(folder / "proxy.jsonl", [row_of(example) for example in stages[2].proxy])
+    return folder
+
+
+def selected(files, out, *more, selector="loss", budget="25%"):
+    return run_cli("select", files / "pool.jsonl", "-s", selector, "-b", budget, "-o", out, *more)
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def check(files, out, chosen):
+    """Original fields kept, told why, best first, and the scores beside it cover everything."""
+    originals = {row["id"]: row for row in rows_of(files / "pool.jsonl")}
+    scores = pq.read_table(out.with_name(out.name + ".scores.parquet")).to_pylist()
+    assert [row["id"] for row in scores] == list(originals)
+    assert [row["id"] for row in sorted(scores, key=lambda row: row["rank"]) if row["chosen"]] == [
+        row["id"] for row in chosen
+    ]
+    assert sorted(row["rank"] for row in scores) == list(range(20))
+    tokens = {row["id"]: row["tokens"] for row in scores}
+    spent, target = sum(tokens[row["id"]] for row in chosen), 0.25 * sum(tokens.values())
+    assert target <= spent < target + max(tokens.values())
+    for number, row in enumerate(chosen):
+        told = row.pop("farsighted")
+        assert {key: value for key, value in row.items() if value is not None} == originals[row["id"]]
+        assert told["rank"] == number
+        assert told["tokens"] == tokens[row["id"]]
+        assert told["reason"].startswith(f"rank {number + 1} of 20: ")
+    assert all(row["reason"] for row in scores)
+    return scores
+
+
+@pytest.mark.parametrize("selector", ["loss", "diversity", "random"])
+def test_a_selection_is_the_rows_as_they_were_with_rank_score_and_reason(files, tmp_path, selector):
+    out = tmp_path / "chosen.jsonl"
+    said = selected(files, out, selector=selector)
+    assert said.code == 0
+    chosen = rows_of(out)
+    scores = check(files, out, chosen)
+    spent = sum(row["tokens"] for row in scores if row["chosen"])
+    whole = sum(row["tokens"] for row in scores)
+    assert said.out == f"{len(chosen)} of 20 examples, {spent} of {whole} response tokens: {out}\n"
+
+
+def test_lhas_looks_back_and_ahead_and_its_parts_are_told(files, tmp_path):
+    out = tmp_path / "chosen.parquet"
+    more = ("--history", files / "history.jsonl", "--proxy", files / "proxy.jsonl", "--set", "lambda_=1.0")
+    said = selected(files, out, *more, selector="lhas")
+    assert (said.code, said.err) == (0, "")
+    chosen = pq.read_table(out).to_pylist()
+    assert chosen[0]["farsighted"]["components"].keys() == {"utility", "coverage", "proxy", "concentration"}
+    scores = check(files, out, chosen)
+    assert {f"component_{name}" for name in ("utility", "coverage", "proxy", "concentration")} <= scores[0].keys()
+
+
+def test_fields_that_only_some_rows_have_are_kept_in_parquet(files, tmp_path):
+    out = tmp_path / "chosen.parquet"
+    selected(files, out, budget="100%")
+    rare = [row["rare"] for row in pq.read_table(out).to_pylist()]
+    assert sum(value is not None for value in rare) == 10
+
+
+@pytest.mark.parametrize("value", [7, {}, 2**70], ids=["number among texts", "empty mapping", "huge"])
+def test_fields_of_mixed_kinds_cannot_be_parquet_and_the_way_out_is_told(files, tmp_path, value):
+    rows = rows_of(files / "pool.jsonl")
+    rows[0]["teacher"] = value
+    write_jsonl(tmp_path / "pool.jsonl", rows)
+    said = selected(tmp_path, tmp_path / "chosen.parquet", budget="100%", selector="random")
+    assert said.code == 2
+    assert "End `--out` in .jsonl." in said.err
+
+
+def test_a_note_says_what_stood_in_for_a_proxy(files, tmp_path):
+    said = selected(files, tmp_path / "chosen.jsonl", selector="lhas")
+    assert said.code == 0
+    assert said.err == "Note: No --proxy was given: 20 random examples of the data stand in for it.\n"
+
+
+def test_an_own_selector_selects_from_the_current_folder(files, tmp_path, monkeypatch):
+    (tmp_path / "mine_for_select.py").write_text(
+        "from dataclasses import dataclass\nfrom farsighted import Scored\n@dataclass(frozen=True)\n"
+        "class Longest(Scored):\n    needs = frozenset({'tokens'})\n"
+        "    def score(self, signals, state):\n        return signals['tokens']\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert selected(files, "chosen.jsonl", selector="mine_for_select:Longest", budget="3 examples").code == 0
+    tokens = [row["farsighted"]["tokens"] for row in rows_of(tmp_path / "chosen.jsonl")]
+    assert tokens == sorted(tokens, reverse=True)
+    assert len(tokens) == 3
+
+
+# What cannot be done is said before a model is loaded.
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    monkeypatch.setattr(pick_module, "load_model", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"budget": "25"}, ("`budgets`", "is 25", "25%")),
+        ({"budget": "21 examples"}, ("21 examples is larger than the pool", "20 examples")),
+        ({"budget": "lots"}, ("lots",)),
+        ({"selector": "los"}, ("no selector 'los'", "'loss'")),
+        ({"selector": "nobody.knows:It"}, ("nobody",)),
+    ],
+    ids=lambda value: next(iter(value.values())) if isinstance(value, dict) else "",
+)
+def test_a_bad_budget_or_selector_is_refused(files, tmp_path, no_model, changes, parts):
+    said = selected(files, tmp_path / "chosen.jsonl", **changes)
+    assert said.code == 2
+    assert said.err.startswith("farsighted: ")
+    assert all(part in said.err for part in parts)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        (("--set", "score"), "`--set` must be key=value, but is 'score'"),
+        (("--set", "score=median"), "median"),
+        (("--set", "skore=norm"), "`skore`"),
+        (("--history", "nowhere.jsonl"), "'nowhere.jsonl'"),
+        (("--on-long", "cut"), "'cut'"),
+        (("--model", "nowhere"), "'nowhere' has no config.json"),
+    ],
+    ids=["no sign", "value", "parameter", "history", "choice", "model"],
+)
+def test_a_bad_option_is_refused(files, tmp_path, no_model, more, part):
+    said = selected(files, tmp_path / "chosen.jsonl", *more, selector="gradient")
+    assert said.code == 2
+    assert part in said.err
+
+
+def test_an_output_of_another_kind_is_refused(files, tmp_path, no_model):
+    said = selected(files, tmp_path / "chosen.csv")
+    assert said.code == 2
+    assert "`--out` must end in .jsonl or .parquet" in said.err
+
+
+def test_an_output_below_a_file_ends_with_3(files, tmp_path, no_model):
+    (tmp_path / "file").write_text("")
+    said = selected(files, tmp_path / "file" / "chosen.jsonl")
+    assert said.code == StorageError.exit_code == 3
+    assert "cannot be written" in said.err
+
+
+def test_a_malformed_line_is_refused_with_its_place(tmp_path, no_model):
+    (tmp_path / "pool.jsonl").write_text('{"prompt": "a", "response": "b"}\n{"prompt"\n')
+    said = selected(tmp_path, tmp_path / "chosen.jsonl")
+    assert said.code == 2
+    assert f"{tmp_path / 'pool.jsonl'}:2" in said.err
+
+
+def test_a_missing_option_is_a_usage_error(files):
+    said = run_cli("select", files / "pool.jsonl", "-s", "loss")
+    assert said.code == 2
+    assert "--budget" in said.err
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.25", 0.25), ("25%", "25%"), ("5000 tokens", "5000 tokens")])
+def test_a_bare_number_is_a_number(text, value):
+    assert select_verb._number_or_text(text) == value
+
+
+def test_parameters_are_read_as_yaml():
+    read = select_verb._parameters(["a=1", "b=0.5", "c=x=y", "d=true", "e={name: loss}"])
+    assert read == {"a": 1, "b": 0.5, "c": "x=y", "d": True, "e": {"name": "loss"}}

@@ -1,0 +1,172 @@
+"""`validate` reads and checks as `audit` and `plan` do, so what each of them refuses is proved here."""
+
+import json
+
+import pytest
+
+from oracles.cli import run_cli
+from oracles.micro import micro_config, nano_config, write_yaml
+
+
+@pytest.fixture
+def micro_file(tmp_path):
+    return write_yaml(tmp_path / "micro.yaml", micro_config())
+
+
+@pytest.fixture
+def nano(tmp_path):
+    """A configuration over files that a test may damage, and the command on it."""
+
+    class Nano:
+        folder = tmp_path
+        config = nano_config(tmp_path)
+
+        def append(self, name, row):
+            with (tmp_path / name).open("a") as file:
+                file.write((row if isinstance(row, str) else json.dumps(row)) + "\n")
+
+        def validate(self, *more):
+            return run_cli("validate", write_yaml(tmp_path / "nano.yaml", self.config), *more)
+
+    return Nano()
+
+
+def refused(said, *parts, code=2):
+    """One message, no traceback, and every part of it."""
+    assert said.code == code
+    assert said.out == ""
+    assert said.err.startswith("farsighted: ")
+    assert "Traceback" not in said.err
+    for part in parts:
+        assert part in said.err
+
+
+def test_what_is_valid_is_said_in_a_sentence(micro_file):
+    said = run_cli("validate", micro_file)
+    assert (said.code, said.err) == (0, "")
+    assert said.out == "Valid: 8 cells over the stages general, math, code, reasoning, safety.\n"
+
+
+def test_notes_come_first(nano):
+    nano.append("math.train.jsonl", "{broken")
+    said = nano.validate("data.on_bad_row=skip", "data.max_bad_share=0.2")
+    assert said.out.splitlines() == [
+        "Note: 1 bad rows were set aside.",
+        "Valid: 2 cells over the stages general, math.",
+    ]
+
+
+def test_added_selectors_are_checked_too(micro_file):
+    assert "Valid: 8 cells" in run_cli("validate", micro_file, "-s", "loss").out
+    refused(run_cli("validate", micro_file, "-s", "los"), "no selector 'los'", "'loss'")
+
+
+def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_name(micro_file):
+    text = micro_file.read_text().replace("seeds:", "seed:")
+    micro_file.write_text(text)
+    line = text.splitlines().index("seed:") + 1
+    refused(run_cli("validate", micro_file), "`seed`", "Did you mean `seeds`?", f"micro.yaml:{line}")
+
+
+def test_an_unknown_key_inside_a_section_is_refused_with_its_line(micro_file):
+    text = micro_file.read_text().replace("learning_rate:", "lr:")
+    micro_file.write_text(text)
+    line = text.splitlines().index("  lr: 0.005") + 1
+    refused(run_cli("validate", micro_file), "lr", f"micro.yaml:{line}")
+
+
+def test_an_unknown_key_on_the_command_line_is_told_to_be_there(micro_file):
+    refused(run_cli("validate", micro_file, "training.batchsize=4"), "batchsize", "batch_size", "on the command line")
+
+
+def test_an_override_without_a_sign_is_refused(micro_file):
+    refused(run_cli("validate", micro_file, "seeds"), "seeds", "=")
+
+
+def test_a_misspelt_preset_is_refused_with_the_nearest_name():
+    refused(run_cli("validate", "skils"), "'skils'", "skills")
+
+
+def test_a_misspelt_file_is_refused_with_the_nearest_one(micro_file):
+    refused(run_cli("validate", micro_file.with_name("mikro.yaml")), "mikro.yaml", "micro.yaml")
+
+
+def test_a_misspelt_selector_is_refused_with_the_nearest_name(micro_file):
+    refused(run_cli("validate", micro_file, "selectors=[random, graident]"), "'graident'", "'gradient'")
+
+
+def test_a_misspelt_parameter_is_refused_with_the_nearest_name(micro_file):
+    refused(run_cli("validate", micro_file, "selectors=[random, {name: lhas, lamda_: 1}]"), "`lamda_`", "'lambda_'")
+
+
+def test_an_own_selector_that_is_not_there_is_refused_with_where_was_looked(micro_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(run_cli("validate", micro_file, "-s", "nobody.knows:It"), "nobody", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("budget", "parts"),
+    [
+        ("25", ("is 25", "25%", "25 tokens", "25 examples")),
+        ("0", ("is 0", "25%")),
+        ("-0.5", ("is -0.5",)),
+        ("120%", ("120%",)),
+        ("much", ("much", "25%")),
+    ],
+)
+def test_a_budget_that_could_mean_two_things_or_none_is_refused(micro_file, budget, parts):
+    refused(run_cli("validate", micro_file, f"budgets={budget}"), "budgets", *parts)
+
+
+def test_an_absolute_budget_larger_than_a_pool_is_refused_with_the_pools_size(nano):
+    refused(nano.validate("budgets=[9000 tokens]"), "9000 tokens is larger than the pool of stage 'general', which has")
+
+
+def test_a_malformed_line_is_refused_with_file_line_and_excerpt(nano):
+    nano.append("math.train.jsonl", '{"prompt": "1+1", "response"')
+    refused(nano.validate(), f"{nano.folder / 'math.train.jsonl'}:27", '{"prompt": "1+1", "response"', "on_bad_row")
+
+
+def test_a_missing_response_is_refused_with_file_and_line(nano):
+    nano.append("math.train.jsonl", {"prompt": "What is 1+1?"})
+    refused(nano.validate(), f"{nano.folder / 'math.train.jsonl'}:27", "response")
+
+
+def test_an_empty_response_is_refused_with_file_and_line(nano):
+    nano.append("math.train.jsonl", {"prompt": "What is 1+1?", "response": ""})
+    refused(nano.validate(), f"{nano.folder / 'math.train.jsonl'}:27", "response")
+
+
+def test_a_duplicate_id_is_refused_with_both_places(nano):
+    first = json.loads((nano.folder / "math.train.jsonl").read_text().splitlines()[0])
+    nano.append("math.train.jsonl", {**first, "prompt": "Another?"})
+    place = nano.folder / "math.train.jsonl"
+    refused(nano.validate(), first["id"], f"{place}:1", f"{place}:27")
+
+
+def test_a_missing_file_is_refused_with_where_was_looked(nano):
+    (nano.folder / "math.test.jsonl").unlink()
+    refused(nano.validate(), "'math.test.jsonl'", str(nano.folder))
+
+
+def test_an_example_longer_than_the_context_is_refused_with_both_lengths(nano):
+    nano.append("math.train.jsonl", {"id": "giant", "prompt": "x" * 600, "response": "y"})
+    refused(nano.validate(), "512 tokens", "'giant' has 603", "model.context", "on_long")
+
+
+def test_a_training_example_that_is_measured_on_is_refused_with_both_places(nano):
+    row = json.loads((nano.folder / "general.test.jsonl").read_text().splitlines()[1])
+    nano.append("math.train.jsonl", {**row, "id": "leak"})
+    refused(nano.validate(), "math", "the validation set of general", "leak", "on_overlap")
+    dropped = nano.validate("data.on_overlap=drop")
+    assert dropped.code == 0
+    assert "1 of 27 examples" in dropped.out
+
+
+def test_a_model_without_weights_is_refused(micro_file, tmp_path):
+    refused(run_cli("validate", micro_file, f"model.path={tmp_path}"), "config.json", str(tmp_path))
+
+
+def test_text_that_is_no_yaml_is_refused_with_its_line(tmp_path):
+    (tmp_path / "bad.yaml").write_text("title: x\nseeds: [0, 1\nbudgets: 5%\n")
+    refused(run_cli("validate", tmp_path / "bad.yaml"), "bad.yaml")
