@@ -233,13 +233,14 @@ class AuditConfig(Part):
     @model_validator(mode="after")
     def _stages_fit(self) -> Self:
         names = [stage.name for stage in self.stages or ()]
-        sets: dict[str, tuple[tuple[str, ...], int | None]] = {}
+        sets: dict[str, tuple[object, ...]] = {}
         for number, stage in enumerate(self.stages or ()):
             if names.index(stage.name) != number:
                 advice = "Give each stage its own name."
                 raise expectation("distinct", stage.name, advice, ("stages", number, "name"))
             for name, paths in stage.ood.items():
-                _check_set(name, number, sets.setdefault(name, (paths, stage.max_ood)) == (paths, stage.max_ood), names)
+                meant = (paths, stage.max_ood, stage.measure, stage.chance, stage.ceiling)
+                _check_set(name, number, sets.setdefault(name, meant) == meant, names)
         if names:
             self._check_orders(names)
         return self
@@ -257,5 +258,5 @@ def _check_set(name: str, stage_number: int, same_files: bool, stage_names: list
     if name in stage_names:
         raise expectation("named unlike every stage", name, "Rename the set.", key)
     if not same_files:
-        must = "the same files and `max_ood` in every stage that names the set"
+        must = "the same files, `max_ood` and measure in every stage that names the set"
         raise expectation(must, name, "Rename the set, or make them equal.", key)

@@ -76,6 +76,9 @@ def _distinct(row: Row, found: Example | BadRow, places: dict[str, str]) -> Exam
     """Note where an id stands; a second row of the same id is a bad row."""
     if isinstance(found, BadRow):
         return found
+    if row.fields.get("id") is None and found.id in places:
+        # Files of one name in two folders: the folder tells their rows apart.
+        found = replace(found, id=f"{row.file.parent.name}/{row.file.name}:{row.line}")
     place = places.setdefault(found.id, row.place)
     if place != row.place:
         return _bad(row, f"has the id '{found.id}', which {place} has already; give it another")
@@ -89,7 +92,8 @@ def to_example(row: Row) -> Example | BadRow:
     assistant's and becomes the response; a single user turn before it becomes the prompt as it stands, several turns
     become "role: content" lines); Alpaca's instruction + output, with input after a blank line.
     Metadata stand in `meta` or beside the text: cluster (or category), difficulty, quality, source, choices with
-    answer_index. Null counts as absent. Without `id` the id is "<file name>:<line>".
+    answer_index. Null counts as absent. Without `id` the id is "<file name>:<line>",
+    with the folder and the suffix where two files have one name.
     """
     try:
         return _example(row)

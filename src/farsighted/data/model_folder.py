@@ -76,10 +76,16 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     return TextTokenizer(tokenizer, _end_id(folder, tokenizer), tokenizer.get_vocab_size())
 
 
+def positions_of(folder: Path) -> int | None:
+    """Return how many positions a model's configuration names; None where it names none."""
+    positions = _json(folder / "config.json").get("max_position_embeddings")
+    return positions if isinstance(positions, int) else None
+
+
 def context_of(folder: Path) -> int:
     """Return how many positions a model has; raises `ModelError` where its configuration does not say."""
-    positions = _json(folder / "config.json").get("max_position_embeddings")
-    if not isinstance(positions, int):
+    positions = positions_of(folder)
+    if positions is None:
         raise ModelError(f"'{folder}/config.json' names no `max_position_embeddings`. Set `model.context`.")
     return positions
 

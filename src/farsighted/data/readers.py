@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from farsighted.core.errors import DataError
+from farsighted.store.atomic import write_text
 
 SUFFIXES: Final = (".jsonl.gz", ".json.gz", ".jsonl", ".json", ".parquet")
 _GLOB_CHARACTERS: Final = frozenset("*?[")
@@ -114,10 +115,7 @@ def refuse_bad_rows(bad_rows: Sequence[BadRow], rows: int, max_bad_share: float)
 
 def write_quarantine(path: Path, bad_rows: Sequence[BadRow]) -> None:
     """Write bad rows as JSON lines (`file`, `line`, `reason`, `excerpt`), replacing the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
-        for row in bad_rows:
-            stream.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+    write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in bad_rows))
 
 
 def excerpt(text: str, around: int = 0) -> str:

@@ -1,7 +1,7 @@
 """A configuration to stages: pools, evaluation sets and proxies, held apart from each other."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,8 +60,13 @@ class Sequence:
     """Rows that were set aside, for the quarantine file."""
 
 
-def load_sequence(config: AuditConfig) -> Sequence:
+def load_sequence(config: AuditConfig, fits: Callable[[Example], bool] | None = None) -> Sequence:
     """Return the stages that a configuration describes; the same configuration and files give the same stages.
+
+    Args:
+        config: What is asked for.
+        fits: Whether an example fits into the model; what does not is left out before anything is held out or cut to
+            size, with a note. None: everything fits. Suites fit by design.
 
     Raises:
         DataError: Files that cannot be read as they stand, sets that overlap (under `data.on_overlap: error`), or a
@@ -69,7 +74,7 @@ def load_sequence(config: AuditConfig) -> Sequence:
     """
     if config.suite is not None:
         return _from_suite(config.suite, config.data.seed)
-    return _from_files(config)
+    return _from_files(config, fits)
 
 
 def resolve_orders(orders: Rows[Order], stage_names: Rows[str], seed: int) -> dict[str, tuple[str, ...]]:
@@ -142,8 +147,8 @@ def _from_suite(suite: SuiteConfig, seed: int) -> Sequence:
     return Sequence(tuple(stages))
 
 
-def _from_files(config: AuditConfig) -> Sequence:
-    desk = _Desk(config)
+def _from_files(config: AuditConfig, fits: Callable[[Example], bool] | None) -> Sequence:
+    desk = _Desk(config, fits)
     drafts = [desk.draft(stage, number) for number, stage in enumerate(config.stages or (), start=1)]
     kept = desk.apart(drafts)
     twins = twins_of(kept)
@@ -185,6 +190,7 @@ class _Desk:
     """What is kept while stages are read: files already read, where examples stand, what was left out."""
 
     config: AuditConfig
+    fits: Callable[[Example], bool] | None = None
     notes: list[str] = field(default_factory=list)
     bad_rows: dict[tuple[str, int], BadRow] = field(default_factory=dict)
     _read: dict[tuple[Path, ...], Examples] = field(default_factory=dict)
@@ -258,11 +264,25 @@ class _Desk:
         files = find_files(paths, self.config.data_root or Path.cwd())
         if files not in self._read:
             data = self.config.data
-            self._read[files] = read_examples(files, data.on_bad_row, data.max_bad_share)
+            self._read[files] = self._fitting(read_examples(files, data.on_bad_row, data.max_bad_share), what)
         found = self._read[files]
         self._places[what] = found.places
         self.bad_rows.update({(row.file, row.line): row for row in found.bad_rows})
         return found
+
+    def _fitting(self, found: Examples, what: str) -> Examples:
+        if self.fits is None:
+            return found
+        kept = tuple(example for example in found.examples if self.fits(example))
+        left_out = len(found.examples) - len(kept)
+        if left_out:
+            self.notes.append(
+                f"{left_out} of the {len(found.examples)} examples in the files of {what} are longer than the model's "
+                "context, and were left out."
+            )
+        if not kept:
+            raise DataError(f"No example of {what} fits into the model's context. Raise `model.context`.")
+        return replace(found, examples=kept)
 
     def _cut_ood(self, name: str, examples: tuple[Example, ...], most: int | None) -> tuple[Example, ...]:
         # Drawn by name, so that stages that share a set see the same subsample.

@@ -12,7 +12,7 @@ from farsighted.core import fingerprint
 from farsighted.core.errors import DivergedError, InterruptedRunError
 from farsighted.core.values import Tokens
 from farsighted.evaluation.sets import evaluate
-from farsighted.learners.base import Learner
+from farsighted.learners.base import ChangeInner, Learner
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.protocol.probe import probe_points, probe_set, run_neutral_probe
@@ -91,6 +91,9 @@ class _CellRun:
     def publish(self, status: str, reason: str | None, example_ids: tuple[str, ...]) -> None:
         """Write the finished cell."""
         if self.stage is not None:
+            stage = self.inputs[self.done.stages]
+            numbers = stage_numbers(stage, self.stage, ChangeInner(0.0, 0.0, 0.0), self._embedding_cost(stage))
+            self.done.per_stage.append(numbers)
             self.done.selections.extend(self.stage.record.tables)
         outcome = {"status": status, "reason": reason, "example_ids": list(example_ids)}
         meta = cell_meta(self.cell, self.context.config, self.context.inputs, self.done)

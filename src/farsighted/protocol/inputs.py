@@ -8,7 +8,14 @@ from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Pool, Tokens
-from farsighted.data.model_folder import TextTokenizer, context_of, load_tokenizer, model_folder, model_hash
+from farsighted.data.model_folder import (
+    TextTokenizer,
+    context_of,
+    load_tokenizer,
+    model_folder,
+    model_hash,
+    positions_of,
+)
 from farsighted.data.readers import BadRow
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
 from farsighted.data.templates import OnLong, encode, encode_pool
@@ -56,9 +63,9 @@ class AuditInputs:
 def load_inputs(config: AuditConfig) -> AuditInputs:
     """Read, check and tokenise everything; raises `DataError`, `ModelError` or `ConfigError`."""
     folder = model_folder(config.model.path)
-    context = config.model.context or context_of(folder)
-    encoder = _Encoder(load_tokenizer(folder), context, config.data.on_long)
-    sequence = load_sequence(config)
+    encoder = _Encoder(load_tokenizer(folder), _context(config, folder), config.data.on_long)
+    # Under `skip`, what is too long leaves before sets are cut to size, so that sizes are what they say.
+    sequence = load_sequence(config, encoder.fits if config.data.on_long == "skip" else None)
     stages = {stage.name: encoder.stage(stage) for stage in sequence.stages}
     proxy = [tokens for stage in sequence.stages for tokens in encoder.tokens(f"proxy of {stage.name}", stage.proxy)]
     return AuditInputs(
@@ -70,6 +77,19 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
         notes=(*sequence.notes, *encoder.notes),
         bad_rows=sequence.bad_rows,
     )
+
+
+def _context(config: AuditConfig, folder: Path) -> int:
+    asked = config.model.context
+    if asked is None:
+        return context_of(folder)
+    positions = positions_of(folder)
+    if positions is not None and asked > positions:
+        raise ConfigError(
+            f"`model.context` must be at most the model's {positions} positions, but is {asked}. Lower it, or write "
+            "null for all of them."
+        )
+    return asked
 
 
 @dataclass
@@ -92,6 +112,9 @@ class _Encoder:
             parts.append(fingerprint.of_examples(item.example for item in found.items))
             parts.append(f"{found.name}|{found.measure}|{found.chance!r}|{found.ceiling!r}")
         return StageInputs(stage.name, Pool(stage.name, pool), validation, ood, fingerprint.of_json(parts))
+
+    def fits(self, example: Example) -> bool:
+        return encode(example, self.tokenizer, self.context, "skip") is not None
 
     def tokens(self, what: str, examples: Sequence[Example]) -> tuple[Tokens, ...]:
         encoded = encode_pool(examples, self.tokenizer, self.context, self.on_long)
@@ -127,6 +150,7 @@ class _Encoder:
         texts = [
             Example(f"{example.id}#{number}", example.prompt, choice) for number, choice in enumerate(example.choices)
         ]
-        found = [encode(text, self.tokenizer, self.context, "truncate_prompt") for text in texts]
+        on_long: OnLong = "truncate_prompt" if self.on_long == "truncate_prompt" else "skip"
+        found = [encode(text, self.tokenizer, self.context, on_long) for text in texts]
         # One option that does not fit leaves nothing to compare.
         return tuple(tokens for tokens in found if tokens is not None) if all(found) else ()

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
+import numpy as np
+
 from farsighted.config.audit import AuditConfig, SelectorSpec
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
@@ -12,7 +14,7 @@ from farsighted.core.values import Budget
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, fingerprint_of, parameters_of
 from farsighted.signals.plan import check_needs
-from farsighted.training.budget import share_of
+from farsighted.training.budget import RoundSettings, plan_stage, share_of
 
 RESULT_VERSION: Final = 1
 """Part of every cell's hash: raised when a change of the code changes results."""
@@ -64,9 +66,7 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     Raises `ConfigError` for a budget larger than a pool or a selector that is named twice, and `SelectorError` for one
     that cannot be built.
     """
-    for budget in config.budgets:
-        for stage in inputs.stages.values():
-            share_of(budget, stage.pool)
+    _refuse_budgets(config, inputs)
     specs = [(spec, False) for spec in config.selectors] + [(spec, True) for spec in config.references]
     built = [(spec.label, build_spec(spec), reference) for spec, reference in specs]
     _refuse_misplaced(built)
@@ -87,6 +87,21 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
         cell_id = fingerprint.of_json(key)[:16]
         cells.append(Cell(cell_id, label, selector, reference, seed, order, stages, budget, adaptation))
     return tuple(cells)
+
+
+def _refuse_budgets(config: AuditConfig, inputs: AuditInputs) -> None:
+    """Refuse budgets that exceed a pool, and stages that are over before their own probe is."""
+    training = config.training
+    settings = RoundSettings(training.granularity, training.rounds, training.batch_size)
+    for budget, (number, stage) in itertools.product(config.budgets, enumerate(inputs.stages.values())):
+        share = share_of(budget, stage.pool)
+        steps = sum(round_.steps for round_ in plan_stage(np.ones(len(stage.pool)), share, settings))
+        if number and steps < config.probe.steps:
+            raise ConfigError(
+                f"`probe.steps` must be at most the optimizer steps of every stage, but is {config.probe.steps}, and "
+                f"stage '{stage.name}' has {steps} under a budget of {budget}. Lower it, enlarge the pool, or lower "
+                "`training.batch_size`."
+            )
 
 
 def _refuse_misplaced(built: Sequence[tuple[str, Selector, bool]]) -> None:

@@ -57,8 +57,8 @@ DIAGNOSTICS: Final = _by_key(
 COSTS: Final = _by_key(
     Column("trained_tokens", "Trained tokens", None, 0),
     Column("scored_tokens", "Scored tokens", None, 0),
-    Column("scoring_seconds", "Scoring s", "lower", 1),
-    Column("training_seconds", "Training s", "lower", 1),
+    Column("scoring_seconds", "Scoring s", None, 1),
+    Column("training_seconds", "Training s", None, 1),
     Column("evaluation_seconds", "Evaluation s", None, 1),
     Column("probe_seconds", "Probe s", None, 1),
     Column("probe_tokens", "Probe tokens", None, 0),

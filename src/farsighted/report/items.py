@@ -74,10 +74,14 @@ def read_items(scores: pa.Table, stages: Sequence[str], cell: str) -> CellItems:
                 f"has others after stage {block.after_stage}. Delete its folder and run the audit again."
             )
     last = len(stages)
+    neutral, own = _curves(blocks, "probe_neutral", last), _curves(blocks, "probe_own", last)
+    # A stage too short for its own probe has a curve over fewer tokens: its area compares with nothing.
+    points = {curve.after_stage: len(curve.tokens_P) for curve in neutral}
+    own = tuple(curve for curve in own if len(curve.tokens_P) >= points.get(curve.after_stage, 0))
     return CellItems(
         validation={f"validation/{stage}": _rows(blocks, stage, last, ids) for stage in stages},
         ood={_name(block): block.scores_I for block in blocks if block.kind == "ood" and block.after_stage == last},
-        probes={"neutral": _curves(blocks, "probe_neutral", last), "own": _curves(blocks, "probe_own", last)},
+        probes={"neutral": neutral, "own": own},
         ids=ids,
     )
 

@@ -1,8 +1,9 @@
 """How a budget becomes rounds, and how a ranking is cut (spec §1).
 
-Every selector of an audit gets the same rounds, targets and numbers of optimizer steps. A round's target is cumulative:
+Every selector of an audit gets the same rounds, targets and planned optimizer steps. A round's target is cumulative:
 what one round trained beyond its target is taken off the next, so after every round the trained tokens of any two
-selectors differ by less than one example.
+selectors differ by less than one example. A round whose target is met already, after an example longer than a whole
+round's share, takes no step.
 """
 
 import dataclasses
@@ -73,7 +74,8 @@ def plan_stage(sizes_N: np.ndarray, share: float, settings: RoundSettings) -> tu
     count, whole = len(sizes_N), float(np.sum(sizes_N))
     if settings.granularity == "batch":
         arrivals = max(1, round(settings.batch_size / share))
-        ends = np.minimum(np.arange(arrivals, count + arrivals, arrivals), count)
+        # Batches of nearly equal size: a runt of one candidate would take a whole optimizer step, or none.
+        ends = np.cumsum([len(part) for part in np.array_split(sizes_N, max(1, round(count / arrivals)))])
         seen = np.cumsum(sizes_N)[ends - 1]
         starts = np.concatenate([[0], ends[:-1]])
         return tuple(

@@ -1,6 +1,7 @@
 """One stage: rank, cut, remember, train, round after round. The only training loop."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +10,10 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
-from farsighted.core.errors import ConfigError
+from farsighted.core.errors import ConfigError, DivergedError
 from farsighted.core.rng import stream
 from farsighted.core.values import Pool, Signals, State, Tokens
-from farsighted.learners.base import Learner
+from farsighted.learners.base import Learner, StepRecord
 from farsighted.selectors import Selector, rank_checked
 from farsighted.signals.plan import CONTEXT_NAMES
 from farsighted.training.budget import Round, cut, split_into_steps
@@ -212,6 +213,15 @@ def _proxy_is_old(stage: StageInput, number: int) -> bool:
     return number == 0 or steps[0] // stage.proxy_refresh < steps[1] // stage.proxy_refresh
 
 
+def _step(learner: Learner, stage: StageInput, progress: StageProgress, batch: Sequence[Tokens]) -> StepRecord:
+    try:
+        return learner.step(batch, stream(stage.seed, "dropout", stage.index, progress.steps))
+    except DivergedError:
+        # The step that failed is part of the record, as the one without a loss.
+        progress.record.losses.append(math.nan)
+        raise
+
+
 def _train(
     learner: Learner, stage: StageInput, progress: StageProgress, picked: np.ndarray, watcher: Watcher
 ) -> StageProgress:
@@ -221,7 +231,7 @@ def _train(
     for rows in split_into_steps(shuffled, lengths, stage.rounds[number].steps):
         batch = [stage.pool.tokens[row] for row in rows]
         began = time.perf_counter()
-        step = learner.step(batch, stream(stage.seed, "dropout", stage.index, progress.steps))
+        step = _step(learner, stage, progress, batch)
         seconds = time.perf_counter() - began
         keys = stream(stage.seed, "eval", stage.index, progress.steps).random(len(batch))
         progress.record.add_step(step, keys, int(lengths[rows].sum()), seconds)
