@@ -6,8 +6,6 @@ import socket
 import pytest
 from filelock import FileLock
 
-from oracles.micro import MicroAudit, run_micro_audit
-
 
 @pytest.fixture(autouse=True, scope="session")
 def closed_sockets():
@@ -23,8 +21,11 @@ def closed_sockets():
 
 
 @pytest.fixture(scope="session")
-def micro(tmp_path_factory) -> MicroAudit:
+def micro(tmp_path_factory):
     """All seven selectors and two of a user's own, audited once by the command line; to be read only."""
+    # Tests of the inner folders start without the outer ones.
+    from oracles.micro import run_micro_audit
+
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent

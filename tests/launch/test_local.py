@@ -39,6 +39,10 @@ for line in sys.stdin:
         stopped()
         say("interrupted")
         break
+    elif what == "hold":
+        stopped()
+        say("finished")
+        break
     elif what == "environment":
         say("finished", result=dict(os.environ))
     else:
@@ -177,8 +181,8 @@ def test_a_second_interrupt_does_not_wait(tmp_path):
 def test_a_task_that_ends_while_stopping_is_counted_as_done(tmp_path):
     notes = Notes(lambda task: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
-        run(tmp_path, "ok-1", "ok-2", observer=notes)
-    assert notes.said[-1] == ("ended", "ok-1")
+        run(tmp_path, "hold", "ok", observer=notes)
+    assert notes.said == [("started", "hold"), ("ended", "hold")]
 
 
 def test_a_worker_that_is_killed_while_stopping_does_not_keep_the_others(tmp_path):
