@@ -16,7 +16,7 @@ from farsighted.protocol.estimate import Estimate, Rates, estimate
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.origins import selector_modules
-from farsighted.protocol.plan import Cell, plan_cells
+from farsighted.protocol.plan import Cell, plan_cells, short_stages
 from farsighted.protocol.shared import clusters_are_prepared, heuristics_note, stage_is_prepared
 from farsighted.report.results import ReportPaths, write_results
 from farsighted.store import atomic
@@ -168,7 +168,7 @@ def _plan(prepared: Prepared, command: str | None, failures: Mapping[str, str] |
             "machine": platform.machine(),
             **{name: importlib.metadata.version(name) for name in _LIBRARIES},
         },
-        "notes": [*inputs.notes, *heuristics_note(inputs)],
+        "notes": [*inputs.notes, *short_stages(prepared.config, inputs), *heuristics_note(inputs)],
         "fingerprints": inputs.fingerprints,
         "model_hash": inputs.model_hash,
         "cells": [cell.row() for cell in prepared.cells],

@@ -117,8 +117,11 @@ def test_what_cannot_be_carried_out_is_refused(part, message):
     [
         ([STAGES[0], STAGES[0]], "distinct, but is 'math'"),
         ([STAGES[0], {**STAGES[1], "ood": {"math": "x"}}], "named unlike every stage"),
-        ([STAGES[0], {**STAGES[1], "ood": {"svamp": "other.jsonl"}}], "the same files and `max_ood`"),
-        ([STAGES[0], {**STAGES[1], "ood": {"svamp": "s.jsonl"}, "max_ood": 5}], "the same files and `max_ood`"),
+        ([STAGES[0], {**STAGES[1], "ood": {"svamp": "other.jsonl"}}], "the same files, `max_ood`"),
+        (
+            [STAGES[0], {**STAGES[1], "ood": {"svamp": "s.jsonl"}, "max_ood": 5}],
+            "the same files, `max_ood` and measure",
+        ),
         ([], "stages"),
     ],
 )

@@ -104,15 +104,20 @@ def test_an_example_that_does_not_fit_is_refused_by_name(tmp_path):
 def test_an_example_that_does_not_fit_is_left_out_with_a_note_where_asked(tmp_path, name):
     config = long_row(nano_config(tmp_path), tmp_path, name)
     found = inputs({**config, "data": {"proxy_per_stage": 0, "on_long": "skip"}})
-    assert any("1 of" in note and "512 tokens" in note for note in found.notes)
+    assert any("1 of the" in note and "longer than the model's context" in note for note in found.notes)
     texts = [*found.stages["math"].pool.tokens, *found.stages["math"].validation.items]
     assert "giant" not in {tokens.example.id for tokens in texts}
 
 
 def test_a_pool_of_which_nothing_is_left_is_refused(tmp_path):
     config = nano_config(tmp_path, model={"context": 8}, data={"proxy_per_stage": 0, "on_long": "skip"})
-    with pytest.raises(ConfigError, match="The pool of stage 'general' is empty"):
+    with pytest.raises(DataError, match="No example of the pool of general fits"):
         inputs(config)
+
+
+def test_a_context_beyond_the_models_positions_is_refused():
+    with pytest.raises(ConfigError, match="at most the model's 1024 positions, but is 1025"):
+        inputs(micro_config(model={"context": 1025}))
 
 
 def test_no_context_means_as_many_positions_as_the_model_has(tmp_path):
