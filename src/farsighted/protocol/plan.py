@@ -92,14 +92,15 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
 
 
 def short_stages(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
-    """Return a sentence for each stage that is over before its own probe is; the canonical order's first has none."""
+    """Return a sentence for each stage that is over before its own probe is; a stage that is first has none."""
     training = config.training
     settings = RoundSettings(training.granularity, training.rounds, training.batch_size)
     notes = []
-    for budget, stage in itertools.product(config.budgets, list(inputs.stages.values())[1:]):
+    probed = {name for order in inputs.orders.values() for name in order[1:]}
+    for budget, stage in itertools.product(config.budgets, inputs.stages.values()):
         rounds = plan_stage(np.ones(len(stage.pool)), share_of(budget, stage.pool), settings)
         steps = sum(round_.steps for round_ in rounds)
-        if steps < config.probe.steps:
+        if steps < config.probe.steps and stage.name in probed:
             notes.append(
                 f"'{stage.name}' has {steps} optimizer steps under a budget of {budget}, fewer than `probe.steps` "
                 f"({config.probe.steps}): its own-probe curve is not complete and is not used."
