@@ -152,7 +152,9 @@ def _phases(prepared: Prepared, missing: Sequence[Cell], layout: Layout) -> list
     config, inputs = prepared.config, prepared.inputs
     stages = [Task("stage", name) for name in inputs.stages if not stage_is_prepared(config, inputs, layout, name)]
     clusters = [] if clusters_are_prepared(config, inputs, layout) else [Task("clusters", "clusters")]
-    return [phase for phase in (stages, clusters, [Task("cell", cell.id) for cell in missing]) if phase]
+    # A compute-matched reference takes longest: started last, it would leave the other workers idle at the end.
+    cells = sorted(missing, key=lambda cell: (config.seeds.index(cell.seed), not cell.reference))
+    return [phase for phase in (stages, clusters, [Task("cell", cell.id) for cell in cells]) if phase]
 
 
 def _plan(prepared: Prepared, command: str | None, failures: Mapping[str, str] | None = None) -> dict[str, Any]:

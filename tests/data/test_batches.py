@@ -1,11 +1,13 @@
 """Batches of similar length."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farsighted.data.batches import length_sorted_batches, pad
+from farsighted.data.batches import PASS_TOKENS, length_sorted_batches, pad
 
 
 @settings(deadline=None, max_examples=60)
@@ -25,6 +27,16 @@ def test_a_batch_is_filled_as_far_as_the_limit_allows():
 
 def test_a_row_over_the_limit_stands_alone():
     assert [batch.tolist() for batch in length_sorted_batches([9, 2], 4)] == [[0], [1]]
+
+
+def test_no_batch_holds_more_padding_than_another_pass_would_cost():
+    lengths = np.random.default_rng(0).integers(1, 200, size=300)
+    batches = length_sorted_batches(lengths, 10**6)
+    paddings = [int((lengths[batch].max() - lengths[batch]).sum()) for batch in batches]
+    assert max(paddings) <= PASS_TOKENS
+    for batch, following in itertools.pairwise(batches):  # and none is closed before it must be
+        joined = lengths[[*batch, following[0]]]
+        assert (joined.max() - joined).sum() > PASS_TOKENS
 
 
 def test_no_rows_make_no_batches():

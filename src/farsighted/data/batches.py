@@ -1,9 +1,13 @@
 """Batches of similar length, so that little of a forward pass is padding. Shapes: N examples, B batch, L tokens."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+
+PASS_TOKENS: Final = 256
+"""What one more pass costs, in tokens: padding beyond it is dearer than a second batch (measured on the tiny model; a
+larger model's tokens cost more, so it loses nothing that matters)."""
 
 
 class Padded(NamedTuple):
@@ -18,8 +22,8 @@ class Padded(NamedTuple):
 def length_sorted_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) -> list[np.ndarray]:
     """Return batches of row numbers, longest first; every row is in exactly one.
 
-    The padded size of a batch (its longest length times its rows) is at most `max_tokens`, unless it holds one row.
-    Equal lengths keep their order.
+    The padded size of a batch (its longest length times its rows) is at most `max_tokens`, unless it holds one row, and
+    at most `PASS_TOKENS` of it are padding. Equal lengths keep their order.
 
     Args:
         lengths: (N,) tokens of each row, at least 1.
@@ -38,9 +42,11 @@ def length_sorted_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) 
     batches = []
     start = 0
     while start < len(order_N):
-        rows = max(1, max_tokens // int(lengths_N[order_N[start]]))
-        batches.append(order_N[start : start + rows])
-        start += rows
+        longest = int(lengths_N[order_N[start]])
+        rows = order_N[start : start + max(1, max_tokens // longest)]
+        padding = np.cumsum(longest - lengths_N[rows])
+        batches.append(rows[padding <= PASS_TOKENS])
+        start += len(batches[-1])
     return batches
 
 

@@ -116,7 +116,9 @@ def factors_of(
         if module.padding_idx is not None:
             gradient_BTO = gradient_BTO.masked_fill((ids_BT == module.padding_idx)[..., None], 0.0)
         return {"weight": Lookup(ids_BT, gradient_BTO)}
-    factors: dict[str, Factor] = {"bias": Vector(wide(gradient_BTO).sum(1))}
+    factors: dict[str, Factor] = {}
+    if getattr(module, "bias", None) is not None:
+        factors["bias"] = Vector(wide(gradient_BTO).sum(1))
     if kind == "linear":
         factors["weight"] = Outer(gradient_BTO, inputs[0].reshape(len(gradient), -1, inputs[0].shape[-1]))
     else:
