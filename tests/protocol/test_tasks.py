@@ -86,6 +86,20 @@ def test_a_model_that_fails_its_self_test_is_refused_before_anything_is_written(
     assert not desk.layout.shared.exists()
 
 
+def test_every_adaptation_is_tested_before_the_shared_work(tmp_path, monkeypatch):
+    tested = []
+    whole = CausalLM.self_test
+
+    def note(self, batch):
+        tested.append(self.backward_cost)
+        whole(self, batch)
+
+    desk = desk_of(nano_config(tmp_path, adaptations=["lora", "full"]), tmp_path / "out")
+    monkeypatch.setattr(CausalLM, "self_test", note)
+    run_stage_task(desk, "math")
+    assert sorted(tested) == [1.0, 2.0]
+
+
 def test_measuring_gives_json_and_writes_nothing(desks, tmp_path):
     desk = dataclasses.replace(desks[0], layout=dataclasses.replace(desks[0].layout, root=tmp_path / "out"))
     found = run_measure_task(desk, cell_of(desk, "utility_diversity").id)

@@ -89,6 +89,17 @@ def test_a_shipping_selector_is_known_by_its_version_and_a_foreign_one_by_its_so
     assert one["source"] != other["source"]
 
 
+def test_a_foreign_selector_is_known_by_what_stands_beside_it_in_its_module_too(tmp_path, monkeypatch):
+    sources = []
+    for name, helper in (("one", "HELPER = 1"), ("same", "HELPER = 1"), ("other", "HELPER = 2")):
+        folder = tmp_path / name
+        folder.mkdir()
+        folder.joinpath(f"beside_{name}.py").write_text(OWN.format(sign="-") + helper)
+        monkeypatch.syspath_prepend(folder)
+        sources.append(fingerprint_of(build_selector({"name": f"beside_{name}:Own", "must": 1}))["source"])
+    assert sources[0] == sources[1] != sources[2]
+
+
 def typed_at_a_prompt(sign):
     names = {"__name__": "prompt"}
     exec(compile(OWN.format(sign=sign), "<prompt>", "exec"), names)

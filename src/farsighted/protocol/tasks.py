@@ -34,9 +34,12 @@ class Desk:
 
 
 def run_stage_task(desk: Desk, name: str) -> None:
-    """Do the shared work of one stage, after a self-test of the model's signals."""
-    learner = _learner(desk, desk.config.adaptations[0], seed=0)
-    learner.self_test(desk.inputs.stages[name].pool.tokens[:_SELF_TEST_EXAMPLES])
+    """Do the shared work of one stage, after a self-test of the model's signals under every adaptation."""
+    examples = desk.inputs.stages[name].pool.tokens[:_SELF_TEST_EXAMPLES]
+    # The first one last: it stays loaded for the work itself, where adapters do nothing yet.
+    for adaptation in reversed(desk.config.adaptations):
+        learner = _learner(desk, adaptation, seed=0)
+        learner.self_test(examples)
     prepare_stage(learner, desk.config, desk.inputs, desk.layout, name)
 
 

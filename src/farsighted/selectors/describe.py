@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import inspect
 import itertools
+import sys
 import textwrap
 from types import CodeType
 from typing import Any, Final, NamedTuple
@@ -76,8 +77,8 @@ def describe(spec: SelectorSpec) -> Description:
 def fingerprint_of(selector: Selector) -> dict[str, Any]:
     """Return the JSON value that decides what a selector does: name, version, parameters.
 
-    A class from outside this package adds `source`, the SHA-256 of its source and of its bases' (what they call
-    elsewhere is not followed), and a selector inside the selector adds its own fingerprint under `inside`.
+    A class from outside this package adds `source`, the SHA-256 of its source, of its bases' and of their modules (what
+    these import is not followed), and a selector inside the selector adds its own fingerprint under `inside`.
     """
     value: dict[str, Any] = {
         "name": selector.name,
@@ -93,10 +94,11 @@ def fingerprint_of(selector: Selector) -> dict[str, Any]:
 
 
 def _source(cls: type[Any]) -> str:
-    """Return the source of a class, or its byte code where it was typed at a prompt and there is no source."""
+    """Return the source of a class and its module, or its byte code where it was typed at a prompt."""
     try:
-        return inspect.getsource(cls)
-    except (OSError, TypeError):
+        # The module too: a helper or a constant beside the class decides as much as its methods.
+        return inspect.getsource(cls) + inspect.getsource(sys.modules[cls.__module__])
+    except (OSError, TypeError, KeyError):
         codes = {name: code for name, thing in vars(cls).items() if (code := _code(thing)) is not None}
         return "\n".join(f"{name} {_bytes(codes[name])}" for name in sorted(codes))
 
