@@ -180,6 +180,29 @@ def test_a_malformed_line_is_refused_with_its_place(tmp_path, no_model):
     assert f"{tmp_path / 'pool.jsonl'}:2" in said.err
 
 
+def test_bad_rows_are_set_aside_where_asked_and_kept_beside_the_selection(files, tmp_path):
+    data = tmp_path / "data.jsonl"
+    good = (files / "pool.jsonl").read_text()
+    data.write_text(good + '{"prompt": "cut off\n')
+    out = tmp_path / "out.jsonl"
+    said = run_cli(
+        "select", data, "-s", "random", "-b", "25%", "-o", out, "--on-bad-row", "skip", "--max-bad-share", "0.1"
+    )
+    assert said.code == 0, said.err
+    assert "1 bad rows were set aside" in said.err
+    (bad,) = rows_of(tmp_path / "out.jsonl.bad_rows.jsonl")
+    assert bad["line"] == len(good.splitlines()) + 1
+    assert {row["id"] for row in rows_of(out)} <= {row["id"] for row in rows_of(files / "pool.jsonl")}
+
+
+def test_too_many_bad_rows_are_refused_with_the_option_that_allows_them(files, tmp_path, no_model):
+    data = tmp_path / "data.jsonl"
+    data.write_text((files / "pool.jsonl").read_text() + '{"prompt": "cut off\n')
+    said = run_cli("select", data, "-s", "random", "-b", "25%", "-o", tmp_path / "out.jsonl", "--on-bad-row", "skip")
+    assert said.code == 2
+    assert "--max-bad-share" in said.err
+
+
 def test_a_missing_option_is_a_usage_error(files):
     said = run_cli("select", files / "pool.jsonl", "-s", "loss")
     assert said.code == 2

@@ -12,7 +12,7 @@ import yaml
 from farsighted.cli.console import error_console, output_console
 from farsighted.config.audit import parse_budget
 from farsighted.core.errors import ConfigError, DataError
-from farsighted.data.readers import Row, find_files, read_rows
+from farsighted.data.readers import Row, find_files, read_rows, write_quarantine
 from farsighted.selectors import build_selector
 from farsighted.store import atomic
 from farsighted.store.writer import table_bytes
@@ -32,11 +32,16 @@ def select_command(
     on_long: Annotated[
         Literal["error", "skip", "truncate_prompt"], typer.Option(help="Examples longer than the model's context.")
     ] = "error",
+    on_bad_row: Annotated[
+        Literal["error", "skip"], typer.Option(help="Rows that are no usable example; skip writes them beside OUT.")
+    ] = "error",
+    max_bad_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that may be skipped.")] = 0.01,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
     """Rank the examples of files, cut at the budget, and write the chosen rows with scores and reasons.
 
-    Beside OUT stands OUT.scores.parquet with every example, chosen or not.
+    Beside OUT stands OUT.scores.parquet with every example, chosen or not, and OUT.bad_rows.jsonl with rows that were
+    set aside.
     """
     # Scoring needs torch; everything before it must answer at once.
     from farsighted.protocol.pick import PickRequest, pick
@@ -51,6 +56,8 @@ def select_command(
         model=model,
         seed=seed,
         on_long=on_long,
+        on_bad_row=on_bad_row,
+        max_bad_share=max_bad_share,
         history=history or (),
         proxy=proxy or (),
     )
@@ -58,6 +65,11 @@ def select_command(
     rank = np.empty(len(picked.ranking.order), dtype=np.int32)
     rank[picked.ranking.order] = np.arange(len(rank), dtype=np.int32)
     atomic.write_bytes(out.with_name(out.name + ".scores.parquet"), table_bytes(_score_table(picked, rank)))
+    if picked.bad_rows:
+        write_quarantine(out.with_name(out.name + ".bad_rows.jsonl"), picked.bad_rows)
+        error_console().print(
+            f"Note: {len(picked.bad_rows)} bad rows were set aside: {out}.bad_rows.jsonl.", soft_wrap=True
+        )
     rows = _chosen_rows(picked, rank, find_files(data, Path.cwd()))
     atomic.write_bytes(out, _encoded(rows, out.suffix))
     for note in picked.notes:

@@ -58,8 +58,8 @@ def read_examples(
             examples.append(found)
         elif on_bad_row == "error":
             raise DataError(
-                f"Every row must be a usable example, but {found}. Mend the row, or write `data.on_bad_row: skip` to "
-                "set such rows aside."
+                f"Every row must be a usable example, but {found}. Mend the row, or write `data.on_bad_row: skip` "
+                "(in `select`: --on-bad-row skip) to set such rows aside."
             )
         else:
             bad_rows.append(found)

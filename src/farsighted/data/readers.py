@@ -109,7 +109,7 @@ def refuse_bad_rows(bad_rows: Sequence[BadRow], rows: int, max_bad_share: float)
     first = "\n".join(f"  {row}" for row in bad_rows[:3])
     raise DataError(
         f"At most {100 * max_bad_share:g}% of the rows may be bad, but {len(bad_rows)} of {rows} are. Mend them, or "
-        f"raise `data.max_bad_share`. The first:\n{first}"
+        f"raise `data.max_bad_share` (in `select`: --max-bad-share). The first:\n{first}"
     )
 
 

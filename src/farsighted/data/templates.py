@@ -104,5 +104,6 @@ def _fitted(example: Example, tokenizer: Tokenizer, context: int, on_long: OnLon
 def _too_long_message(found: TooLong) -> str:
     return (
         f"An example must fit into {found.context} tokens, but '{found.id}' has {found.length}. Raise `model.context`, "
-        "write `data.on_long: skip` to leave such examples out, or `data.on_long: truncate_prompt` to cut prompts."
+        "write `data.on_long: skip` to leave such examples out, or `data.on_long: truncate_prompt` to cut prompts (in "
+        "`select`: --on-long)."
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import rankdata
@@ -13,7 +13,7 @@ from farsighted.core.rng import stream
 from farsighted.core.values import Budget, Example, Pool, Ranking, Signals, Tokens
 from farsighted.data.formats import Examples, read_examples
 from farsighted.data.model_folder import context_of, load_tokenizer, model_folder, model_hash
-from farsighted.data.readers import find_files
+from farsighted.data.readers import BadRow, find_files
 from farsighted.data.templates import OnLong, encode_pool
 from farsighted.learners.adapters import Lora
 from farsighted.learners.base import Learner
@@ -41,6 +41,9 @@ class PickRequest:
     model: str = "tiny"
     seed: int = 0
     on_long: OnLong = "error"
+    on_bad_row: Literal["error", "skip"] = "error"
+    max_bad_share: float = 0.01
+    """Share of a reading's rows that may be set aside."""
     history: Sequence[str] = ()
     """Files of what the model was trained on before, in order: H_t of selectors that look back."""
     proxy: Sequence[str] = ()
@@ -61,6 +64,8 @@ class Picked:
     reasons: tuple[str, ...]
     """One sentence for each pool row."""
     notes: tuple[str, ...]
+    bad_rows: tuple[BadRow, ...] = ()
+    """Rows that were set aside, of any of the files."""
 
 
 def pick(request: PickRequest) -> Picked:
@@ -82,7 +87,9 @@ def pick(request: PickRequest) -> Picked:
     ranking = rank_checked(selector, signals, state, stream(request.seed, "selector"))
     sizes = budget_sizes(pool, request.budget.unit)
     chosen = cut(ranking.order, sizes, 0.0, share * float(sizes.sum()))
-    return Picked(pool, examples.places, ranking, chosen, reasons_of(ranking), tuple(reader.notes))
+    return Picked(
+        pool, examples.places, ranking, chosen, reasons_of(ranking), tuple(reader.notes), tuple(reader.bad_rows)
+    )
 
 
 def reasons_of(ranking: Ranking) -> tuple[str, ...]:
@@ -104,12 +111,15 @@ class _Reader:
     def __init__(self, folder: Path, request: PickRequest) -> None:
         self._tokenizer = load_tokenizer(folder)
         self._context = context_of(folder)
-        self._on_long = request.on_long
+        self._request = request
         self.notes: list[str] = []
+        self.bad_rows: list[BadRow] = []
 
     def read(self, paths: Sequence[str]) -> tuple[Examples, tuple[Tokens, ...]]:
-        found = read_examples(find_files(paths, Path.cwd()))
-        encoded = encode_pool(found.examples, self._tokenizer, self._context, self._on_long)
+        request = self._request
+        found = read_examples(find_files(paths, Path.cwd()), request.on_bad_row, request.max_bad_share)
+        self.bad_rows.extend(found.bad_rows)
+        encoded = encode_pool(found.examples, self._tokenizer, self._context, request.on_long)
         if encoded.skipped:
             self.notes.append(f"{len(encoded.skipped)} examples do not fit into {self._context} tokens: left out.")
         if not encoded.tokens:
