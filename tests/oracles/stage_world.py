@@ -62,12 +62,18 @@ class Diary:
     """A watcher that writes everything down, and may stop the stage before a round."""
 
     stop_before: int | None = None
+    stop_before_step: int | None = None
     rounds: list = field(default_factory=list)
     steps: list = field(default_factory=list)
 
     def before_round(self, progress):
         self.rounds.append(copy.deepcopy(progress))
         if progress.round == self.stop_before:
+            raise Stopped
+
+    def before_step(self, progress):
+        if progress.steps == self.stop_before_step:
+            self.rounds.append(copy.deepcopy(progress))
             raise Stopped
 
     def after_step(self, steps, trained_tokens):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -80,6 +82,14 @@ def test_a_stage_in_progress_is_told_apart_from_the_finished_ones():
     np.testing.assert_array_equal(stage.state["memory"], np.arange(5))
     np.testing.assert_array_equal(stage.proxy_sketch, np.ones(4))
     assert stage.record.numbers() == running().record.numbers()
+
+
+def test_a_round_in_progress_keeps_its_picks_and_its_steps():
+    _, between = loaded(done(), running())
+    assert between.picked is None
+    _, within = loaded(done(), dataclasses.replace(running(), picked=np.array([4, 1, 3]), round_steps=2))
+    np.testing.assert_array_equal(within.picked, [4, 1, 3])
+    assert within.round_steps == 2
 
 
 def test_picks_of_a_stage_are_in_the_same_order_before_and_after():

@@ -92,6 +92,28 @@ def test_a_stage_that_goes_on_from_any_round_equals_one_that_never_stopped(name,
         assert outcome(resumed, learner) == finished(stage, name)
 
 
+@pytest.mark.parametrize(("name", "granularity"), list(itertools.product(["random", "lhas"], SETTINGS)))
+def test_a_stage_that_goes_on_from_any_step_equals_one_that_never_stopped(name, granularity):
+    stage = make_stage(LENGTHS, SETTINGS[granularity], proxy_refresh=2)
+    selector = build_selector(name)
+    whole_learner = FakeLearner()
+    whole_learner.begin_stage(stage.steps)
+    whole = outcome(run(stage, selector, whole_learner), whole_learner)
+    for stop_before_step in range(stage.steps):
+        killed, diary = FakeLearner(), Diary(stop_before_step=stop_before_step)
+        with pytest.raises(Stopped):
+            run(stage, selector, killed, watcher=diary)
+        stopped = diary.rounds[-1]
+        assert stopped.steps == stop_before_step
+        learner = FakeLearner()
+        learner.load_parameters(killed.parameters())
+        learner.begin_stage(stage.steps)
+        learner.load_optimizer_state(killed.optimizer_state())
+        again = Diary()
+        assert outcome(run(stage, selector, learner, watcher=again, progress=stopped), learner) == whole
+        assert all(progress.round > stopped.round for progress in again.rounds)  # its round is not begun again
+
+
 @every_granularity
 def test_every_candidate_is_recorded_once_a_round_and_picked_once_at_most(granularity):
     stage = make_stage(LENGTHS, SETTINGS[granularity])

@@ -42,7 +42,7 @@ class CellContext:
     known: Mapping[str, Known]
     layout: Layout
     should_stop: Callable[[], bool]
-    """Asked at every round; True ends the cell with a checkpoint."""
+    """Asked at every round and step; True ends the cell with a checkpoint."""
     report: Callable[[float], None]
     """Told the share of the cell's optimizer steps that are done."""
 
@@ -214,6 +214,11 @@ class _CellWatcher:
             self._run.checkpoint_and_stop(progress)
         if self._points and progress.round == 0:
             self._evaluate(0, 0)
+
+    def before_step(self, progress: StageProgress) -> None:
+        """Checkpoint and stop where asked: a round may be a whole stage."""
+        if self._run.context.should_stop():
+            self._run.checkpoint_and_stop(progress)
 
     def after_step(self, steps: int, trained_tokens: int) -> None:
         """Report, and evaluate where the own probe has a point."""

@@ -136,6 +136,9 @@ class _Clock:
         """Note the time."""
         self.starts.append(time.perf_counter())
 
+    def before_step(self, progress: StageProgress) -> None:
+        """Do nothing."""
+
     def after_step(self, steps: int, trained_tokens: int) -> None:
         """Do nothing."""
 

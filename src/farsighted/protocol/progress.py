@@ -67,10 +67,12 @@ class CellProgress:
         groups = {"state": self.state, "sample": _sample_arrays(self.sample)}
         if stage is None:
             return meta, groups, self.selection_table()
-        counts = {"round": stage.round, "spent": stage.spent, "steps": stage.steps}
+        counts = {"round": stage.round, "spent": stage.spent, "steps": stage.steps, "round_steps": stage.round_steps}
         groups |= {"stage_state": stage.state, "stage_sample": _sample_arrays(stage.record.sample)}
         if stage.proxy_sketch is not None:
             groups["proxy"] = {"sketch": stage.proxy_sketch}
+        if stage.picked is not None:
+            groups["picked"] = {"rows": stage.picked}
         selections = _joined([*self.selections, *stage.record.tables])
         return meta | {"stage": counts | {"record": stage.record.numbers()}}, groups, selections
 
@@ -96,7 +98,9 @@ class CellProgress:
         running = [table.slice(finished.num_rows)] if table.num_rows > finished.num_rows else []
         record = StageRecord(tables=running, sample=_sample(groups["stage_sample"]), **record_numbers)
         proxy = groups.get("proxy", {}).get("sketch")
-        progress = StageProgress(state=groups.get("stage_state", {}), proxy_sketch=proxy, record=record, **saved)
+        picked = groups.get("picked", {}).get("rows")
+        state = groups.get("stage_state", {})
+        progress = StageProgress(state=state, proxy_sketch=proxy, record=record, picked=picked, **saved)
         return done, progress
 
 

@@ -49,7 +49,7 @@ class Checkpoint:
     stage: int
     """Stages finished."""
     round: int
-    """Rounds finished in the stage that follows; 0 at a stage boundary."""
+    """Rounds finished in the stage that follows (the one in progress does not count); 0 at a stage boundary."""
     meta: Mapping[str, Any]
     """JSON value: what is recorded so far."""
     arrays: Mapping[str, np.ndarray]

@@ -58,9 +58,10 @@ class StageInput:
 
 @dataclass(frozen=True)
 class StageProgress:
-    """Where a stage stands after some rounds; together with the learner's state it is all that is needed to go on."""
+    """Where a stage stands between two steps; together with the learner's state it is all that is needed to go on."""
 
     round: int = 0
+    """Rounds finished."""
     spent: float = 0.0
     """Budget units trained."""
     steps: int = 0
@@ -68,6 +69,10 @@ class StageProgress:
     """The selector's memory."""
     proxy_sketch: np.ndarray | None = None
     record: StageRecord = field(default_factory=StageRecord)
+    picked: np.ndarray | None = None
+    """(M,) pool rows in ranking order that the round in progress trains on; None between two rounds."""
+    round_steps: int = 0
+    """Optimizer steps of the round in progress."""
 
 
 class Watcher(Protocol):
@@ -75,6 +80,9 @@ class Watcher(Protocol):
 
     def before_round(self, progress: StageProgress) -> None:
         """Called at every round boundary; may raise to stop."""
+
+    def before_step(self, progress: StageProgress) -> None:
+        """Called before every optimizer step, with the round's picks at hand; may raise to stop."""
 
     def after_step(self, steps: int, trained_tokens: int) -> None:
         """Called after every optimizer step with the stage's counts so far."""
@@ -108,26 +116,32 @@ def run_stage(
     model_signals: ModelSignals,
     watcher: Watcher,
 ) -> StageProgress:
-    """Run the rounds of a stage that are not done yet; the caller has called `learner.begin_stage`.
+    """Run the rounds and steps of a stage that are not done yet; the caller has called `learner.begin_stage`.
 
     Raises `DivergedError` for non-finite scores, losses or gradients, `ConfigError` where a selector looks at a proxy
     set and there is none, and whatever the watcher raises.
     """
-    sizes = budget_sizes(stage.pool, stage.unit)
     arrival = arrival_order(stage.seed, stage.index, len(stage.pool))
     for number in range(progress.round, len(stage.rounds)):
-        watcher.before_round(progress)
-        rows = _candidates(stage, progress, arrival, number)
-        # The overshoot of earlier rounds may have used up a small pool before its last round.
-        if len(rows):
-            progress = _refresh_proxy(learner, selector, stage, progress)
-            picks = _select(selector, stage, progress, rows, model_signals)
-            spent = progress.spent + float(sizes[picks.rows].sum())
-            check_budget(spent, stage.rounds[number].target, float(sizes.max()))
-            progress = dataclasses.replace(progress, spent=spent, state=picks.state)
-            progress = _train(learner, stage, progress, picks.rows, watcher)
-        progress = dataclasses.replace(progress, round=number + 1)
+        if progress.picked is None:
+            watcher.before_round(progress)
+            rows = _candidates(stage, progress, arrival, number)
+            # The overshoot of earlier rounds may have used up a small pool before its last round.
+            if len(rows):
+                progress = _refresh_proxy(learner, selector, stage, progress)
+                picks = _select(selector, stage, progress, rows, model_signals)
+                progress = _spend(stage, progress, picks)
+        if progress.picked is not None:
+            progress = _train(learner, stage, progress, progress.picked, watcher)
+        progress = dataclasses.replace(progress, round=number + 1, picked=None, round_steps=0)
     return progress
+
+
+def _spend(stage: StageInput, progress: StageProgress, picks: Picks) -> StageProgress:
+    sizes = budget_sizes(stage.pool, stage.unit)
+    spent = progress.spent + float(sizes[picks.rows].sum())
+    check_budget(spent, stage.rounds[progress.round].target, float(sizes.max()))
+    return dataclasses.replace(progress, spent=spent, state=picks.state, picked=picks.rows)
 
 
 def _candidates(stage: StageInput, progress: StageProgress, arrival: np.ndarray, number: int) -> np.ndarray:
@@ -228,13 +242,14 @@ def _train(
     number = progress.round
     shuffled = picked[stream(stage.seed, "data", stage.index, number).permutation(len(picked))]
     lengths = np.array([tokens.response_length for tokens in stage.pool.tokens])
-    for rows in split_into_steps(shuffled, lengths, stage.rounds[number].steps):
+    for rows in split_into_steps(shuffled, lengths, stage.rounds[number].steps)[progress.round_steps :]:
+        watcher.before_step(progress)
         batch = [stage.pool.tokens[row] for row in rows]
         began = time.perf_counter()
         step = _step(learner, stage, progress, batch)
         seconds = time.perf_counter() - began
         keys = stream(stage.seed, "eval", stage.index, progress.steps).random(len(batch))
         progress.record.add_step(step, keys, int(lengths[rows].sum()), seconds)
-        progress = dataclasses.replace(progress, steps=progress.steps + 1)
+        progress = dataclasses.replace(progress, steps=progress.steps + 1, round_steps=progress.round_steps + 1)
         watcher.after_step(progress.steps, progress.record.trained_tokens)
     return progress
