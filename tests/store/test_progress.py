@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from filelock import FileLock
 
 from farsighted.store.layout import MARKER, Layout
 from farsighted.store.progress import cell_statuses
@@ -47,6 +48,16 @@ def test_an_interrupted_cell_tells_the_stages_of_its_newest_complete_checkpoint(
     (layout.checkpoints("x") / "0011-000000").mkdir()
     finish(layout.checkpoints("x") / ".0012-000000.tmp")
     assert status(layout) == "interrupted after 10 stages"
+
+
+@pytest.mark.parametrize("stages", [0, 2])
+def test_a_cell_that_a_process_works_on_is_running_until_it_lets_go(layout, stages):
+    if stages:
+        finish(layout.checkpoints("x") / f"{stages:04d}-000000")
+    layout.lock("x").parent.mkdir()
+    with FileLock(layout.lock("x")):
+        assert status(layout, failures={"x": "an earlier try"}) == f"running, {stages} stages done"
+    assert status(layout) == ("interrupted after 2 stages" if stages else "missing")
 
 
 def test_every_planned_cell_has_a_status_and_no_other(layout):
