@@ -6,8 +6,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 PASS_TOKENS: Final = 256
-"""What one more pass costs, in tokens: padding beyond it is dearer than a second batch (measured on the tiny model; a
-larger model's tokens cost more, so it loses nothing that matters)."""
+"""Padding that a batch may hold before the rest goes into another one.
+
+A pass has a cost that does not depend on its tokens: on a small model the dispatch of its operations, on a large one
+the reading of its weights. A little padding is cheaper than that; much is not.
+"""
 
 
 class Padded(NamedTuple):
