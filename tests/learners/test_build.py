@@ -15,6 +15,7 @@ CONFIG = AuditConfig.model_validate(
             "weight_decay": 0.125,
             "grad_clip": 2.0,
             "micro_batch_tokens": 77,
+            "single_pass_megabytes": 5,
             "train_head": True,
         },
         "evaluation": {"batch_tokens": 99},
@@ -28,7 +29,9 @@ def test_every_setting_reaches_the_adapter():
 
 
 def test_every_setting_reaches_the_optimizer_and_the_passes():
-    assert build_settings(CONFIG) == LearnerSettings(OptimizerSettings(0.5, "linear", 0.75, 0.125, 2.0), 77, 99)
+    assert build_settings(CONFIG) == LearnerSettings(
+        OptimizerSettings(0.5, "linear", 0.75, 0.125, 2.0), 77, 99, 5 * 2**20
+    )
 
 
 def test_the_defaults_of_the_configuration_are_those_of_the_adapter():

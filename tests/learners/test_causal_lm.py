@@ -218,6 +218,39 @@ def test_the_sketches_of_a_step_are_those_that_scoring_would_have_given(adaptati
     np.testing.assert_allclose(sketch, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
+def too_large(run, room):
+    """`run` on batches of up to `room` padded tokens; larger ones run and then fail, as a backward pass may."""
+
+    def limited(batch, *rest):
+        found = run(batch, *rest)
+        if len(batch) * max(len(tokens.ids) for tokens in batch) > room:
+            raise torch.OutOfMemoryError("out of memory")
+        return found
+
+    return limited
+
+
+@every_adaptation
+def test_a_step_that_runs_out_of_memory_is_taken_in_smaller_parts(adaptation, monkeypatch):
+    small, parts = learner(adaptation), learner(adaptation, micro_batch_tokens=18)
+    monkeypatch.setattr(small._passes, "train", too_large(small._passes.train, 20))
+    for found in (small, parts):
+        found.begin_stage(10)
+    one, other = (found.step(BATCH, RNG(0)) for found in (small, parts))
+    assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-5)
+    assert one.loss == pytest.approx(other.loss, rel=1e-6)
+    np.testing.assert_allclose(one.sketch, other.sketch, rtol=1e-4, atol=1e-5 * np.abs(one.sketch).max())
+
+
+def test_scores_of_a_pass_that_runs_out_of_memory_are_those_of_one_that_does_not(monkeypatch):
+    found = trained()
+    whole = found.signals(BATCH, EVERY_SIGNAL)
+    monkeypatch.setattr(found._passes, "signals", too_large(found._passes.signals, 20))
+    halved = found.signals(BATCH, EVERY_SIGNAL)
+    for name in whole:
+        np.testing.assert_allclose(halved[name], whole[name], rtol=1e-4, atol=1e-5 * np.abs(whole[name]).max())
+
+
 def test_a_step_needs_a_stage():
     with pytest.raises(RuntimeError, match="begin_stage"):
         learner().step(BATCH, RNG(0))

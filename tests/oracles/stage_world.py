@@ -86,4 +86,4 @@ def run(stage, selector, learner=None, progress=None, watcher=None):
     if progress is None:
         progress = StageProgress(state=selector.init())
         learner.begin_stage(stage.steps)
-    return run_stage(learner, selector, stage, progress, signals_of(learner), watcher or Diary())
+    return run_stage(learner, selector, stage, progress, signals_of(learner, stage.rounds), watcher or Diary())

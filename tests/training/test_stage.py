@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from farsighted.core.errors import ConfigError, DivergedError
 from farsighted.core.rng import stream
+from farsighted.learners.base import KeptSignals
 from farsighted.selectors import Scored, Stateless, build_selector, by_score
 from farsighted.store.schema import SELECTIONS
 from farsighted.testing.fake_learner import FakeLearner
@@ -112,6 +113,71 @@ def test_a_stage_that_goes_on_from_any_step_equals_one_that_never_stopped(name, 
         again = Diary()
         assert outcome(run(stage, selector, learner, watcher=again, progress=stopped), learner) == whole
         assert all(progress.round > stopped.round for progress in again.rounds)  # its round is not begun again
+
+
+class Keeping(FakeLearner):
+    """A fake learner that can step from its scoring pass, and counts its passes."""
+
+    def __init__(self, room=10**6, **options):
+        super().__init__(dropout=0.0, **options)
+        self.room, self.passes = room, []
+
+    def can_keep(self, batch, needs):
+        return "grad_norm" in needs and len(batch) <= self.room
+
+    def signals_kept(self, batch, needs):
+        self.passes.append("kept")
+        return KeptSignals(super().signals(batch, needs), list(batch))
+
+    def signals(self, batch, needs):
+        self.passes.append("scored")
+        return super().signals(batch, needs)
+
+    def step(self, batch, dropout):
+        self.passes.append("trained")
+        return super().step(batch, dropout)
+
+    def step_kept(self, kept, rows):
+        self.passes.append("from kept")
+        return super().step([kept[row] for row in rows], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", ["gradient", "loss"])
+def test_a_step_from_the_scoring_pass_makes_the_stage_that_two_passes_make(name):
+    stage = make_stage(LENGTHS)
+    one, two = Keeping(), Keeping(room=0)
+    first, second = (outcome(run(stage, build_selector(name), learner), learner) for learner in (one, two))
+    assert first == second
+    kept = ["kept", "from kept"] if name == "gradient" else ["scored", "trained"]
+    assert one.passes == kept * stage.steps
+    assert two.passes == ["scored", "trained"] * stage.steps
+
+
+def test_a_round_of_several_steps_keeps_nothing():
+    learner = Keeping()
+    run(make_stage(LENGTHS, SETTINGS["round"]), build_selector("gradient"), learner)
+    assert {"kept", "from kept"}.isdisjoint(learner.passes)
+
+
+def test_nothing_comes_between_a_kept_pass_and_its_step():
+    diary = Diary(stop_before_step=2)
+    progress = run(make_stage(LENGTHS), build_selector("gradient"), Keeping(), watcher=diary)
+    assert progress.steps > 2
+    with pytest.raises(Stopped):
+        run(make_stage(LENGTHS), build_selector("loss"), Keeping(), watcher=diary)
+
+
+def test_a_kept_step_that_diverges_is_recorded_as_one_without_a_loss():
+    class Diverging(Keeping):
+        def step_kept(self, kept, rows):
+            raise DivergedError("The training loss is not finite.", ("e1",))
+
+    stage, selector, learner = make_stage(LENGTHS), build_selector("gradient"), Diverging()
+    progress = StageProgress(state=selector.init())
+    learner.begin_stage(stage.steps)
+    with pytest.raises(DivergedError):
+        run(stage, selector, learner, progress=progress)
+    assert np.isnan(progress.record.losses).tolist() == [True]
 
 
 @every_granularity

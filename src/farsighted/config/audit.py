@@ -67,6 +67,8 @@ class TrainingConfig(Part):
     """Largest norm of an update's gradient."""
     micro_batch_tokens: int = Field(default=8192, ge=1)
     """Padded tokens that one forward and backward pass may hold; larger steps are accumulated."""
+    single_pass_megabytes: int = Field(default=1024, ge=0)
+    """Memory that a candidate batch's gradients may take so that a step needs no second pass; 0 = always two passes."""
     train_head: bool = False
     """Whether the language-model head is trained as well."""
 

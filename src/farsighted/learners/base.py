@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -76,6 +76,30 @@ class Learner(Protocol):
         self, a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]
     ) -> "ChangeInner":
         """Return the inner products of the changes a → b and b → c of the function's weights (spec §3, drift)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptSignals:
+    """Signals of N candidates, and what their forward and backward passes left for one step."""
+
+    rows: Mapping[str, np.ndarray]
+    """The signals that were asked for, one row a candidate."""
+    kept: object
+    """Whatever `step_kept` of the same learner takes; valid until its parameters change."""
+
+
+@runtime_checkable
+class SinglePass(Protocol):
+    """A learner whose scoring pass by gradients can be the training pass too (spec §4: F(1+K) a candidate)."""
+
+    def can_keep(self, batch: Sequence[Tokens], needs: frozenset[str]) -> bool:
+        """Return whether keeping spares a second pass, gives the same step, and fits into the memory allowed."""
+
+    def signals_kept(self, batch: Sequence[Tokens], needs: frozenset[str]) -> KeptSignals:
+        """Return what `signals` returns, and keep what a step needs; only where `can_keep` says so."""
+
+    def step_kept(self, kept: object, rows: np.ndarray) -> StepRecord:
+        """Take the optimizer step that `step` takes on these rows of the kept batch, without another pass."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,4 +20,5 @@ def build_settings(config: AuditConfig) -> LearnerSettings:
     optimizer = OptimizerSettings(
         training.learning_rate, training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
     )
-    return LearnerSettings(optimizer, training.micro_batch_tokens, config.evaluation.batch_tokens)
+    kept_bytes = training.single_pass_megabytes * 2**20
+    return LearnerSettings(optimizer, training.micro_batch_tokens, config.evaluation.batch_tokens, kept_bytes)

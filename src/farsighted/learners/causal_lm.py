@@ -1,7 +1,7 @@
 """Any Hugging Face causal language model as a learner: the one place that knows that library's ways."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from transformers.utils import logging as transformers_logging
 from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
-from farsighted.data.batches import length_sorted_batches
 from farsighted.learners.adapters import Adaptation
 from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord
+from farsighted.learners.batching import PassSize, in_batches, in_batches_or_again
 from farsighted.learners.optim import OptimizerSettings, StageOptimizer
 from farsighted.learners.passes import Passes, trunk_and_head
 
@@ -33,6 +33,8 @@ class LearnerSettings:
     """Padded tokens of one training pass; a larger batch is accumulated."""
     batch_tokens: int = 16384
     """Padded tokens of one scoring or evaluation pass."""
+    kept_bytes: int = 2**30
+    """Memory that the gradients of a batch of candidates may take so that a step needs no second pass; 0 = none."""
 
 
 def load_model(folder: Path, dtype: str) -> Any:
@@ -78,6 +80,7 @@ class CausalLM:
         self.model_hash = model_hash
         self._adaptation = adaptation
         self._settings = settings
+        self._scoring_size, self._training_size = PassSize(settings.batch_tokens), PassSize(settings.micro_batch_tokens)
         for parameter in lm.parameters():
             parameter.requires_grad_(False)
         self._lm = adaptation.apply(lm, stream(seed, "init"))
@@ -108,7 +111,7 @@ class CausalLM:
 
     def signals(self, batch: Sequence[Tokens], needs: frozenset[str]) -> Arrays:
         """Return model signals of `batch` in evaluation mode, from length-sorted batches; rows in the order given."""
-        return _in_batches(batch, self._settings.batch_tokens, lambda part: self._passes.signals(part, needs))
+        return in_batches(batch, self._scoring_size, lambda part: self._passes.signals(part, needs))
 
     def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
         """Take one optimizer step; the loss is the NLL summed over response tokens, divided by their number.
@@ -117,18 +120,25 @@ class CausalLM:
         """
         if self._optimizer is None:
             raise RuntimeError("begin_stage must come before step.")
-        total = sum(tokens.response_length for tokens in batch)
-        self._optimizer.zero_grad()
+        optimizer, total = self._optimizer, sum(tokens.response_length for tokens in batch)
         with _training_mode(self._lm, dropout):
-            found = _in_batches(batch, self._settings.micro_batch_tokens, lambda part: self._passes.train(part, total))
+            found = in_batches_or_again(
+                batch, self._training_size, optimizer.zero_grad, lambda part: self._passes.train(part, total)
+            )
+        return self._updated(batch, float(found["nll_sum"].sum() / total), found["sketch"])
+
+    def _updated(self, batch: Sequence[Tokens], loss: float, sketch_MK: np.ndarray) -> StepRecord:
+        """Apply the gradients that are in place."""
+        if self._optimizer is None:
+            raise RuntimeError("begin_stage must come before a step.")
         grad_norm = self._optimizer.clip()
         if not np.isfinite(grad_norm):
             self._optimizer.zero_grad()
-            bad = np.flatnonzero(~np.isfinite(found["sketch"].sum(axis=1)))
+            bad = np.flatnonzero(~np.isfinite(sketch_MK.sum(axis=1)))
             names = [batch[int(row)].example.id for row in bad]
             raise DivergedError.naming("The gradient is not finite", names or [item.example.id for item in batch])
         self._optimizer.step()
-        return StepRecord(float(found["nll_sum"].sum() / total), grad_norm, found["sketch"])
+        return StepRecord(loss, grad_norm, sketch_MK)
 
     def likelihoods(self, texts: Sequence[Tokens]) -> Likelihoods:
         """Score texts by teacher forcing, in evaluation mode."""
@@ -175,16 +185,6 @@ def _refuse_strays(trainable: Sequence[tuple[str, Any]], trunk: torch.nn.Module,
                 f"'{name}' is trainable, but belongs to the output head, where adapters are not supported. Take the "
                 "head out of `lora.targets`; `training.train_head: true` trains the whole head."
             )
-
-
-def _in_batches(texts: Sequence[Tokens], max_tokens: int, run: Callable[[list[Tokens]], Arrays]) -> Arrays:
-    """Run over length-sorted batches and return the rows in the order given."""
-    rows, parts = [], []
-    for index in length_sorted_batches([len(tokens.ids) for tokens in texts], max_tokens):
-        rows.append(index)
-        parts.append(run([texts[row] for row in index]))
-    back = np.argsort(np.concatenate(rows))
-    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
 
 @contextlib.contextmanager

@@ -110,7 +110,7 @@ class _CellRun:
         self.stage = run_stage(self.learner, self.cell.selector, stage, self.stage, self._model_signals(stage), watcher)
 
     def _model_signals(self, stage: StageInput) -> ModelSignals:
-        compute = signals_of(self.learner)
+        compute = signals_of(self.learner, stage.rounds)
 
         def signals(batch: Sequence[Tokens], needs: frozenset[str], round_: int) -> TimedSignals:
             if stage.index == 1 and round_ == 0:

@@ -73,7 +73,7 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
     learner.begin_stage(given.steps)
     watcher = _Clock()
     start = StageProgress(state=cell.selector.init())
-    end = run_stage(learner, cell.selector, given, start, signals_of(learner), watcher)
+    end = run_stage(learner, cell.selector, given, start, signals_of(learner, given.rounds), watcher)
     finish = time.perf_counter()
     # The first round warms up; with a single round there is nothing else to go by.
     warm = 1 if len(watcher.starts) > 1 else 0

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow as pa
 from farsighted.core.errors import ConfigError, DivergedError
 from farsighted.core.rng import stream
 from farsighted.core.values import Pool, Signals, State, Tokens
-from farsighted.learners.base import Learner, StepRecord
+from farsighted.learners.base import Learner, SinglePass, StepRecord
 from farsighted.selectors import Selector, rank_checked
 from farsighted.signals.plan import CONTEXT_NAMES
 from farsighted.training.budget import Round, cut, split_into_steps
@@ -26,6 +27,8 @@ class TimedSignals(NamedTuple):
 
     rows: Mapping[str, np.ndarray]
     seconds: float
+    kept: object | None = None
+    """What the learner kept of the pass for a step on some of the batch (`learners.base.SinglePass`)."""
 
 
 ModelSignals = Callable[[Sequence[Tokens], frozenset[str], int], TimedSignals]
@@ -82,7 +85,10 @@ class Watcher(Protocol):
         """Called at every round boundary; may raise to stop."""
 
     def before_step(self, progress: StageProgress) -> None:
-        """Called before every optimizer step, with the round's picks at hand; may raise to stop."""
+        """Called before every optimizer step, with the round's picks at hand; may raise to stop.
+
+        Not called before a step that shares its pass with the scoring: the two are one piece of work.
+        """
 
     def after_step(self, steps: int, trained_tokens: int) -> None:
         """Called after every optimizer step with the stage's counts so far."""
@@ -94,6 +100,10 @@ class Picks(NamedTuple):
     rows: np.ndarray
     """(M,) pool rows in ranking order."""
     state: State
+    among: np.ndarray
+    """(M,) the same as positions among the round's candidates."""
+    kept: object | None
+    """What is left of the scoring pass for the round's one step."""
 
 
 def arrival_order(seed: int, index: int, count: int) -> np.ndarray:
@@ -123,6 +133,7 @@ def run_stage(
     """
     arrival = arrival_order(stage.seed, stage.index, len(stage.pool))
     for number in range(progress.round, len(stage.rounds)):
+        picks = None
         if progress.picked is None:
             watcher.before_round(progress)
             rows = _candidates(stage, progress, arrival, number)
@@ -131,7 +142,9 @@ def run_stage(
                 progress = _refresh_proxy(learner, selector, stage, progress)
                 picks = _select(selector, stage, progress, rows, model_signals)
                 progress = _spend(stage, progress, picks)
-        if progress.picked is not None:
+        if picks is not None and picks.kept is not None and isinstance(learner, SinglePass):
+            progress = _train_kept(learner, stage, progress, picks, watcher)
+        elif progress.picked is not None:
             progress = _train(learner, stage, progress, progress.picked, watcher)
         progress = dataclasses.replace(progress, round=number + 1, picked=None, round_steps=0)
     return progress
@@ -172,7 +185,7 @@ def _select(
     table = round_table(place, stage.pool, rows, ranking, picked)
     cluster = pa.array(stage.known["cluster"][rows].astype(np.int32))
     progress.record.tables.append(table.add_column(5, "cluster", cluster))
-    return Picks(rows[picked], state)
+    return Picks(rows[picked], state, picked, timed.kept)
 
 
 def _model_needs(selector: Selector, stage: StageInput) -> frozenset[str]:
@@ -193,11 +206,17 @@ def _gather(
     return Signals(tuple(ids_of(stage.pool, rows)), {**known, **from_model}, context)
 
 
-def signals_of(learner: Learner) -> ModelSignals:
-    """Return the model signals that a learner computes here and now."""
+def signals_of(learner: Learner, rounds: Sequence[Round]) -> ModelSignals:
+    """Return the model signals that a learner computes here and now.
 
-    def compute(batch: Sequence[Tokens], needs: frozenset[str], _round: int) -> TimedSignals:
+    Where a round's picks are trained on in one step, and the learner can, its pass is kept for that step.
+    """
+
+    def compute(batch: Sequence[Tokens], needs: frozenset[str], number: int) -> TimedSignals:
         began = time.perf_counter()
+        if rounds[number].steps == 1 and isinstance(learner, SinglePass) and learner.can_keep(batch, needs):
+            found = learner.signals_kept(batch, needs)
+            return TimedSignals(found.rows, time.perf_counter() - began, found.kept)
         rows = learner.signals(batch, needs)
         return TimedSignals(rows, time.perf_counter() - began)
 
@@ -227,29 +246,48 @@ def _proxy_is_old(stage: StageInput, number: int) -> bool:
     return number == 0 or steps[0] // stage.proxy_refresh < steps[1] // stage.proxy_refresh
 
 
-def _step(learner: Learner, stage: StageInput, progress: StageProgress, batch: Sequence[Tokens]) -> StepRecord:
+def _train(
+    learner: Learner, stage: StageInput, progress: StageProgress, picked: np.ndarray, watcher: Watcher
+) -> StageProgress:
+    lengths = np.array([tokens.response_length for tokens in stage.pool.tokens])
+    shuffled = picked[_shuffle(stage, progress.round, len(picked))]
+    for rows in split_into_steps(shuffled, lengths, stage.rounds[progress.round].steps)[progress.round_steps :]:
+        watcher.before_step(progress)
+        batch = [stage.pool.tokens[row] for row in rows]
+        dropout = stream(stage.seed, "dropout", stage.index, progress.steps)
+        progress = _stepped(partial(learner.step, batch, dropout), stage, progress, rows, watcher)
+    return progress
+
+
+def _train_kept(
+    learner: SinglePass, stage: StageInput, progress: StageProgress, picks: Picks, watcher: Watcher
+) -> StageProgress:
+    shuffle = _shuffle(stage, progress.round, len(picks.rows))
+    if not len(shuffle):
+        return progress
+    step = partial(learner.step_kept, picks.kept, picks.among[shuffle])
+    return _stepped(step, stage, progress, picks.rows[shuffle], watcher)
+
+
+def _shuffle(stage: StageInput, number: int, count: int) -> np.ndarray:
+    return stream(stage.seed, "data", stage.index, number).permutation(count)
+
+
+def _stepped(
+    step: Callable[[], StepRecord], stage: StageInput, progress: StageProgress, rows: np.ndarray, watcher: Watcher
+) -> StageProgress:
+    """Take a step on pool rows and write it down."""
+    began = time.perf_counter()
     try:
-        return learner.step(batch, stream(stage.seed, "dropout", stage.index, progress.steps))
+        taken = step()
     except DivergedError:
         # The step that failed is part of the record, as the one without a loss.
         progress.record.losses.append(math.nan)
         raise
-
-
-def _train(
-    learner: Learner, stage: StageInput, progress: StageProgress, picked: np.ndarray, watcher: Watcher
-) -> StageProgress:
-    number = progress.round
-    shuffled = picked[stream(stage.seed, "data", stage.index, number).permutation(len(picked))]
-    lengths = np.array([tokens.response_length for tokens in stage.pool.tokens])
-    for rows in split_into_steps(shuffled, lengths, stage.rounds[number].steps)[progress.round_steps :]:
-        watcher.before_step(progress)
-        batch = [stage.pool.tokens[row] for row in rows]
-        began = time.perf_counter()
-        step = _step(learner, stage, progress, batch)
-        seconds = time.perf_counter() - began
-        keys = stream(stage.seed, "eval", stage.index, progress.steps).random(len(batch))
-        progress.record.add_step(step, keys, int(lengths[rows].sum()), seconds)
-        progress = dataclasses.replace(progress, steps=progress.steps + 1, round_steps=progress.round_steps + 1)
-        watcher.after_step(progress.steps, progress.record.trained_tokens)
+    seconds = time.perf_counter() - began
+    keys = stream(stage.seed, "eval", stage.index, progress.steps).random(len(rows))
+    tokens = sum(stage.pool.tokens[row].response_length for row in rows)
+    progress.record.add_step(taken, keys, tokens, seconds)
+    progress = dataclasses.replace(progress, steps=progress.steps + 1, round_steps=progress.round_steps + 1)
+    watcher.after_step(progress.steps, progress.record.trained_tokens)
     return progress
