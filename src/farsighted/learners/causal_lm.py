@@ -16,10 +16,11 @@ from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
 from farsighted.learners.adapters import Adaptation
-from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord
-from farsighted.learners.batching import PassSize, in_batches, in_batches_or_again
+from farsighted.learners.base import ChangeInner, KeptSignals, Likelihoods, StepRecord
+from farsighted.learners.batching import PassSize, in_batches, in_batches_or_again, joined, run_parts
 from farsighted.learners.optim import OptimizerSettings, StageOptimizer
-from farsighted.learners.passes import Passes, trunk_and_head
+from farsighted.learners.passes import GRADIENT_SIGNALS, Passes, trunk_and_head
+from farsighted.learners.single_pass import KeptBatch, has_dropout
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -113,6 +114,23 @@ class CausalLM:
         """Return model signals of `batch` in evaluation mode, from length-sorted batches; rows in the order given."""
         return in_batches(batch, self._scoring_size, lambda part: self._passes.signals(part, needs))
 
+    def can_keep(self, batch: Sequence[Tokens], needs: frozenset[str]) -> bool:
+        """Return whether a step on some of `batch` can do without a second pass.
+
+        It can where gradients are computed anyway, the head is frozen, training has no dropout, and what is kept stays
+        within `LearnerSettings.kept_bytes`.
+        """
+        if not needs & GRADIENT_SIGNALS or has_dropout(self._lm):
+            return False
+        size = self._passes.kept_bytes(batch)
+        return size is not None and size <= self._settings.kept_bytes
+
+    def signals_kept(self, batch: Sequence[Tokens], needs: frozenset[str]) -> KeptSignals:
+        """Return what `signals` returns, and keep each example's gradient for `step_kept`."""
+        rows, parts = run_parts(batch, self._scoring_size, lambda part: self._passes.signals_kept(part, needs))
+        signals = joined(rows, [found for found, _ in parts])
+        return KeptSignals(signals, KeptBatch(batch, rows, [kept for _, kept in parts]))
+
     def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
         """Take one optimizer step; the loss is the NLL summed over response tokens, divided by their number.
 
@@ -126,6 +144,20 @@ class CausalLM:
                 batch, self._training_size, optimizer.zero_grad, lambda part: self._passes.train(part, total)
             )
         return self._updated(batch, float(found["nll_sum"].sum() / total), found["sketch"])
+
+    def step_kept(self, kept: object, rows: np.ndarray) -> StepRecord:
+        """Take the step that `step` takes on these rows of the batch of `signals_kept`; equal but for rounding.
+
+        Raises `DivergedError`, before any parameter changes, where a loss or gradient is not finite.
+        """
+        if self._optimizer is None or not isinstance(kept, KeptBatch):
+            raise RuntimeError("begin_stage and signals_kept must come before step_kept.")
+        loss = kept.mean_nll(rows)
+        self._optimizer.zero_grad()
+        parameters = self._passes.trunk_parameters
+        for name, gradient in kept.gradient(rows).items():
+            parameters[name].grad = gradient.to(parameters[name].dtype)
+        return self._updated([kept.batch[int(row)] for row in rows], loss, kept.sketch(rows))
 
     def _updated(self, batch: Sequence[Tokens], loss: float, sketch_MK: np.ndarray) -> StepRecord:
         """Apply the gradients that are in place."""

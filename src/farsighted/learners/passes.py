@@ -12,13 +12,15 @@ from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
 from farsighted.data.batches import pad
+from farsighted.learners.single_pass import KeptPass
 from farsighted.signals.forward import Ragged, gather_positions, gather_response, scoring_mode
 from farsighted.signals.gradients import Gradients, PerExampleGradients, build_gradient_maps
 from farsighted.signals.head import head_grad_norm, head_sketch
 from farsighted.signals.instrumented import FORWARD_SIGNALS, HeadMaps, build_head_maps, forward_signals
+from farsighted.signals.kept import kept_bytes
 from farsighted.signals.logits import Head, token_nll
 from farsighted.signals.plan import at_positions
-from farsighted.signals.scoring import scoring_pass, self_test
+from farsighted.signals.scoring import ScoredBatch, scoring_pass, self_test
 
 MAPS_SEED = 20260530
 """Seed of the random sketch maps: one set for all audits, so that sketches of any two runs can be compared."""
@@ -46,7 +48,13 @@ class Passes:
         self._sketching = PerExampleGradients(trunk, self._gradient_maps, want_norm=False)
         self._norms = PerExampleGradients(trunk, None, want_norm=True)
         self._norms_and_sketches = PerExampleGradients(trunk, self._gradient_maps, want_norm=True)
+        self._keeping = PerExampleGradients(trunk, self._gradient_maps, want_norm=True, keep=True)
         self._head_maps: dict[frozenset[str], HeadMaps] = {}
+
+    @property
+    def trunk_parameters(self) -> Mapping[str, nn.Parameter]:
+        """Trainable parameters of the trunk, by the names that kept gradients have."""
+        return self._keeping.parameters
 
     @property
     def vocabulary_size(self) -> int:
@@ -58,11 +66,33 @@ class Passes:
 
         One backward pass follows only where a gradient signal is among them.
         """
+        if not needs & GRADIENT_SIGNALS:
+            return self._signals(batch, needs, None)
+        return self._signals(batch, needs, self._scored(self._capture(needs), batch))
+
+    def kept_bytes(self, batch: Sequence[Tokens]) -> int | None:
+        """Return the bytes that `signals_kept` would keep, at most; None where the head is trained as well."""
+        if self._head.weight_VD.requires_grad:
+            return None
+        return kept_bytes(self._trunk, len(batch), max(len(tokens.ids) for tokens in batch))
+
+    def signals_kept(self, batch: Sequence[Tokens], needs: frozenset[str]) -> tuple[Mapping[str, np.ndarray], KeptPass]:
+        """Return `signals(batch, needs)`, needs of gradients among them, and what a step on some rows takes."""
+        scored = self._scored(self._keeping, batch)
+        found = self._signals(batch, needs | {"nll"}, scored)
+        gradients = scored.gradients
+        if gradients.kept is None or gradients.sketch_BK is None:
+            raise RuntimeError("a capture that keeps and has maps gives both")
+        kept = KeptPass(gradients.kept, found["nll"], gradients.sketch_BK.cpu().numpy())
+        return {name: array for name, array in found.items() if name in needs}, kept
+
+    def _signals(
+        self, batch: Sequence[Tokens], needs: frozenset[str], scored: ScoredBatch | None
+    ) -> dict[str, np.ndarray]:
         hidden_BLD: Tensor | None = None
         gradients: Gradients | None = None
-        if needs & GRADIENT_SIGNALS:
-            capture = self._norms_and_sketches if "grad_sketch" in needs else self._norms
-            ragged, gradients = scoring_pass(capture, self._trunk, self._ids(batch), batch, self._head.detached())
+        if scored is not None:
+            ragged, gradients = scored
         elsewhere = {positions for _, positions in map(at_positions, needs)} - {"response"}
         if gradients is None or elsewhere or "embedding" in needs:
             with torch.no_grad(), scoring_mode(self._trunk):
@@ -78,6 +108,12 @@ class Passes:
         if gradients is not None:
             found |= self._gradient_arrays(gradients, ragged, needs)
         return found
+
+    def _capture(self, needs: frozenset[str]) -> PerExampleGradients:
+        return self._norms_and_sketches if "grad_sketch" in needs else self._norms
+
+    def _scored(self, capture: PerExampleGradients, batch: Sequence[Tokens]) -> ScoredBatch:
+        return scoring_pass(capture, self._trunk, self._ids(batch), batch, self._head.detached())
 
     def train(self, batch: Sequence[Tokens], total_tokens: int) -> Mapping[str, np.ndarray]:
         """Add the gradient of the batch's NLL / `total_tokens` to `.grad`; returns nll_sum (B,) and sketch (B, K).

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from farsighted.core.errors import ModelError
 from farsighted.signals.factors import factors_of, kind_of
+from farsighted.signals.kept import Kept, KeptGradients, compact
 from farsighted.signals.logits import Head
 from farsighted.signals.plan import SKETCH_SIDE
 from farsighted.signals.sketch import TwoSided, draw_two_sided
@@ -36,6 +37,8 @@ class Gradients:
     """Norm over all trainable parameters, float32."""
     sketch_BK: Tensor | None
     """Sketch, float32; inner products have those of the gradients as their mean."""
+    kept: KeptGradients | None = None
+    """The gradients themselves, where the capture keeps them."""
 
     def joined(self, other: "Gradients") -> "Gradients":
         """Return the same of two disjoint sets of parameters together, sketched with independent maps.
@@ -45,7 +48,7 @@ class Gradients:
         norms, sketches = (self.norm_B, other.norm_B), (self.sketch_BK, other.sketch_BK)
         norm_B = None if norms[0] is None or norms[1] is None else torch.hypot(norms[0], norms[1])
         sketch_BK = None if sketches[0] is None or sketches[1] is None else sketches[0] + sketches[1]
-        return Gradients(norm_B, sketch_BK)
+        return Gradients(norm_B, sketch_BK, self.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +91,23 @@ class PerExampleGradients:
         maps: from `build_gradient_maps`, where a sketch is wanted.
         want_norm: whether norms are wanted.
         head: the output head that the loss uses, to refuse a trained embedding that is tied to it.
+        keep: whether `collect` hands out the gradients themselves too, for a step without another pass.
 
     Raises:
         ModelError: nothing to train, a module of unknown kind, or a trainable parameter used in two places.
     """
 
     def __init__(
-        self, model: nn.Module, maps: GradientMaps | None = None, *, want_norm: bool = True, head: Head | None = None
+        self,
+        model: nn.Module,
+        maps: GradientMaps | None = None,
+        *,
+        want_norm: bool = True,
+        head: Head | None = None,
+        keep: bool = False,
     ) -> None:
         self._maps = maps
+        self._keep = keep
         self._want_norm = want_norm
         self._tracked = _tracked_modules(model)
         self.parameters: dict[str, nn.Parameter] = {n: p for n, p in model.named_parameters() if p.requires_grad}
@@ -137,7 +148,10 @@ class PerExampleGradients:
 
         Raises:
             ModelError: a tracked module was not reached, or examples are not the leading axis.
+            ValueError: `scale_B` where gradients are kept: weigh them in `KeptGradients.weighted_sum`.
         """
+        if scale_B is not None and self._keep:
+            raise ValueError("Kept gradients are not scaled. Put the scale into the weights of `weighted_sum`.")
         for tracked in self._tracked:
             if tracked.name not in self._done:
                 raise ModelError(_unreached(tracked.name, tracked.name in self._seen))
@@ -148,11 +162,14 @@ class PerExampleGradients:
             )
         norm_B = self._squared_B.sqrt() if self._squared_B is not None else None
         sketch_BK = self._sketch_BPQ.flatten(1) if self._sketch_BPQ is not None else None
+        shapes = {name: parameter.shape for name, parameter in self.parameters.items()}
+        kept = KeptGradients(self._kept, shapes) if self._keep else None
         self._clear()
         if scale_B is not None:
             norm_B = None if norm_B is None else norm_B * scale_B.to(norm_B).abs()
             sketch_BK = None if sketch_BK is None else sketch_BK * scale_B.to(sketch_BK)[:, None]
-        return Gradients(None if norm_B is None else norm_B.float(), None if sketch_BK is None else sketch_BK.float())
+        norm_B = None if norm_B is None else norm_B.float()
+        return Gradients(norm_B, None if sketch_BK is None else sketch_BK.float(), kept)
 
     def refuse_tied(self, head: Head) -> None:
         """Raise `ModelError` if a tracked parameter is also the output head: half of its gradient would be missed."""
@@ -169,6 +186,7 @@ class PerExampleGradients:
         self._rows: int | None = None
         self._squared_B: Tensor | None = None
         self._sketch_BPQ: Tensor | None = None
+        self._kept: dict[str, tuple[Kept, ...]] = {}
 
     def _on_forward(
         self, tracked: _Tracked, module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Tensor
@@ -205,6 +223,8 @@ class PerExampleGradients:
             for parameter in tracked.parameters:
                 if self._want_norm:
                     self._squared_B = _sum(self._squared_B, factors[parameter].squared_norm().double())
+                if self._keep:
+                    self._kept[_join(tracked.name, parameter)] = (compact(factors[parameter]),)
                 if self._maps is not None:
                     maps = self._maps[_join(tracked.name, parameter)]
                     self._sketch_BPQ = _sum(self._sketch_BPQ, factors[parameter].sketch(maps))
