@@ -54,6 +54,7 @@ def test_the_defaults_are_the_documented_ones():
     assert [spec.label for spec in config.references] == ["random_matched"]
     assert (config.training.batch_size, config.training.learning_rate, config.lora.r) == (16, 2e-3, 16)
     assert (config.probe.steps, config.probe.points, config.signals.k) == (8, 4, 8)
+    assert config.cache.megabytes == 2048
 
 
 def test_every_field_of_the_tree_is_described():
@@ -105,6 +106,7 @@ def test_exactly_one_of_suite_and_stages_is_asked_for(tree):
         ({"statistics": {"resamples": 0}}, "resamples"),
         ({"evaluation": {"evaluate": "future"}}, "evaluate"),
         ({"signals": {"k": 1}}, "k"),
+        ({"cache": {"megabytes": -1}}, "megabytes"),
     ],
 )
 def test_what_cannot_be_carried_out_is_refused(part, message):

@@ -4,8 +4,11 @@ import json
 import numpy as np
 import pytest
 
+from farsighted.config.audit import AuditConfig
+from farsighted.protocol import signal_cache
+from farsighted.protocol.cell import CellContext, run_cell
+from farsighted.protocol.plan import plan_cells
 from farsighted.protocol.shared import (
-    ARRAYS,
     FirstSignals,
     cluster_count,
     clusters_are_prepared,
@@ -179,22 +182,30 @@ def test_first_signals_of_an_edited_example_are_computed_anew(desk):
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "name"),
     [
-        {"lora": {"r": 2, "alpha": 8, "dropout": 0.1, "targets": ["q_proj"]}},
-        {"model": {"dtype": "bfloat16"}},
-        {"evaluation": {"batch_tokens": 999}},
-        {"training": {"batch_size": 2, "train_head": True}},
+        ({"lora": {"r": 2, "alpha": 8, "dropout": 0.1, "targets": ["q_proj"]}}, "grad_norm"),
+        ({"training": {"batch_size": 2, "train_head": True}}, "grad_norm"),
+        ({"model": {"dtype": "bfloat16"}}, "nll"),
+        ({"evaluation": {"batch_tokens": 999}}, "nll"),
     ],
-    ids=["adapter scale", "number format", "batch size", "trained head"],
+    ids=["adapter scale", "trained head", "number format", "batch size"],
 )
-def test_first_signals_are_not_shared_between_settings_that_change_them(tmp_path, change):
+def test_first_signals_are_not_shared_between_settings_that_change_them(tmp_path, change, name):
     one = desk_of(nano_config(tmp_path), tmp_path / "out")
     other = desk_of(nano_config(tmp_path, **change), tmp_path / "out")
     batch, learner = one.inputs.stages["math"].pool.tokens[:5], Counting()
     for desk in (one, other):
-        first_signals(desk.config, one.layout).get(learner, batch, SIGNALS)
+        first_signals(desk.config, one.layout).get(learner, batch, frozenset({name}))
     assert learner.passes == 2
+
+
+def test_first_signals_of_forward_passes_are_shared_between_adapters_and_gradients_are_not(desk):
+    batch, learner = desk.inputs.stages["math"].pool.tokens[:5], Counting()
+    for adapter, passes in (("lora", 2), ("full", 3)):
+        first = FirstSignals(desk.layout, desk.config, "model", adapter)
+        first.get(learner, batch, frozenset({"nll", "grad_norm"}))
+        assert learner.passes == passes
 
 
 @pytest.mark.parametrize(
@@ -215,15 +226,73 @@ def test_base_scores_are_shared_between_grids(tmp_path, change):
     assert stage_is_prepared(other.config, other.inputs, one.layout, "math")
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_the_second_cell_that_needs_the_same_signals_makes_one_pass_less_and_adds_nothing_to_disk(tmp_path):
     again = {"name": "utility_diversity", "label": "again", "scale": "compat"}
     world = fake_world(tmp_path, selectors=["random", "utility_diversity", again])
     assert world.run("utility_diversity") == "done"
-    before = {path: path.stat().st_mtime_ns for path in world.desk.layout.shared.glob(f"*/{ARRAYS}")}
+    before = contents(world.desk.layout.shared)
     learner, alone = Counting(), Counting()
     assert world.run("again", learner=learner) == "done"
-    assert {path: path.stat().st_mtime_ns for path in world.desk.layout.shared.glob(f"*/{ARRAYS}")} == before
+    assert contents(world.desk.layout.shared) == before
     lonely = dataclasses.replace(world, desk=dataclasses.replace(world.desk, layout=Layout(tmp_path / "elsewhere")))
     assert lonely.run("again", learner=alone) == "done"
     assert learner.passes == alone.passes - 1
     assert_same_cell(lonely.folder("again"), world.folder("again"))
+
+
+def test_under_granularity_stage_what_was_scored_for_one_budget_serves_all(tmp_path):
+    """The first candidates are the whole pool then: one pass of the first stage less for every later cell."""
+    training = {"batch_size": 2, "granularity": "stage"}
+    grid = {"selectors": ["random", "loss"], "training": training, "budgets": ["10%", "25%", "50%"]}
+    shared, alone = (fake_world(tmp_path / name, **grid) for name in ("shared", "alone"))
+    alone = dataclasses.replace(alone, desk=desk_with(alone.desk, cache={"megabytes": 0}))
+    made = {}
+    for world in (shared, alone):
+        cells = [cell for cell in world.desk.cells.values() if cell.label == "loss"]
+        learners = [Counting() for _ in cells]
+        for cell, learner in zip(cells, learners, strict=True):
+            desk = world.desk
+            context = CellContext(desk.config, desk.inputs, world.known, desk.layout, lambda: False, lambda _: None)
+            assert run_cell(cell, learner, context) == "done"
+        made[world is shared] = np.array([learner.passes for learner in learners])
+    assert (made[False] - made[True]).tolist() == [0, 1, 1]
+    for cell in cells:
+        assert_same_cell(shared.desk.layout.cell(cell.id), alone.desk.layout.cell(cell.id))
+
+
+def desk_with(desk, **parts):
+    """The same desk under another configuration, which must name the same cells."""
+    config = AuditConfig.model_validate({**desk.config.model_dump(mode="json"), **parts})
+    assert [cell.id for cell in plan_cells(config, desk.inputs)] == list(desk.cells)
+    return dataclasses.replace(desk, config=config)
+
+
+def test_a_cache_of_no_size_keeps_nothing(desk):
+    off = desk_with(desk, cache={"megabytes": 0})
+    learner, batch = Counting(), desk.inputs.stages["math"].pool.tokens[:5]
+    for _ in range(2):
+        first_signals(off.config, off.layout).get(learner, batch, SIGNALS)
+    assert learner.passes == 2
+    assert not off.layout.signals.exists()
+
+
+def test_an_interrupted_stage_keeps_what_it_scored(tmp_path, monkeypatch):
+    desk = desk_of(nano_config(tmp_path, evaluation={"batch_tokens": 150}), tmp_path / "out")
+
+    class Interrupted(Counting):
+        def signals(self, batch, needs):
+            if self.passes == 3:
+                raise KeyboardInterrupt
+            return super().signals(batch, needs)
+
+    monkeypatch.setattr(signal_cache, "_CHUNK_TOKENS", 1)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_stage(Interrupted(), desk.config, desk.inputs, desk.layout, "math")
+    resumed, anew = Counting(), Counting()
+    prepare_stage(resumed, desk.config, desk.inputs, desk.layout, "math")
+    prepare_stage(anew, desk.config, desk.inputs, Layout(desk.layout.root / "elsewhere"), "math")
+    assert resumed.passes == anew.passes - 3

@@ -110,6 +110,13 @@ class SignalsConfig(Part):
     """Optimizer steps between two refreshes of the proxy gradient."""
 
 
+class CacheConfig(Part):
+    """What cells keep on disk to share; no part of a result."""
+
+    megabytes: int = Field(default=2048, ge=0)
+    """Largest size of the signals that cells share; the least recently used are deleted; 0 = none are kept."""
+
+
 class LongHorizonConfig(Part):
     """Weights of the long-horizon score (spec §2); not all 0."""
 
@@ -202,6 +209,8 @@ class AuditConfig(Part):
     """The short training that measures future adaptation."""
     signals: SignalsConfig = SignalsConfig()
     """What selectors look at."""
+    cache: CacheConfig = CacheConfig()
+    """What cells keep on disk to share; no part of a result."""
     long_horizon: LongHorizonConfig = LongHorizonConfig()
     """Weights of the long-horizon score."""
     u_long: ULongConfig = ULongConfig()

@@ -1,15 +1,14 @@
-"""Work that cells share, done once: frozen embeddings, the base model's scores, clusters, stage-1 signals.
+"""Work that cells share, done once: frozen embeddings, the base model's scores, clusters, first signals.
 
-Each piece lies in `shared/<content hash>`, written whole or not at all. A lock keeps two processes from doing the same
-work at once.
+What every cell needs lies in `shared/<content hash>`, written whole or not at all; a lock keeps two processes from
+doing the same work at once. Signals of the model that all cells of a seed start from are in a cache with a limit
+(`protocol.signal_cache`).
 """
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from filelock import FileLock
@@ -25,15 +24,18 @@ from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
 from farsighted.protocol.plan import RESULT_VERSION
 from farsighted.protocol.scores import Place, ScoreRows
+from farsighted.protocol.signal_cache import SignalCache
 from farsighted.signals.clusters import spherical_kmeans
 from farsighted.signals.quality import difficulty_from_nll, rule_quality
 from farsighted.store import atomic
+from farsighted.store.cache import ArrayCache
 from farsighted.store.layout import Layout
 from farsighted.store.writer import read_table, table_bytes
 from farsighted.training.stage import TimedSignals
 
 ARRAYS = "arrays.safetensors"
 SCORES = "scores.parquet"
+_MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,16 @@ def prepare_stage(learner: Learner, config: AuditConfig, inputs: AuditInputs, la
         if (folder / ARRAYS).is_file():
             return
         stage = inputs.stages[name]
-        began = time.perf_counter()
-        found = learner.signals(stage.pool.tokens, frozenset({"embedding", "nll"}))
-        seconds = time.perf_counter() - began
+        # No adapter: neither needs a gradient.
+        found = _signal_cache(layout, config, inputs.model_hash, None).get(
+            learner, stage.pool.tokens, frozenset({"embedding", "nll"})
+        )
         scores = ScoreRows()
         scores.add(Place("validation", 0), stage.validation, evaluate(learner, stage.validation))
         for shifted in _owned_ood(inputs, name):
             scores.add(Place("ood", 0), shifted, evaluate(learner, shifted))
-        arrays = {**found, "seconds": np.array([seconds])}
-        atomic.write_folder(folder, {ARRAYS: save_arrays(dict(arrays)), SCORES: table_bytes(scores.table())})
+        arrays = {**found.rows, "seconds": np.array([found.seconds])}
+        atomic.write_folder(folder, {ARRAYS: save_arrays(arrays), SCORES: table_bytes(scores.table())})
 
 
 def prepare_clusters(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> None:
@@ -114,43 +117,21 @@ def cluster_count(known: Mapping[str, Known]) -> int:
 
 
 class FirstSignals:
-    """Signals of the very first candidates, computed once: every cell of a seed starts from the same model."""
+    """Signals of the very first candidates, computed once: every cell of a seed starts from the same model.
+
+    Under granularity `round` and `stage` the first candidates are the whole pool, so what was scored for one budget
+    serves all. Under `batch` they are as many as the budget asks for: cells of one budget share them. A prefix of a
+    larger batch would have other last bits, and later rounds, almost all of the work, have models of their own.
+    """
 
     def __init__(self, layout: Layout, config: AuditConfig, model_hash: str, adapter_hash: str) -> None:
-        self._layout = layout
         # The adapter's scale and dropout decide gradients, but are no part of its parameters.
         adapter = [adapter_hash, config.lora.model_dump(mode="json"), config.training.train_head]
-        self._key = fingerprint.of_json(["first", _model_key(config, model_hash), adapter])
+        self._signals = _signal_cache(layout, config, model_hash, adapter)
 
     def get(self, learner: Learner, batch: Sequence[Tokens], needs: frozenset[str]) -> TimedSignals:
-        """Return the signals, from disk where another cell has left them.
-
-        The seconds are those that the passes took that gave them, wherever they ran: a cell that finds its signals on
-        disk counts them as if it had computed them.
-        """
-        # Ids name examples within one state of the files only: what the model reads is what counts.
-        texts = fingerprint.of_json([[tokens.ids, tokens.prompt_length] for tokens in batch])
-        folders = {
-            name: self._layout.shared / fingerprint.of_json([self._key, texts, name])[:16] for name in sorted(needs)
-        }
-        with _once(self._layout, fingerprint.of_json([self._key, texts])[:16]):
-            missing = frozenset(name for name, folder in folders.items() if not (folder / ARRAYS).is_file())
-            if missing:
-                self._compute(learner, batch, missing, folders)
-        found = {name: load_arrays((folder / ARRAYS).read_bytes()) for name, folder in folders.items()}
-        # Signals of one pass carry the same reading of the clock: count it once.
-        seconds = {float(arrays["seconds"][0]) for arrays in found.values()}
-        return TimedSignals({name: arrays["signal"] for name, arrays in found.items()}, sum(seconds))
-
-    def _compute(
-        self, learner: Learner, batch: Sequence[Tokens], missing: frozenset[str], folders: Mapping[str, Path]
-    ) -> None:
-        began = time.perf_counter()
-        found = learner.signals(batch, missing)
-        seconds = np.array([time.perf_counter() - began])
-        for name, array in found.items():
-            arrays = {"signal": np.asarray(array, order="C"), "seconds": seconds}
-            atomic.write_folder(folders[name], {ARRAYS: save_arrays(arrays)})
+        """Return the signals, from disk where another cell has left them, and the seconds that their passes took."""
+        return self._signals.get(learner, batch, needs)
 
 
 def heuristics_note(inputs: AuditInputs) -> tuple[str, ...]:
@@ -173,6 +154,11 @@ def _once(layout: Layout, name: str) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         yield
+
+
+def _signal_cache(layout: Layout, config: AuditConfig, model_hash: str, adapter: Any) -> SignalCache:
+    entries = ArrayCache(layout.signals, config.cache.megabytes * _MEGABYTE)
+    return SignalCache(entries, _model_key(config, model_hash), adapter, config.evaluation.batch_tokens)
 
 
 def _model_key(config: AuditConfig, model_hash: str) -> list[Any]:

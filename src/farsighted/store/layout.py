@@ -1,8 +1,11 @@
-"""Every path of an audit's folder, once."""
+"""Every path of an audit's folder, once, and where a user's scores are kept outside of any."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from farsighted.core.errors import StorageError
 
 SCHEMA: Final = 1
 """Version of all artifacts; it changes when a reader of old files would misread new ones."""
@@ -43,6 +46,11 @@ class Layout:
         return self.root / "shared"
 
     @property
+    def signals(self) -> Path:
+        """Folder of signals of the model that cells start from, kept within a limit."""
+        return self.shared / "signals"
+
+    @property
     def logs(self) -> Path:
         """Folder of the worker processes' messages."""
         return self.root / "logs"
@@ -67,3 +75,19 @@ class Layout:
     def finished(self, cell_id: str) -> bool:
         """Whether a cell's folder is complete."""
         return (self.cell(cell_id) / MARKER).is_file()
+
+
+def user_cache() -> Path:
+    """Return the folder for what is kept between commands: FARSIGHTED_CACHE, or farsighted in XDG_CACHE_HOME.
+
+    Where neither is set it is ~/.cache/farsighted; raises `StorageError` for a user without a home.
+    """
+    named, caches = (os.environ.get(name, "") for name in ("FARSIGHTED_CACHE", "XDG_CACHE_HOME"))
+    try:
+        if named:
+            return Path(named).expanduser()
+        return (Path(caches).expanduser() if caches else Path.home() / ".cache") / "farsighted"
+    except RuntimeError as error:
+        raise StorageError(
+            f"Scores must have a folder to be kept in, but {error} Set FARSIGHTED_CACHE to one."
+        ) from error
