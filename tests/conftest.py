@@ -1,5 +1,6 @@
 """What every test relies on: closed sockets. And one small audit that many tests look at."""
 
+import itertools
 import os
 import socket
 
@@ -18,6 +19,23 @@ def closed_sockets():
         patch.setattr(socket.socket, "connect", refuse)
         patch.setattr(socket.socket, "connect_ex", refuse)
         yield
+
+
+_caches = itertools.count()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_users_cache(tmp_path_factory):
+    """No test reads or writes what a user keeps between commands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FARSIGHTED_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_cache(no_users_cache, monkeypatch, tmp_path_factory):
+    """No test finds what another one kept."""
+    monkeypatch.setenv("FARSIGHTED_CACHE", str(tmp_path_factory.getbasetemp() / f"cache-{next(_caches)}"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
 import json
+import os
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -113,6 +115,31 @@ def test_an_own_selector_selects_from_the_current_folder(files, tmp_path, monkey
     tokens = [row["farsighted"]["tokens"] for row in rows_of(tmp_path / "chosen.jsonl")]
     assert tokens == sorted(tokens, reverse=True)
     assert len(tokens) == 3
+
+
+def test_scores_are_kept_for_the_next_command_where_the_user_says(files, tmp_path):
+    named, cache = ("--cache", tmp_path / "named"), Path(os.environ["FARSIGHTED_CACHE"])
+    for folder, more in ((tmp_path / "named", named), (cache, ())):
+        for number in range(2):
+            out = tmp_path / f"{len(more)}-{number}.jsonl"
+            assert selected(files, out, *more, budget=f"{10 + number}%").code == 0
+            kept = {path.name: path.read_bytes() for path in folder.glob("*.arrays")}
+            assert len(kept) == 1
+    assert not selected(files, tmp_path / "other.jsonl", *named, selector="gradient").err
+    assert len(list((tmp_path / "named").glob("*.arrays"))) == 2
+
+
+def test_nothing_is_kept_where_the_user_says_so(files, tmp_path):
+    more = ("--cache", tmp_path / "cache", "--cache-megabytes", "0")
+    assert selected(files, tmp_path / "chosen.jsonl", *more).code == 0
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_cache_that_cannot_be_used_is_said_and_the_selection_made(files, tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    assert selected(files, tmp_path / "chosen.jsonl", "--cache", tmp_path / "file").code == 0
+    assert "Nothing more is kept in" in caplog.text
+    assert (tmp_path / "chosen.jsonl").exists()
 
 
 # What cannot be done is said before a model is loaded.

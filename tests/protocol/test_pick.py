@@ -8,8 +8,10 @@ from farsighted.config.audit import parse_budget
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.core.values import Ranking
 from farsighted.data.skills.suite import build_suite
+from farsighted.learners.causal_lm import CausalLM
 from farsighted.protocol.pick import PickRequest, pick, reasons_of
 from farsighted.selectors import Scored, build_selector
+from farsighted.store.cache import ArrayCache
 from oracles.micro import SEVEN, row_of, write_jsonl
 
 
@@ -37,6 +39,16 @@ class Length(Scored):
 
     def score(self, signals, state):
         return signals["tokens"]
+
+
+@dataclass(frozen=True)
+class Difficulty(Scored):
+    """Prefers what is hard."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"difficulty"})
+
+    def score(self, signals, state):
+        return signals["difficulty"]
 
 
 @pytest.mark.parametrize("selector", SEVEN)
@@ -136,3 +148,55 @@ def test_reasons_of_a_plain_score_tell_the_score():
         "rank 2 of 2: score 1 (above 0 % of the pool)",
         "rank 1 of 2: score 3 (above 50 % of the pool)",
     )
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """The signals of every pass of the model."""
+    made = []
+    plain = CausalLM.signals
+
+    def counted(learner, batch, needs):
+        made.append(sorted(needs))
+        return plain(learner, batch, needs)
+
+    monkeypatch.setattr(CausalLM, "signals", counted)
+    return made
+
+
+def test_another_budget_another_seed_and_another_selector_that_reads_the_same_take_no_pass(files, tmp_path, passes):
+    cache = ArrayCache(tmp_path, 10**8)
+    scored = pick(request(files, "loss", "10%", cache=cache))
+    assert passes == [["nll"]]
+    again = pick(request(files, "loss", "25%", cache=cache, seed=1))
+    pick(request(files, Difficulty(), data="bare.jsonl", cache=cache))
+    assert passes == [["nll"]]
+    assert again.ranking.score.tobytes() == scored.ranking.score.tobytes()
+
+
+def test_a_selector_that_reads_more_takes_a_pass_for_what_is_missing(files, tmp_path, passes):
+    cache = ArrayCache(tmp_path, 10**8)
+    proxy = [str(files / "proxy.jsonl")]
+    pick(request(files, "utility_diversity", cache=cache))
+    pick(request(files, "lhas", cache=cache, proxy=proxy))
+    before = len(passes)
+    assert passes == [["logit_sketch", "nuclear_norm"], ["embedding", "head_sketch"], ["head_sketch"]]
+    pick(request(files, "lhas", cache=cache, proxy=proxy, history=[str(files / "history.jsonl")]))
+    # Of the history all is missing; of pool and proxy nothing.
+    assert len(passes) == before + 1
+
+
+@pytest.mark.parametrize("selector", ["gradient", "lhas"])
+def test_a_cache_changes_no_bit_of_a_choice(files, tmp_path, selector):
+    more = {"history": [str(files / "history.jsonl")]}
+    plain = pick(request(files, selector, **more))
+    for _ in range(2):
+        cached = pick(request(files, selector, cache=ArrayCache(tmp_path, 10**8), **more))
+        assert cached.chosen.tolist() == plain.chosen.tolist()
+        assert cached.ranking.score.tobytes() == plain.ranking.score.tobytes()
+
+
+def test_gradients_of_another_seeds_adapter_are_not_found(files, tmp_path, passes):
+    for seed in (0, 1, 0):
+        pick(request(files, "gradient", cache=ArrayCache(tmp_path, 10**8), seed=seed))
+    assert passes == [["grad_norm"]] * 2

@@ -15,6 +15,8 @@ from farsighted.core.errors import ConfigError, DataError
 from farsighted.data.readers import Row, find_files, read_rows, write_quarantine
 from farsighted.selectors import build_selector
 from farsighted.store import atomic
+from farsighted.store.cache import ArrayCache
+from farsighted.store.layout import user_cache
 from farsighted.store.writer import table_bytes
 
 
@@ -37,11 +39,21 @@ def select_command(
     ] = "error",
     max_bad_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that may be skipped.")] = 0.01,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where scores are kept for the next command. Default: $FARSIGHTED_CACHE, ~/.cache/farsighted."
+        ),
+    ] = None,
+    cache_megabytes: Annotated[
+        int, typer.Option(min=0, help="Largest size of what is kept there; the least recently used go. 0 = nothing.")
+    ] = 2048,
 ) -> None:
     """Rank the examples of files, cut at the budget, and write the chosen rows with scores and reasons.
 
     Beside OUT stands OUT.scores.parquet with every example, chosen or not, and OUT.bad_rows.jsonl with rows that were
-    set aside.
+    set aside. What the model says of each example is kept (--cache): another budget, or another selector that reads the
+    same, takes no pass, and an interrupted command goes on where it stopped.
     """
     # Scoring needs torch; everything before it must answer at once.
     from farsighted.protocol.pick import PickRequest, pick
@@ -60,6 +72,7 @@ def select_command(
         max_bad_share=max_bad_share,
         history=history or (),
         proxy=proxy or (),
+        cache=ArrayCache(cache or user_cache(), cache_megabytes * 1_000_000) if cache_megabytes else None,
     )
     picked = pick(request)
     rank = np.empty(len(picked.ranking.order), dtype=np.int32)

@@ -1,13 +1,18 @@
 """One stage, one selector, no training: a good subset of a file today."""
 
+import dataclasses
+import importlib.metadata
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from scipy.stats import rankdata
 
+from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.rng import stream
 from farsighted.core.values import Budget, Example, Pool, Ranking, Signals, Tokens
@@ -16,13 +21,16 @@ from farsighted.data.model_folder import context_of, load_tokenizer, model_folde
 from farsighted.data.readers import BadRow, find_files
 from farsighted.data.templates import OnLong, encode_pool
 from farsighted.learners.adapters import Lora
-from farsighted.learners.base import Learner
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
 from farsighted.learners.optim import OptimizerSettings
+from farsighted.learners.passes import MAPS_SEED
+from farsighted.protocol.plan import RESULT_VERSION
+from farsighted.protocol.signal_cache import SignalCache
 from farsighted.selectors import Selector, rank_checked
 from farsighted.signals.clusters import assign, spherical_kmeans
 from farsighted.signals.plan import CONTEXT_NAMES, check_needs
 from farsighted.signals.quality import difficulty_from_nll, rule_quality
+from farsighted.store.cache import ArrayCache
 from farsighted.training.budget import cut, share_of
 from farsighted.training.stage import budget_sizes
 
@@ -49,6 +57,8 @@ class PickRequest:
     proxy: Sequence[str] = ()
     """Files of the capabilities to keep: P_t of selectors that look ahead."""
     clusters: int = 8
+    cache: ArrayCache | None = None
+    """Where the model's signals of every example are kept and looked for; None: nowhere."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +87,9 @@ def pick(request: PickRequest) -> Picked:
     share = share_of(request.budget, pool)
     _, history = reader.read(request.history) if request.history else (None, ())
     _, proxy = reader.read(request.proxy) if request.proxy else (None, ())
-    learner = _frozen_learner(folder, request.seed)
-    learner.self_test(tokens[:8])
-    signals, past = _signals(request, learner, (tokens, history, proxy), reader.notes)
+    scorer = _Scorer(folder, request)
+    scorer.learner.self_test(tokens[:8])
+    signals, past = _signals(request, scorer, (tokens, history, proxy), reader.notes)
     selector = request.selector
     state = selector.init()
     if past is not None:
@@ -127,28 +137,50 @@ class _Reader:
         return found, encoded.tokens
 
 
-def _frozen_learner(folder: Path, seed: int) -> CausalLM:
-    settings = LearnerSettings(OptimizerSettings(learning_rate=1e-4))
-    return CausalLM(load_model(folder, "float32"), model_hash(folder), Lora(), settings, seed)
+class _Scorer:
+    """The frozen model, and its signals of texts, each computed once for all commands that share a cache."""
+
+    def __init__(self, folder: Path, request: PickRequest) -> None:
+        adaptation, settings = Lora(), LearnerSettings(OptimizerSettings(learning_rate=1e-4))
+        lm: Any = load_model(folder, "float32")
+        device = str(next(lm.parameters()).device)
+        self.learner = CausalLM(lm, model_hash(folder), adaptation, settings, request.seed)
+        self._signals = SignalCache(
+            request.cache or ArrayCache(Path(), limit_bytes=0),
+            [_program(), device, self.learner.model_hash, "float32", MAPS_SEED],
+            [fingerprint.of_arrays(self.learner.parameters()), dataclasses.asdict(adaptation)],
+            settings.batch_tokens,
+        )
+
+    def rows(self, texts: Sequence[Tokens], names: frozenset[str]) -> dict[str, np.ndarray]:
+        """Return signals of texts, one row each."""
+        return dict(self._signals.get(self.learner, texts, names).rows)
+
+
+def _program() -> list[Any]:
+    """What decides the last bits of a pass beside the model: a user's cache outlives programs and machines."""
+    versions = [importlib.metadata.version(name) for name in ("farsighted", "torch", "transformers", "peft")]
+    processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()]
+    return [RESULT_VERSION, *versions, *processor]
 
 
 Texts = tuple[tuple[Tokens, ...], tuple[Tokens, ...], tuple[Tokens, ...]]
 
 
-def _signals(request: PickRequest, learner: Learner, texts: Texts, notes: list[str]) -> tuple[Signals, Signals | None]:
+def _signals(request: PickRequest, scorer: _Scorer, texts: Texts, notes: list[str]) -> tuple[Signals, Signals | None]:
     """Return the signals of the pool and of the history, with one set of clusters for both."""
     pool, history, proxy = texts
     needs = check_needs(request.selector.needs)
-    rows = _rows(learner, (*pool, *history), needs, request)
+    rows = _rows(scorer, (pool, history), needs, request)
     notes.extend(_heuristics((*pool, *history), needs))
     clusters = int(rows["cluster"].max()) + 1 if "cluster" in rows else 1
-    context = {"cluster_count": np.array(clusters), "vocabulary_size": np.array(learner.vocabulary_size)}
+    context = {"cluster_count": np.array(clusters), "vocabulary_size": np.array(scorer.learner.vocabulary_size)}
     if "proxy_sketch" in needs:
         if not proxy:
             drawn = stream(request.seed, "data").permutation(len(pool))[:_PROXY]
             proxy = tuple(pool[row] for row in drawn)
             notes.append(f"No --proxy was given: {len(proxy)} random examples of the data stand in for it.")
-        sketch_NK = learner.signals(proxy, frozenset({"head_sketch"}))["head_sketch"]
+        sketch_NK = scorer.rows(proxy, frozenset({"head_sketch"}))["head_sketch"]
         context["proxy_sketch"] = sketch_NK.mean(axis=0)
     whole = Signals(tuple(item.example.id for item in (*pool, *history)), rows, context)
     ahead = whole.take(np.arange(len(pool)))
@@ -165,15 +197,18 @@ def _heuristics(texts: Sequence[Tokens], needs: frozenset[str]) -> list[str]:
 
 
 def _rows(
-    learner: Learner, texts: Sequence[Tokens], needs: frozenset[str], request: PickRequest
+    scorer: _Scorer, files: Sequence[Sequence[Tokens]], needs: frozenset[str], request: PickRequest
 ) -> dict[str, np.ndarray]:
+    texts = [item for texts in files for item in texts]
     wanted = needs - _KNOWN - CONTEXT_NAMES
     examples = [item.example for item in texts]
     if needs & {"embedding", "cluster"}:
         wanted |= {"embedding"}
     if "difficulty" in needs:
         wanted |= {"nll"}
-    rows = dict(learner.signals(texts, frozenset(wanted))) if wanted else {}
+    # Apart, so that the pool's signals serve whatever history it is seen with.
+    scored = [scorer.rows(texts, frozenset(wanted)) for texts in files if texts]
+    rows = {name: np.concatenate([part[name] for part in scored]) for name in sorted(wanted)}
     rows["tokens"] = np.array([item.response_length for item in texts], dtype=np.int32)
     if "quality" in needs:
         rows["quality"] = _labels(examples, "quality", np.array([rule_quality(example) for example in examples]))
