@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from farsighted.signals import logits
-from farsighted.signals.factors import Lookup, Outer, factors_of, kind_of
+from farsighted.signals.factors import Lookup, Outer, Product, factors_of, kind_of
+from farsighted.signals.sketch import draw_two_sided
 
 
 def draw(*shape, seed=0):
@@ -18,6 +20,17 @@ def test_the_squared_norm_of_outer_products_is_that_of_their_sum_in_either_form(
     left, right = draw(3, positions, 10), draw(3, positions, 8, seed=1)
     wanted = torch.einsum("bto,bti->boi", left, right).square().sum((1, 2))
     torch.testing.assert_close(Outer(left, right).squared_norm(), wanted)
+
+
+@pytest.mark.parametrize(("rows", "columns", "form"), [(2, 9, Product), (9, 2, Product), (40, 50, Outer)])
+def test_the_smaller_form_has_the_same_norm_and_sketch(rows, columns, form):
+    left, right = draw(3, 7, rows), draw(3, 7, columns, seed=1)
+    maps = draw_two_sided(np.random.default_rng(0), (rows, columns), 4, torch.device("cpu"))
+    whole = Outer(left, right)
+    assert type(whole.compact()) is form
+    torch.testing.assert_close(whole.compact().squared_norm(), whole.squared_norm())
+    wanted = torch.stack([maps.of_matrix(matrix) for matrix in torch.bmm(left.mT, right)])
+    torch.testing.assert_close(whole.compact().sketch(maps), wanted)
 
 
 def test_positions_of_the_same_id_add_up_before_the_norm():

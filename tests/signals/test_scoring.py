@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from farsighted.core.errors import ModelError
-from farsighted.signals.factors import Outer
+from farsighted.signals.factors import Outer, Product
 from farsighted.signals.gradients import PerExampleGradients, build_gradient_maps
 from farsighted.signals.logits import Head
 from farsighted.signals.scoring import scoring_pass, self_test
@@ -202,8 +202,9 @@ def test_the_self_test_passes_in_half_precision():
 
 @pytest.mark.parametrize("method", ["squared_norm", "sketch"])
 def test_the_self_test_refuses_a_wrong_norm_or_sketch_and_names_the_example(method, monkeypatch):
-    right = getattr(Outer, method)
-    monkeypatch.setattr(Outer, method, lambda *arguments: 1.01 * right(*arguments))
+    for form in (Outer, Product):
+        right = getattr(form, method)
+        monkeypatch.setattr(form, method, lambda *arguments, right=right: 1.01 * right(*arguments))
     with pytest.raises(ModelError, match=r"must agree with autograd to 0\.001.*'e1'"):
         run_self_test(MODELS["lora"]())
 

@@ -24,6 +24,18 @@ class Outer:
     left_BTO: Tensor
     right_BTI: Tensor
 
+    def compact(self) -> "Outer | Product":
+        """Return the O × I product of each example where it is no larger than its factors, else the factors.
+
+        So it is for LoRA, whose r × I and O × r products are the cheapest way to everything: T·r·I multiplications,
+        and norm and sketch of the product next to none.
+        """
+        positions, rows = self.left_BTO.shape[1:]
+        columns = self.right_BTI.shape[2]
+        if rows * columns > positions * (rows + columns):
+            return self
+        return Product(torch.bmm(wide(self.left_BTO).mT, wide(self.right_BTI)))
+
     def squared_norm(self) -> Tensor:
         """Return the squared Frobenius norm (B,), exactly, by the cheaper of two forms.
 
@@ -41,6 +53,21 @@ class Outer:
     def sketch(self, maps: TwoSided) -> Tensor:
         """Return the sketch (B, p, q)."""
         return maps.of_outer(self.left_BTO, self.right_BTI)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """The gradient of each example, as it is."""
+
+    value_BOI: Tensor
+
+    def squared_norm(self) -> Tensor:
+        """Return the squared Frobenius norm (B,)."""
+        return self.value_BOI.square().sum((1, 2))
+
+    def sketch(self, maps: TwoSided) -> Tensor:
+        """Return the sketch (B, p, q)."""
+        return maps.of_products(self.value_BOI)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +108,7 @@ class Vector:
         return project(self.value_BO, maps.left_OP)[:, :, None] * maps.right_IQ[0].to(self.value_BO.dtype)
 
 
-Factor = Outer | Lookup | Vector
+Factor = Outer | Product | Lookup | Vector
 
 
 def kind_of(module: nn.Module) -> ModuleKind | None:
@@ -120,7 +147,7 @@ def factors_of(
     if getattr(module, "bias", None) is not None:
         factors["bias"] = Vector(wide(gradient_BTO).sum(1))
     if kind == "linear":
-        factors["weight"] = Outer(gradient_BTO, inputs[0].reshape(len(gradient), -1, inputs[0].shape[-1]))
+        factors["weight"] = Outer(gradient_BTO, inputs[0].reshape(len(gradient), -1, inputs[0].shape[-1])).compact()
     else:
         slope = _slope_of_norm(module, inputs, options).reshape(gradient_BTO.shape)
         factors["weight"] = Vector((wide(gradient_BTO) * wide(slope)).sum(1))

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from farsighted.core.errors import ModelError
-from farsighted.signals.factors import factors_of, kind_of
-from farsighted.signals.kept import Kept, KeptGradients, compact
+from farsighted.signals.factors import Factor, factors_of, kind_of
+from farsighted.signals.kept import KeptGradients
 from farsighted.signals.logits import Head
 from farsighted.signals.plan import SKETCH_SIDE
 from farsighted.signals.sketch import TwoSided, draw_two_sided
@@ -186,7 +186,7 @@ class PerExampleGradients:
         self._rows: int | None = None
         self._squared_B: Tensor | None = None
         self._sketch_BPQ: Tensor | None = None
-        self._kept: dict[str, tuple[Kept, ...]] = {}
+        self._kept: dict[str, tuple[Factor, ...]] = {}
 
     def _on_forward(
         self, tracked: _Tracked, module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Tensor
@@ -224,7 +224,7 @@ class PerExampleGradients:
                 if self._want_norm:
                     self._squared_B = _sum(self._squared_B, factors[parameter].squared_norm().double())
                 if self._keep:
-                    self._kept[_join(tracked.name, parameter)] = (compact(factors[parameter]),)
+                    self._kept[_join(tracked.name, parameter)] = (factors[parameter],)
                 if self._maps is not None:
                     maps = self._maps[_join(tracked.name, parameter)]
                     self._sketch_BPQ = _sum(self._sketch_BPQ, factors[parameter].sketch(maps))

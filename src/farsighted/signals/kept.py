@@ -19,20 +19,10 @@ from farsighted.signals.logits import wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Product:
-    """The gradient of each example, as it is."""
-
-    value_BOI: Tensor
-
-
-Kept = Outer | Lookup | Vector | Product
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class KeptGradients:
     """Gradients of each example's mean response NLL, by parameter; see `PerExampleGradients(keep=True)`."""
 
-    parts: Mapping[str, tuple[Kept, ...]]
+    parts: Mapping[str, tuple[Factor, ...]]
     """By parameter; several where it is used in several places."""
     shapes: Mapping[str, torch.Size]
 
@@ -54,16 +44,6 @@ class KeptGradients:
             .reshape(self.shapes[name])
             for name, parts in self.parts.items()
         }
-
-
-def compact(factor: Factor) -> Kept:
-    """Return a factor in its smaller form."""
-    if isinstance(factor, Outer):
-        positions, rows = factor.left_BTO.shape[1:]
-        columns = factor.right_BTI.shape[2]
-        if _product_is_smaller(positions, rows, columns):
-            return Product(torch.bmm(wide(factor.left_BTO).mT, wide(factor.right_BTI)))
-    return factor
 
 
 def kept_bytes(model: nn.Module, examples: int, positions: int) -> int:
@@ -89,11 +69,7 @@ def _elements(parameter: nn.Parameter, positions: int, *, lookup: bool) -> int:
     return min(rows * columns, positions * (rows + columns))
 
 
-def _product_is_smaller(positions: int, rows: int, columns: int) -> bool:
-    return rows * columns <= positions * (rows + columns)
-
-
-def _tensors(part: Kept) -> tuple[Tensor, ...]:
+def _tensors(part: Factor) -> tuple[Tensor, ...]:
     if isinstance(part, Outer):
         return part.left_BTO, part.right_BTI
     if isinstance(part, Lookup):
@@ -101,7 +77,7 @@ def _tensors(part: Kept) -> tuple[Tensor, ...]:
     return (part.value_BO,) if isinstance(part, Vector) else (part.value_BOI,)
 
 
-def _summed(part: Kept, rows_M: Tensor, weight_M: Tensor, shape: torch.Size) -> Tensor:
+def _summed(part: Factor, rows_M: Tensor, weight_M: Tensor, shape: torch.Size) -> Tensor:
     if isinstance(part, Outer):
         left_MTO, right_MTI = wide(part.left_BTO[rows_M]), wide(part.right_BTI[rows_M])
         weighted_MTO = left_MTO * weight_M.to(left_MTO)[:, None, None]

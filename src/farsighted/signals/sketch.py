@@ -52,6 +52,13 @@ class TwoSided:
         """Return `AᵀGB` (p, q) of one explicit matrix."""
         return self.left_OP.to(matrix_OI.dtype).T @ matrix_OI @ self.right_IQ.to(matrix_OI.dtype)
 
+    def of_products(self, matrix_BOI: Tensor) -> Tensor:
+        """Return the sketches (B, p, q) of explicit matrices; the longer side is projected first."""
+        left_PO, right_IQ = self.left_OP.to(matrix_BOI.dtype).T, self.right_IQ.to(matrix_BOI.dtype)
+        if matrix_BOI.shape[1] > matrix_BOI.shape[2]:
+            return (left_PO @ matrix_BOI) @ right_IQ
+        return left_PO @ (matrix_BOI @ right_IQ)
+
     def of_outer(self, left_BTO: Tensor, right_BTI: Tensor) -> Tensor:
         """Return the sketch (B, p, q) of `Σ_t left_t right_tᵀ`; the O × I matrix is never formed."""
         return torch.bmm(project(left_BTO, self.left_OP).mT, project(right_BTI, self.right_IQ))
