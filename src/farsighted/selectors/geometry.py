@@ -3,6 +3,7 @@
 Shape letters: N candidates, H history or memory entries, D and K widths.
 """
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 _BLOCK_CELLS = 1 << 22
 """Largest block of distances held at once (32 MiB in float64)."""
 
-_ROUNDING = 1e-13
+ROUNDING = 1e-13
 """Squared distances below this share of the squared norms are rounding of the Gram form: the rows are equal."""
 
 
@@ -60,6 +61,18 @@ def appended(history_HK: np.ndarray, rows_MK: np.ndarray) -> np.ndarray:
     return np.concatenate([history_HK, rows_MK]) if history_HK.size else rows_MK.copy()
 
 
+def first_rows(rows_NK: np.ndarray) -> np.ndarray:
+    """Return the numbers of the rows that repeat no earlier row, ascending.
+
+    >>> first_rows(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])).tolist()
+    [0, 1]
+    """
+    first: dict[bytes, int] = {}
+    for number, row_K in enumerate(np.ascontiguousarray(rows_NK)):
+        first.setdefault(hashlib.blake2b(row_K.data, digest_size=16).digest(), number)
+    return np.fromiter(first.values(), dtype=np.intp)
+
+
 def _blocks(rows_NK: np.ndarray, history_HK: np.ndarray) -> Iterator[np.ndarray]:
     """Yield squared distances (B, H) of consecutive blocks of rows."""
     rows_NK = np.asarray(rows_NK, dtype=np.float64)
@@ -74,5 +87,5 @@ def _blocks(rows_NK: np.ndarray, history_HK: np.ndarray) -> Iterator[np.ndarray]
 def _squared(first: np.ndarray, second: np.ndarray, gram: np.ndarray) -> np.ndarray:
     norms = first + second
     squared: np.ndarray = norms - 2.0 * gram
-    squared[squared <= _ROUNDING * norms] = 0.0
+    squared[squared <= ROUNDING * norms] = 0.0
     return squared
