@@ -15,7 +15,7 @@ from farsighted.learners.adapters import Full, Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
 from farsighted.learners.optim import OptimizerSettings
 from oracles.hf_reference import greedy, hf_batch_loss, plain_batch_loss, response_log_probabilities
-from oracles.signal_autograd import make_batch, tiny_llama
+from oracles.signal_autograd import make_batch, mean_nll, norm_of, tiny_llama
 from oracles.tiny_folder import read_texts, save_tiny
 
 RNG = np.random.default_rng
@@ -146,10 +146,26 @@ def test_an_adapted_head_is_refused():
 
 
 @pytest.mark.parametrize("adaptation", [Lora(train_head=True), Full(train_head=True)], ids=["lora", "full"])
-def test_a_head_that_is_tied_to_the_embedding_cannot_be_trained(adaptation):
-    lm = tiny_llama(dtype=torch.float32, tie_word_embeddings=True)
-    with pytest.raises(ModelError, match=r"`training\.train_head` must be false for this model.*tied"):
-        CausalLM(lm, "hash", adaptation, SETTINGS, 0)
+def test_a_head_that_is_tied_to_the_embedding_trains_it_too(adaptation):
+    lm = tiny_llama(dtype=torch.float64, tie_word_embeddings=True)
+    found = CausalLM(lm, "hash", adaptation, SETTINGS, 0)
+    found.self_test(BATCH)
+    found.begin_stage(2)
+    sketch = found.signals(BATCH, frozenset({"grad_sketch"}))["grad_sketch"]
+    before = found.parameters()["model.embed_tokens.weight"]
+    taken = found.step(BATCH, RNG(0))
+    np.testing.assert_allclose(taken.sketch, sketch, rtol=1e-4, atol=1e-6 * np.abs(sketch).max())
+    assert taken.grad_norm == pytest.approx(_library_gradient(adaptation), rel=1e-5)
+    assert (found.parameters()["model.embed_tokens.weight"] != before).any()
+
+
+def _library_gradient(adaptation):
+    """Norm of the gradient of the library's own loss, tied weights and all."""
+    lm = CausalLM(tiny_llama(dtype=torch.float64, tie_word_embeddings=True), "hash", adaptation, SETTINGS, 0)._lm
+    nll = sum(mean_nll(lm, tokens) * tokens.response_length for tokens in BATCH)
+    parameters = [parameter for parameter in lm.parameters() if parameter.requires_grad]
+    gradients = torch.autograd.grad(nll / sum(tokens.response_length for tokens in BATCH), parameters)
+    return norm_of(dict(enumerate(gradients)))
 
 
 @pytest.mark.parametrize("adaptation", [Lora(), Full()], ids=["lora", "full"])

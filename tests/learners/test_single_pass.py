@@ -19,6 +19,7 @@ ADAPTATIONS = {
     "rank above hidden": Lora(64, 16.0),
     "two targets": Lora(8, 2.0, targets=("q_proj", "down_proj")),
     "full": Full(),
+    "tied": Full(train_head=True),
 }
 every_adaptation = pytest.mark.parametrize("adaptation", ADAPTATIONS.values(), ids=ADAPTATIONS.keys())
 every_choice = pytest.mark.parametrize("rows", [[0], [7, 3], [5, 1, 6], [2, 0, 4, 1, 3, 7, 6, 5]], ids=str)
@@ -27,7 +28,8 @@ every_choice = pytest.mark.parametrize("rows", [[0], [7, 3], [5, 1, 6], [2, 0, 4
 def learner(adaptation, dtype=torch.float32, kept_bytes=2**30, batch_tokens=16384):
     """A learner whose adapter has left zero, at the start of a stage."""
     settings = LearnerSettings(OptimizerSettings(5e-3, "constant", 0.0), 8192, batch_tokens, kept_bytes)
-    found = CausalLM(tiny_llama(dtype=dtype), "hash", adaptation, settings, 0)
+    tied = isinstance(adaptation, Full) and adaptation.train_head
+    found = CausalLM(tiny_llama(dtype=dtype, tie_word_embeddings=tied), "hash", adaptation, settings, 0)
     found.begin_stage(10)
     found.step(BATCH[:3], RNG(0))
     return found

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from farsighted.signals import logits
-from farsighted.signals.factors import Lookup, Outer, Product, factors_of, kind_of
-from farsighted.signals.sketch import draw_two_sided
+from farsighted.signals.factors import Lookup, Outer, Product, Tied, Vector, combined, factors_of, kind_of
+from farsighted.signals.sketch import SketchSum, draw_two_sided
 
 
 def draw(*shape, seed=0):
@@ -14,8 +14,7 @@ def draw(*shape, seed=0):
 
 @pytest.mark.parametrize("chunk", [1, 10**6])
 @pytest.mark.parametrize("positions", [1, 2, 40])
-def test_the_squared_norm_of_outer_products_is_that_of_their_sum_in_either_form(positions, chunk, monkeypatch):
-    # 2 positions take the ghost form (2·18 < 80), 40 positions the direct one.
+def test_the_squared_norm_of_outer_products_is_that_of_their_sum(positions, chunk, monkeypatch):
     monkeypatch.setattr(logits, "CHUNK", chunk)
     left, right = draw(3, positions, 10), draw(3, positions, 8, seed=1)
     wanted = torch.einsum("bto,bti->boi", left, right).square().sum((1, 2))
@@ -30,13 +29,31 @@ def test_the_smaller_form_has_the_same_norm_and_sketch(rows, columns, form):
     assert type(whole.compact()) is form
     torch.testing.assert_close(whole.compact().squared_norm(), whole.squared_norm())
     wanted = torch.stack([maps.of_matrix(matrix) for matrix in torch.bmm(left.mT, right)])
-    torch.testing.assert_close(whole.compact().sketch(maps), wanted)
+    total = SketchSum()
+    whole.compact().add_sketch(total, maps)
+    torch.testing.assert_close(total.total(), wanted)
 
 
 def test_positions_of_the_same_id_add_up_before_the_norm():
     # Rows: id 4 gets (1, 0) + (2, 0) = (3, 0), id 7 gets (0, 5): 9 + 25.
     lookup = Lookup(torch.tensor([[4, 7, 4]]), torch.tensor([[[1.0, 0.0], [0.0, 5.0], [2.0, 0.0]]]))
     assert lookup.squared_norm().tolist() == [34.0]
+
+
+def test_parts_of_one_parameter_are_summed_before_the_norm():
+    first, second = Outer(draw(3, 7, 5), draw(3, 7, 6, seed=1)), Outer(draw(3, 2, 5, seed=2), draw(3, 2, 6, seed=3))
+    lookup = Lookup(torch.tensor([[1, 4, 1]] * 3), draw(3, 3, 6, seed=4))
+    explicit = sum(torch.bmm(part.left_BTO.mT, part.right_BTI) for part in (first, second))
+    torch.testing.assert_close(combined([first, second]).squared_norm(), explicit.square().sum((1, 2)))
+    tied = combined([lookup, first, second])
+    explicit = explicit.index_add(1, lookup.ids_BT[0], lookup.right_BTI)
+    assert type(tied) is Tied
+    torch.testing.assert_close(tied.squared_norm(), explicit.square().sum((1, 2)))
+    maps, total = draw_two_sided(np.random.default_rng(0), (5, 6), 4, torch.device("cpu")), SketchSum()
+    tied.add_sketch(total, maps)
+    torch.testing.assert_close(total.total(), torch.stack([maps.of_matrix(matrix) for matrix in explicit]))
+    vector = combined([Vector(draw(3, 5)), Vector(draw(3, 5, seed=1))])
+    torch.testing.assert_close(vector.squared_norm(), (draw(3, 5) + draw(3, 5, seed=1)).square().sum(1))
 
 
 class GemmaRMSNorm(nn.Module):

@@ -147,19 +147,27 @@ class Reuses(nn.Module):
         return self.layer(self.layer(x))
 
 
-def test_a_reused_module_is_refused_by_name():
-    model = Reuses()
-    with PerExampleGradients(model), pytest.raises(ModelError, match="'layer' was called again"):
-        model(torch.zeros(2, 3))
+def test_a_reused_module_gets_the_sum_of_its_uses():
+    model = Reuses().double()
+    x_BT3 = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    maps = build_gradient_maps(model, np.random.default_rng(0), 2)
+    with PerExampleGradients(model, maps) as capture:
+        model(x_BT3).square().sum().backward()
+        found = capture.collect(2)
+    for row in range(2):
+        loss = model(x_BT3[row : row + 1]).square().sum()
+        truth = dict(zip(("layer.weight", "layer.bias"), torch.autograd.grad(loss, model.parameters()), strict=True))
+        assert float(found.norm_B[row]) == pytest.approx(norm_of(truth), rel=1e-6)
+        torch.testing.assert_close(found.sketch_BK[row], sketch_of(truth, maps).float())
 
 
-def test_two_forwards_without_collect_are_refused():
+def test_a_forward_that_was_given_up_leaves_nothing_behind():
     model = add_lora(tiny_llama())
     ids, _ = make_batch(SHAPES)
-    with PerExampleGradients(model):
+    with PerExampleGradients(model) as capture:
         model.model(ids)
-        with pytest.raises(ModelError, match="Collect after each backward"):
-            model.model(ids)
+        found, batch = train_on(model, capture)
+    np.testing.assert_allclose(found.norm_B, [norm_of(example_gradients(model, tokens)) for tokens in batch], rtol=1e-6)
 
 
 def test_a_second_backward_through_one_forward_is_refused():
@@ -220,14 +228,28 @@ def test_lora_on_an_embedding_is_refused_by_name():
         PerExampleGradients(model)
 
 
-def test_tied_trainable_weights_are_refused_and_tied_frozen_ones_are_fine():
+def test_the_output_heads_part_of_a_tied_weight_may_not_be_forgotten():
     model = tiny_llama(tie_word_embeddings=True)
-    with pytest.raises(ModelError, match="tied"):
-        PerExampleGradients(model)
-    with pytest.raises(ModelError, match=r"'embed_tokens.weight' is"):
-        PerExampleGradients(model.model, head=Head(model.lm_head.weight))
-    model.lm_head.requires_grad_(requires_grad=False)
-    PerExampleGradients(model, head=Head(model.lm_head.weight))
+    capture = PerExampleGradients(model.model, head=Head(model.lm_head.weight))
+    assert capture.tied_to(Head(model.lm_head.weight)) == "embed_tokens.weight"
+    with capture, pytest.raises(ModelError, match=r"'embed_tokens.weight' is tied to the output head"):
+        train_on(model, capture)
+    assert PerExampleGradients(full()).tied_to(Head(full().lm_head.weight)) is None
+
+
+def test_a_tied_weight_that_both_modules_reach_has_both_parts():
+    model = tiny_llama(tie_word_embeddings=True)
+    ids, batch = make_batch(SHAPES)
+    maps = build_gradient_maps(model, np.random.default_rng(0), 4)
+    with PerExampleGradients(model, maps) as capture:
+        logits_RV = gather_response(model(ids).logits, batch)
+        nll_R = torch.nn.functional.cross_entropy(logits_RV.hidden_RD, logits_RV.target_R, reduction="none")
+        logits_RV.mean(nll_R).sum().backward()
+        found = capture.collect(len(batch))
+    truth = [example_gradients(model, tokens) for tokens in batch]
+    np.testing.assert_allclose(found.norm_B, [norm_of(gradients) for gradients in truth], rtol=1e-6)
+    wanted = torch.stack([sketch_of(gradients, maps) for gradients in truth]).float()
+    torch.testing.assert_close(found.sketch_BK, wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_a_frozen_model_has_no_gradients_to_capture():

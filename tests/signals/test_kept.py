@@ -37,6 +37,7 @@ MODELS = {
     "rank-stabilised": lambda: add_lora(tiny_llama(), r=4, use_rslora=True),
     "full": full,
     "biases and layer norms": neox,
+    "tied": lambda: tiny_llama(tie_word_embeddings=True),
 }
 every_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
 

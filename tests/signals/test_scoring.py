@@ -10,6 +10,7 @@ from farsighted.signals.factors import Outer, Product
 from farsighted.signals.gradients import PerExampleGradients, build_gradient_maps
 from farsighted.signals.logits import Head
 from farsighted.signals.scoring import scoring_pass, self_test
+from farsighted.signals.sketch import SketchSum
 from oracles.signal_autograd import (
     add_lora,
     example_gradients,
@@ -136,11 +137,25 @@ def test_a_sketch_without_norms_may_be_asked_for():
     assert gradients.sketch_BK.shape == (4, 16)
 
 
-def test_a_tied_trainable_embedding_is_refused():
+@pytest.mark.parametrize("softcap", [None, 2.0])
+def test_a_trained_embedding_that_is_the_head_too_has_both_parts(softcap):
     model = tiny_llama(tie_word_embeddings=True)
     ids, batch = make_batch(SHAPES)
-    with pytest.raises(ModelError, match="tied to the output head"):
-        scoring_pass(PerExampleGradients(model.model), model.model, ids, batch, Head(model.lm_head.weight))
+    maps = build_gradient_maps(model.model, np.random.default_rng(0), 4)
+    found = scoring_pass(
+        PerExampleGradients(model.model, maps),
+        model.model,
+        ids,
+        batch,
+        Head(model.lm_head.weight.detach(), None, softcap),
+    ).gradients
+    for row, tokens in enumerate(batch):
+        head = Head(model.lm_head.weight, None, softcap)
+        logits_LV = head.logits(response_states(model.model, tokens))
+        loss = nn.functional.cross_entropy(logits_LV, torch.tensor(tokens.ids[tokens.prompt_length :]))
+        truth = dict(zip(maps, torch.autograd.grad(loss, list(model.model.parameters())), strict=True))
+        assert float(found.norm_B[row]) == pytest.approx(norm_of(truth), rel=1e-5)
+        torch.testing.assert_close(found.sketch_BK[row], sketch_of(truth, maps).float(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_trainable_head_is_refused():
@@ -150,23 +165,52 @@ def test_a_trainable_head_is_refused():
         scoring_pass(PerExampleGradients(model.model), model.model, ids, batch, Head(model.lm_head.weight))
 
 
-def test_gradient_checkpointing_is_refused_with_what_to_do():
-    model = MODELS["lora"]().train()
+def checkpoint_layers(model):
+    # The older name warns where there is the newer one.
+    name = "activation_checkpointing_enable"
+    (getattr(model, name) if hasattr(model, name) else model.gradient_checkpointing_enable)()
+
+
+class Checkpointed(nn.Module):
+    """A trunk that is computed again as a whole."""
+
+    def __init__(self, trunk, *, use_reentrant):
+        super().__init__()
+        self.trunk, self.use_reentrant = trunk, use_reentrant
+
+    def forward(self, ids):
+        return torch.utils.checkpoint.checkpoint(self.trunk, ids, use_reentrant=self.use_reentrant)
+
+
+@pytest.mark.parametrize("name", ["full", "lora", "lora everywhere"])
+def test_layers_computed_again_give_the_same_gradients_to_the_bit(name):
+    model = MODELS[name]()
+    maps = build_gradient_maps(model, np.random.default_rng(0), 4)
+    kept = score(model, maps, SHAPES)[0].gradients
+    checkpoint_layers(model)
+    again = score(model, maps, SHAPES)[0].gradients
+    assert torch.equal(again.norm_B, kept.norm_B)
+    assert torch.equal(again.sketch_BK, kept.sketch_BK)
+    assert not any("forward" in layer.__dict__ for layer in model.model.layers)
+
+
+def test_a_trunk_that_is_computed_again_as_a_whole_is_exact_too():
+    model = MODELS["lora"]()
     ids, batch = make_batch(SHAPES)
-
-    class Checkpointed(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.trunk = model.model
-
-        def forward(self, ids):
-            return torch.utils.checkpoint.checkpoint(self.trunk, ids, use_reentrant=False)
-
-    with pytest.raises(ModelError, match="checkpointing off"):
-        scoring_pass(PerExampleGradients(model), Checkpointed(), ids, batch, Head(model.lm_head.weight))
+    trunk = Checkpointed(model.model, use_reentrant=False)
+    found = scoring_pass(PerExampleGradients(model), trunk, ids, batch, Head(model.lm_head.weight)).gradients
+    assert torch.equal(found.norm_B, score(model, None, SHAPES)[0].gradients.norm_B)
 
 
-def test_a_trunk_without_embedding_is_refused():
+def test_reentrant_checkpointing_is_refused_with_what_to_do():
+    model = MODELS["lora"]()
+    ids, batch = make_batch(SHAPES)
+    trunk = Checkpointed(model.model, use_reentrant=True)
+    with pytest.warns(UserWarning, match="None of the inputs"), pytest.raises(ModelError, match="use_reentrant: false"):
+        scoring_pass(PerExampleGradients(model), trunk, ids, batch, Head(model.lm_head.weight))
+
+
+def test_a_trunk_without_embedding_is_exact_too():
     class Bare(nn.Module):
         def __init__(self):
             super().__init__()
@@ -178,8 +222,13 @@ def test_a_trunk_without_embedding_is_refused():
 
     model = Bare()
     ids, batch = make_batch(SHAPES)
-    with pytest.raises(ModelError, match="embedding layer"):
-        scoring_pass(PerExampleGradients(model), model, ids, batch, Head(torch.zeros(50, 4)))
+    head = Head(torch.randn(50, 4, generator=torch.Generator().manual_seed(0)))
+    found = scoring_pass(PerExampleGradients(model), model, ids, batch, head).gradients
+    for row, tokens in enumerate(batch):
+        logits_LV = head.logits(response_states(model, tokens))
+        loss = nn.functional.cross_entropy(logits_LV, torch.tensor(tokens.ids[tokens.prompt_length :]))
+        truth = dict(enumerate(torch.autograd.grad(loss, list(model.parameters()))))
+        assert float(found.norm_B[row]) == pytest.approx(norm_of(truth), rel=1e-5)
 
 
 def run_self_test(model):
@@ -200,9 +249,11 @@ def test_the_self_test_passes_in_half_precision():
     run_self_test(full(dtype=torch.bfloat16))
 
 
-@pytest.mark.parametrize("method", ["squared_norm", "sketch"])
-def test_the_self_test_refuses_a_wrong_norm_or_sketch_and_names_the_example(method, monkeypatch):
-    for form in (Outer, Product):
+@pytest.mark.parametrize(
+    ("forms", "method"), [((Outer, Product), "squared_norm"), ((SketchSum,), "total")], ids=["norm", "sketch"]
+)
+def test_the_self_test_refuses_a_wrong_norm_or_sketch_and_names_the_example(forms, method, monkeypatch):
+    for form in forms:
         right = getattr(form, method)
         monkeypatch.setattr(form, method, lambda *arguments, right=right: 1.01 * right(*arguments))
     with pytest.raises(ModelError, match=r"must agree with autograd to 0\.001.*'e1'"):

@@ -81,7 +81,7 @@ class Lora:
 
 @dataclass(frozen=True)
 class Full:
-    """All parameters are trained; the output head stays frozen unless `train_head`."""
+    """All parameters are trained; the output head stays frozen unless `train_head`, and so does what is tied to it."""
 
     train_head: bool = False
     backward_cost: float = 2.0

@@ -205,11 +205,6 @@ class CausalLM:
 
 def _refuse_strays(trainable: Sequence[tuple[str, Any]], trunk: torch.nn.Module, head_weight: torch.Tensor) -> None:
     inside = {id(parameter) for parameter in trunk.parameters()}
-    if head_weight.requires_grad and id(head_weight) in inside:
-        raise ModelError(
-            "`training.train_head` must be false for this model, but is true: its output head is tied to its embedding "
-            "and would train that too."
-        )
     inside.add(id(head_weight))
     for name, parameter in trainable:
         if id(parameter) not in inside:

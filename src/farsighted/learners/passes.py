@@ -21,6 +21,7 @@ from farsighted.signals.kept import kept_bytes
 from farsighted.signals.logits import Head, token_nll
 from farsighted.signals.plan import at_positions
 from farsighted.signals.scoring import ScoredBatch, scoring_pass, self_test
+from farsighted.signals.tied import HeadPart
 
 MAPS_SEED = 20260530
 """Seed of the random sketch maps: one set for all audits, so that sketches of any two runs can be compared."""
@@ -49,6 +50,7 @@ class Passes:
         self._norms = PerExampleGradients(trunk, None, want_norm=True)
         self._norms_and_sketches = PerExampleGradients(trunk, self._gradient_maps, want_norm=True)
         self._keeping = PerExampleGradients(trunk, self._gradient_maps, want_norm=True, keep=True)
+        self._tied = self._keeping.tied_to(head) is not None
         self._head_maps: dict[frozenset[str], HeadMaps] = {}
 
     @property
@@ -71,8 +73,8 @@ class Passes:
         return self._signals(batch, needs, self._scored(self._capture(needs), batch))
 
     def kept_bytes(self, batch: Sequence[Tokens]) -> int | None:
-        """Return the bytes that `signals_kept` would keep, at most; None where the head is trained as well."""
-        if self._head.weight_VD.requires_grad:
+        """Return the bytes that `signals_kept` would keep, at most; None where an untied head is trained as well."""
+        if self._head.weight_VD.requires_grad and not self._tied:
             return None
         return kept_bytes(self._trunk, len(batch), max(len(tokens.ids) for tokens in batch))
 
@@ -128,8 +130,10 @@ class Passes:
                 bad = torch.nonzero(~torch.isfinite(mean_B))[:, 0].tolist()
                 raise DivergedError.naming("The training loss is not finite", [batch[row].example.id for row in bad])
             torch.autograd.backward(nll_R.sum() / total_tokens)
-            gradients = capture.collect(len(batch), total_tokens / ragged.lengths_B)
-        gradients = self._with_head(gradients, ragged.detached())
+            ragged = ragged.detached()
+            head_part = HeadPart(ragged, self._head.detached()) if self._tied else None
+            gradients = capture.collect(len(batch), total_tokens / ragged.lengths_B, head_part)
+        gradients = self._with_head(gradients, ragged)
         if gradients.sketch_BK is None:
             raise RuntimeError("a capture with maps gives sketches")
         nll_sum = (mean_B * ragged.lengths_B).cpu().numpy()
@@ -183,8 +187,8 @@ class Passes:
         return self._head_maps[needs]
 
     def _with_head(self, gradients: Gradients, ragged: Ragged) -> Gradients:
-        """Add the gradient of a trained output head."""
-        if not self._head.weight_VD.requires_grad:
+        """Add the gradient of a trained output head; one that is tied to the embedding has it already."""
+        if self._tied or not self._head.weight_VD.requires_grad:
             return gradients
         maps = self._maps(frozenset({"head_sketch"}))
         if maps.sketch is None:

@@ -4,7 +4,7 @@ Shape letters: B examples, T positions of an example (padded; pads carry zero gr
 p × q the shape of a sketch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from farsighted.signals.logits import chunks, wide
-from farsighted.signals.sketch import TwoSided, project
+from farsighted.signals.sketch import SketchSum, TwoSided, project
 
 ModuleKind = Literal["linear", "embedding", "norm"]
 
@@ -37,22 +37,21 @@ class Outer:
         return Product(torch.bmm(wide(self.left_BTO).mT, wide(self.right_BTI)))
 
     def squared_norm(self) -> Tensor:
-        """Return the squared Frobenius norm (B,), exactly, by the cheaper of two forms.
+        """Return the squared Frobenius norm (B,), exactly: `Σ_{s,t} ⟨l_s, l_t⟩⟨r_s, r_t⟩`, T²·(O + I) multiplications.
 
-        Direct: the O × I product of each example, T·O·I multiplications. Ghost: `Σ_{s,t} ⟨l_s, l_t⟩⟨r_s, r_t⟩`,
-        T²·(O + I) of them.
+        The O × I product is never formed: where it is the cheaper way, `compact` has taken it.
         """
         positions, rows = self.left_BTO.shape[1:]
-        columns = self.right_BTI.shape[2]
-        ghost = positions * (rows + columns) < rows * columns
-        width = max(2 * positions**2 if ghost else rows * columns, positions * (rows + columns))
-        form = _ghost_norm if ghost else _direct_norm
-        parts = chunks(len(self.left_BTO), width, self.left_BTO.device)
-        return torch.cat([form(wide(self.left_BTO[part]), wide(self.right_BTI[part])) for part in parts])
+        width = max(2 * positions**2, positions * (rows + self.right_BTI.shape[2]))
+        norms = []
+        for part in chunks(len(self.left_BTO), width, self.left_BTO.device):
+            left, right = wide(self.left_BTO[part]), wide(self.right_BTI[part])
+            norms.append((torch.bmm(left, left.mT) * torch.bmm(right, right.mT)).sum((1, 2)).clamp_min(0))
+        return torch.cat(norms)
 
-    def sketch(self, maps: TwoSided) -> Tensor:
-        """Return the sketch (B, p, q)."""
-        return maps.of_outer(self.left_BTO, self.right_BTI)
+    def add_sketch(self, total: SketchSum, maps: TwoSided) -> None:
+        """Add the sketch (B, p, q)."""
+        total.add(maps.of_outer(self.left_BTO, self.right_BTI))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +62,12 @@ class Product:
 
     def squared_norm(self) -> Tensor:
         """Return the squared Frobenius norm (B,)."""
-        return self.value_BOI.square().sum((1, 2))
+        norm_B: Tensor = torch.linalg.vector_norm(self.value_BOI, dim=(1, 2))
+        return norm_B.square()
 
-    def sketch(self, maps: TwoSided) -> Tensor:
-        """Return the sketch (B, p, q)."""
-        return maps.of_products(self.value_BOI)
+    def add_sketch(self, total: SketchSum, maps: TwoSided) -> None:
+        """Add the sketch (B, p, q)."""
+        total.add_products(maps, self.value_BOI)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +87,10 @@ class Lookup:
             parts.append(torch.where(same, torch.bmm(right, right.mT), 0.0).sum((1, 2)).clamp_min(0))
         return torch.cat(parts)
 
-    def sketch(self, maps: TwoSided) -> Tensor:
-        """Return the sketch (B, p, q)."""
+    def add_sketch(self, total: SketchSum, maps: TwoSided) -> None:
+        """Add the sketch (B, p, q)."""
         right_BTQ = project(self.right_BTI, maps.right_IQ)
-        return torch.bmm(maps.left_OP[self.ids_BT].to(right_BTQ.dtype).mT, right_BTQ)
+        total.add(torch.bmm(maps.left_OP[self.ids_BT].to(right_BTQ.dtype).mT, right_BTQ))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,12 +103,55 @@ class Vector:
         """Return the squared norm (B,)."""
         return self.value_BO.square().sum(1)
 
-    def sketch(self, maps: TwoSided) -> Tensor:
-        """Return the sketch (B, p, q)."""
-        return project(self.value_BO, maps.left_OP)[:, :, None] * maps.right_IQ[0].to(self.value_BO.dtype)
+    def add_sketch(self, total: SketchSum, maps: TwoSided) -> None:
+        """Add the sketch (B, p, q)."""
+        total.add_vectors(maps, self.value_BO)
 
 
-Factor = Outer | Product | Lookup | Vector
+@dataclass(frozen=True, slots=True, eq=False)
+class Tied:
+    """The sum of both: a weight that is an embedding in one place and a linear layer in another."""
+
+    lookup: Lookup
+    outer: Outer
+
+    def squared_norm(self) -> Tensor:
+        """Return the squared Frobenius norm (B,): those of the two, and twice their inner product.
+
+        `⟨Σ_t onehot(id_t) r_tᵀ, Σ_s l_s h_sᵀ⟩ = Σ_{s,t} l_s[id_t] ⟨h_s, r_t⟩`.
+        """
+        left_BSO, right_BSI = wide(self.outer.left_BTO), wide(self.outer.right_BTI)
+        index_BST = self.lookup.ids_BT[:, None].expand(-1, left_BSO.shape[1], -1)
+        inner_BST = torch.bmm(right_BSI, wide(self.lookup.right_BTI).to(right_BSI.dtype).mT)
+        inner_B = (left_BSO.gather(2, index_BST) * inner_BST).sum((1, 2))
+        return (self.lookup.squared_norm() + self.outer.squared_norm() + 2 * inner_B).clamp_min(0)
+
+    def add_sketch(self, total: SketchSum, maps: TwoSided) -> None:
+        """Add the sketch (B, p, q): both parts under the same maps."""
+        self.lookup.add_sketch(total, maps)
+        self.outer.add_sketch(total, maps)
+
+
+Factor = Outer | Product | Lookup | Vector | Tied
+
+
+def combined(parts: Sequence[Factor]) -> Factor:
+    """Return the sum of what one parameter got from several places or calls, in its cheapest form.
+
+    Sums over positions are put together by laying the positions end to end.
+    """
+    outers = [part for part in parts if isinstance(part, Outer)]
+    lookups = [part for part in parts if isinstance(part, Lookup)]
+    vectors = [part for part in parts if isinstance(part, Vector)]
+    if vectors:
+        return Vector(torch.stack([part.value_BO for part in vectors]).sum(0))
+    outer = (
+        Outer(_end_to_end([o.left_BTO for o in outers]), _end_to_end([o.right_BTI for o in outers])) if outers else None
+    )
+    if not lookups and outer is not None:
+        return outer.compact()
+    lookup = Lookup(_end_to_end([part.ids_BT for part in lookups]), _end_to_end([part.right_BTI for part in lookups]))
+    return lookup if outer is None else Tied(lookup, outer)
 
 
 def kind_of(module: nn.Module) -> ModuleKind | None:
@@ -147,7 +190,7 @@ def factors_of(
     if getattr(module, "bias", None) is not None:
         factors["bias"] = Vector(wide(gradient_BTO).sum(1))
     if kind == "linear":
-        factors["weight"] = Outer(gradient_BTO, inputs[0].reshape(len(gradient), -1, inputs[0].shape[-1])).compact()
+        factors["weight"] = Outer(gradient_BTO, inputs[0].reshape(len(gradient), -1, inputs[0].shape[-1]))
     else:
         slope = _slope_of_norm(module, inputs, options).reshape(gradient_BTO.shape)
         factors["weight"] = Vector((wide(gradient_BTO) * wide(slope)).sum(1))
@@ -182,9 +225,5 @@ def _slope_of_norm(module: nn.Module, inputs: tuple[Any, ...], options: Mapping[
     return slope
 
 
-def _ghost_norm(left_BTO: Tensor, right_BTI: Tensor) -> Tensor:
-    return (torch.bmm(left_BTO, left_BTO.mT) * torch.bmm(right_BTI, right_BTI.mT)).sum((1, 2)).clamp_min(0)
-
-
-def _direct_norm(left_BTO: Tensor, right_BTI: Tensor) -> Tensor:
-    return torch.bmm(left_BTO.mT, right_BTI).square().sum((1, 2))
+def _end_to_end(values: Sequence[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.cat(list(values), dim=1)

@@ -19,11 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from farsighted.core.errors import ModelError
-from farsighted.signals.factors import Factor, factors_of, kind_of
+from farsighted.signals.factors import factors_of
 from farsighted.signals.kept import KeptGradients
 from farsighted.signals.logits import Head
+from farsighted.signals.passing import Pass, TiedPart
 from farsighted.signals.plan import SKETCH_SIDE
+from farsighted.signals.recompute import Held, marked_layers
 from farsighted.signals.sketch import TwoSided, draw_two_sided
+from farsighted.signals.tied import HeadPart
+from farsighted.signals.tracked import Tracked, tracked_modules
 
 GradientMaps = Mapping[str, TwoSided]
 """A two-sided map for every trainable parameter, by the parameter's name."""
@@ -51,14 +55,6 @@ class Gradients:
         return Gradients(norm_B, sketch_BK, self.kept)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tracked:
-    name: str
-    module: nn.Module
-    parameters: tuple[str, ...]
-    """Names of its own trainable parameters: weight, bias."""
-
-
 def build_gradient_maps(model: nn.Module, generator: np.random.Generator, side: int = SKETCH_SIDE) -> GradientMaps:
     """Draw an independent map to side × side for every trainable parameter, in the model's order of parameters.
 
@@ -83,18 +79,23 @@ class PerExampleGradients:
 
     Each pass is a forward over B examples (the leading axis everywhere), a backward through a weighted sum of their
     mean response NLLs, and `collect`. It neither needs nor touches `.grad`, so it rides along with a training step;
-    `scoring_pass` (`farsighted.signals.scoring`) is the pass without one. An object may be entered many times. Inputs
-    of tracked modules stay alive until their backward, as they do for the weight gradient anyway.
+    `scoring_pass` (`farsighted.signals.scoring`) is the pass without one. An object may be entered many times.
+
+    A parameter that is used in several places, or by a module that is called several times, has the sum of what it
+    gets there as its gradient: its factors are laid end to end before the norm is taken. Inputs of tracked modules stay
+    alive until their backward, as they do for the weight gradient anyway; in layers that are marked for gradient
+    checkpointing they are computed again with the rest (`farsighted.signals.recompute`).
 
     Args:
         model: all its trainable parameters are tracked, and each must be reached by every pass.
         maps: from `build_gradient_maps`, where a sketch is wanted.
         want_norm: whether norms are wanted.
-        head: the output head that the loss uses, to refuse a trained embedding that is tied to it.
+        head: the output head that the loss uses, so that `collect` insists on its part where a tracked embedding is
+            tied to it.
         keep: whether `collect` hands out the gradients themselves too, for a step without another pass.
 
     Raises:
-        ModelError: nothing to train, a module of unknown kind, or a trainable parameter used in two places.
+        ModelError: nothing to train, or a module of unknown kind.
     """
 
     def __init__(
@@ -109,25 +110,30 @@ class PerExampleGradients:
         self._maps = maps
         self._keep = keep
         self._want_norm = want_norm
-        self._tracked = _tracked_modules(model)
+        self._tracked = tracked_modules(model)
+        self._model = model
+        self._recomputed = False
         self.parameters: dict[str, nn.Parameter] = {n: p for n, p in model.named_parameters() if p.requires_grad}
         """What is tracked, by name."""
-        _refuse_shared(model)
-        if head is not None:
-            self.refuse_tied(head)
         missing = [] if maps is None else sorted(self.parameters.keys() - maps.keys())
         if missing:
             raise ModelError(
                 f"Every trainable parameter must have a map, but '{missing[0]}' has none. Build them anew."
             )
+        self._head = head
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
-        self._clear()
+        self._pass = Pass(maps, want_norm=want_norm, keep=keep)
 
     def __enter__(self) -> "PerExampleGradients":
         self._clear()
+        self._recomputed = bool(marked_layers(self._model))
         for tracked in self._tracked:
             hook = partial(self._on_forward, tracked)
             self._handles.append(tracked.module.register_forward_hook(hook, with_kwargs=True))
+        own = {id(tracked.module) for tracked in self._tracked}
+        for module in self._model.modules():
+            if isinstance(module, nn.Embedding) and id(module) not in own:
+                self._handles.append(module.register_forward_hook(self._on_frozen_embedding))
         return self
 
     def __exit__(
@@ -138,137 +144,97 @@ class PerExampleGradients:
         self._handles.clear()
         self._clear()
 
-    def collect(self, batch_size: int, scale_B: Tensor | None = None) -> Gradients:
+    @property
+    def frontier(self) -> list[Tensor]:
+        """Where a backward may stop after all tracked modules: outputs of those whose inputs need no gradient.
+
+        Raises:
+            ModelError: there is none, because the forward ran without gradients.
+        """
+        if not self._pass.frontier:
+            name = self._tracked[0].name
+            raise ModelError(_unreached(name, called=False) if not self._pass.calls else _without_gradients(name))
+        return self._pass.frontier
+
+    def tied_to(self, head: Head) -> str | None:
+        """Return the name of the tracked parameter that is also the output head, None where there is none."""
+        pointer = head.weight_VD.data_ptr()
+        return next((name for name, parameter in self.parameters.items() if parameter.data_ptr() == pointer), None)
+
+    def collect(self, batch_size: int, scale_B: Tensor | None = None, head_part: HeadPart | None = None) -> Gradients:
         """Return what the pass gave, and make ready for the next one.
 
         Args:
             batch_size: B, the number of examples in the pass.
             scale_B: what turns each example's share of the loss into its own mean response NLL; 1 by default. For a
                 loss `Σ_tokens nll / tokens_of_the_step`, that is `tokens_of_the_step / response_length`.
+            head_part: what a tracked embedding gets as the output head that it is tied to; nothing where it is not.
 
         Raises:
-            ModelError: a tracked module was not reached, or examples are not the leading axis.
+            ModelError: a tracked module was not reached, examples are not the leading axis, or a tied head's part is
+                missing.
             ValueError: `scale_B` where gradients are kept: weigh them in `KeptGradients.weighted_sum`.
         """
         if scale_B is not None and self._keep:
             raise ValueError("Kept gradients are not scaled. Put the scale into the weights of `weighted_sum`.")
+        tied = self._tied(head_part)
+        self._check(batch_size, None if head_part is None else tied)
+        found = self._pass.finish(scale_B, None if tied is None or head_part is None else TiedPart(tied, head_part))
+        shapes = {name: parameter.shape for name, parameter in self.parameters.items()}
+        kept = KeptGradients(self._pass.kept, shapes) if self._keep else None
+        self._clear()
+        return Gradients(found.norm_B, found.sketch_BK, kept)
+
+    def _tied(self, head_part: HeadPart | None) -> str | None:
+        head = self._head if head_part is None else head_part.head
+        tied = None if head is None else self.tied_to(head)
+        if tied is not None and head_part is None:
+            raise ModelError(
+                f"'{tied}' is tied to the output head, so half of its gradient comes from there. Give `collect` the "
+                "`head_part`, or untie the two (tie_word_embeddings: false)."
+            )
+        return tied
+
+    def _check(self, batch_size: int, tied: str | None) -> None:
+        """Refuse a pass that missed something; a head that is tied in may be called as a module or not."""
         for tracked in self._tracked:
-            if tracked.name not in self._done:
-                raise ModelError(_unreached(tracked.name, tracked.name in self._seen))
-        if self._rows != batch_size:
+            if tracked.name not in self._pass.done and tied not in tracked.parameters.values():
+                raise ModelError(_unreached(tracked.name, called=tracked.name in self._pass.seen))
+        if self._pass.rows != batch_size:
             raise ModelError(
                 f"Inputs of trainable modules must have the {batch_size} examples as their leading axis, but "
-                f"'{self._tracked[0].name}' got {self._rows} rows. Use forward signals for this architecture."
+                f"'{self._tracked[0].name}' got {self._pass.rows} rows. Use forward signals for this architecture."
             )
-        norm_B = self._squared_B.sqrt() if self._squared_B is not None else None
-        sketch_BK = self._sketch_BPQ.flatten(1) if self._sketch_BPQ is not None else None
-        shapes = {name: parameter.shape for name, parameter in self.parameters.items()}
-        kept = KeptGradients(self._kept, shapes) if self._keep else None
-        self._clear()
-        if scale_B is not None:
-            norm_B = None if norm_B is None else norm_B * scale_B.to(norm_B).abs()
-            sketch_BK = None if sketch_BK is None else sketch_BK * scale_B.to(sketch_BK)[:, None]
-        norm_B = None if norm_B is None else norm_B.float()
-        return Gradients(norm_B, None if sketch_BK is None else sketch_BK.float(), kept)
-
-    def refuse_tied(self, head: Head) -> None:
-        """Raise `ModelError` if a tracked parameter is also the output head: half of its gradient would be missed."""
-        for name, parameter in self.parameters.items():
-            if parameter.data_ptr() == head.weight_VD.data_ptr():
-                raise ModelError(
-                    f"A trainable parameter must not be tied to the output head, but '{name}' is. Freeze it, untie it "
-                    "(tie_word_embeddings: false), or use forward signals."
-                )
 
     def _clear(self) -> None:
-        self._seen: set[str] = set()
-        self._done: set[str] = set()
-        self._rows: int | None = None
-        self._squared_B: Tensor | None = None
-        self._sketch_BPQ: Tensor | None = None
-        self._kept: dict[str, tuple[Factor, ...]] = {}
+        self._pass = Pass(self._maps, want_norm=self._want_norm, keep=self._keep)
 
     def _on_forward(
-        self, tracked: _Tracked, module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Tensor
+        self, tracked: Tracked, module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Tensor
     ) -> None:
+        self._pass.called(tracked)
         if not output.requires_grad:
             return  # a forward without gradients, such as an evaluation, is none of ours
-        if tracked.name in self._seen:
-            raise ModelError(
-                f"Every trainable module must be called once in a pass, but '{tracked.name}' was called again. Collect "
-                "after each backward; switch gradient checkpointing off; use forward signals for reused modules."
-            )
         if not inputs:
             raise ModelError(f"'{tracked.name}' must get its input as a positional argument, but got {list(options)}.")
-        self._seen.add(tracked.name)
-        self._rows = len(inputs[0]) if self._rows is None else self._rows
-        if len(inputs[0]) != self._rows or len(output) != self._rows:
-            raise ModelError(
-                f"Inputs of trainable modules must have the examples as their leading axis, but '{tracked.name}' got "
-                f"{len(inputs[0])} rows and a module before it {self._rows}. Use forward signals for this architecture."
-            )
-        kept = tuple(value.detach() if isinstance(value, Tensor) else value for value in inputs)
-        output.register_hook(partial(self._on_gradient, tracked, kept, options))  # type: ignore[no-untyped-call]
+        self._pass.reached(tracked, inputs[0], output)
+        held = Held(inputs, recomputed=self._recomputed)
+        output.register_hook(partial(self._on_gradient, tracked, held, options))  # type: ignore[no-untyped-call]
 
-    def _on_gradient(
-        self, tracked: _Tracked, inputs: tuple[Any, ...], options: dict[str, Any], gradient: Tensor
-    ) -> None:
+    def _on_frozen_embedding(self, _module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
+        # Models with gradient checkpointing let it require a gradient, so that the layers behind it do too.
+        if output.requires_grad and not self._pass.began:
+            self._pass.frontier.append(output)
+
+    def _on_gradient(self, tracked: Tracked, held: Held, options: dict[str, Any], gradient: Tensor) -> None:
         if not self._handles:
             return  # the pass was left before its backward
-        if tracked.name in self._done:
-            raise ModelError(f"A pass must have one backward, but '{tracked.name}' was met again. Collect in between.")
-        self._done.add(tracked.name)
+        self._pass.began = True
         with torch.no_grad():
-            factors = factors_of(tracked.module, inputs, options, gradient)
-            for parameter in tracked.parameters:
-                if self._want_norm:
-                    self._squared_B = _sum(self._squared_B, factors[parameter].squared_norm().double())
-                if self._keep:
-                    self._kept[_join(tracked.name, parameter)] = (factors[parameter],)
-                if self._maps is not None:
-                    maps = self._maps[_join(tracked.name, parameter)]
-                    self._sketch_BPQ = _sum(self._sketch_BPQ, factors[parameter].sketch(maps))
+            self._pass.arrived(tracked, factors_of(tracked.module, held.inputs(), options, gradient))
 
 
-def _tracked_modules(model: nn.Module) -> tuple[_Tracked, ...]:
-    tracked = []
-    for name, module in model.named_modules():
-        parameters = tuple(n for n, p in module.named_parameters(recurse=False) if p.requires_grad)
-        if parameters and kind_of(module) is None:
-            raise ModelError(_unknown(name, module))
-        if parameters:
-            tracked.append(_Tracked(name, module, parameters))
-    if not tracked:
-        raise ModelError(
-            "A model must have trainable parameters to have gradients, but all are frozen. Add an adapter."
-        )
-    return tuple(tracked)
-
-
-def _unknown(name: str, module: nn.Module) -> str:
-    if type(module).__name__.startswith("Dora"):
-        return (
-            f"Gradient signals must see every trainable module, but DoRA's magnitude vector '{name}' cannot be read. "
-            "Use plain LoRA (use_dora: false), or forward signals."
-        )
-    return (
-        "Gradient signals read trainable Linear, Embedding, RMSNorm and LayerNorm modules, but "
-        f"'{name}' is a {type(module).__name__}. Freeze it, or use forward signals."
-    )
-
-
-def _refuse_shared(model: nn.Module) -> None:
-    owners: dict[int, str] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        first = owners.setdefault(id(parameter), name)
-        if parameter.requires_grad and first != name:
-            raise ModelError(
-                f"A trainable parameter must be used in one place, but '{first}' is tied to '{name}'. Freeze it, untie "
-                "it (tie_word_embeddings: false), or use forward signals."
-            )
-
-
-def _unreached(name: str, called: bool) -> str:
+def _unreached(name: str, *, called: bool) -> str:
     if called:
         return f"Every trainable module must get a gradient, but '{name}' got none. Run the backward before `collect`."
     return (
@@ -277,9 +243,8 @@ def _unreached(name: str, called: bool) -> str:
     )
 
 
-def _sum(total: Tensor | None, term: Tensor) -> Tensor:
-    return term if total is None else total + term.to(total.device)
-
-
-def _join(module: str, parameter: str) -> str:
-    return f"{module}.{parameter}" if module else parameter
+def _without_gradients(name: str) -> str:
+    return (
+        f"Every trainable module must be called with gradients on, but '{name}' was called without. Let gradient "
+        "checkpointing be of the kind that is not reentrant (use_reentrant: false)."
+    )

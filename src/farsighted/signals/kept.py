@@ -14,15 +14,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from farsighted.signals.factors import Factor, Lookup, Outer, Vector, kind_of
+from farsighted.signals.factors import Lookup, Outer, Product, Vector, kind_of
 from farsighted.signals.logits import wide
+from farsighted.signals.tied import HeadPart
+
+Part = Outer | Product | Lookup | Vector | HeadPart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptGradients:
     """Gradients of each example's mean response NLL, by parameter; see `PerExampleGradients(keep=True)`."""
 
-    parts: Mapping[str, tuple[Factor, ...]]
+    parts: Mapping[str, tuple[Part, ...]]
     """By parameter; several where it is used in several places."""
     shapes: Mapping[str, torch.Size]
 
@@ -36,14 +39,12 @@ class KeptGradients:
 
         Examples of weight 0 cost nothing. Equal to the gradient of a pass over the weighted loss up to rounding.
         """
-        (rows_M,) = torch.nonzero(weight_B, as_tuple=True)
-        weight_M = weight_B[rows_M]
-        return {
-            name: torch.stack([_summed(part, rows_M, weight_M, self.shapes[name]) for part in parts])
-            .sum(0)
-            .reshape(self.shapes[name])
-            for name, parts in self.parts.items()
-        }
+        found = {}
+        for name, parts in self.parts.items():
+            terms = [_summed(part, weight_B, self.shapes[name]) for part in parts]
+            total = terms[0] if len(terms) == 1 else torch.stack(terms).sum(0)
+            found[name] = total.reshape(self.shapes[name])
+        return found
 
 
 def kept_bytes(model: nn.Module, examples: int, positions: int) -> int:
@@ -65,19 +66,26 @@ def _elements(parameter: nn.Parameter, positions: int, *, lookup: bool) -> int:
         return parameter.numel()
     rows, columns = parameter.shape[0], parameter[0].numel()
     if lookup:
-        return positions * (columns + 2)
+        # Once as the embedding, and once more where it is the head too.
+        return 2 * positions * (columns + 2)
     return min(rows * columns, positions * (rows + columns))
 
 
-def _tensors(part: Factor) -> tuple[Tensor, ...]:
+def _tensors(part: Part) -> tuple[Tensor, ...]:
     if isinstance(part, Outer):
         return part.left_BTO, part.right_BTI
     if isinstance(part, Lookup):
         return part.ids_BT, part.right_BTI
+    if isinstance(part, HeadPart):
+        return part.ragged.hidden_RD, part.ragged.target_R
     return (part.value_BO,) if isinstance(part, Vector) else (part.value_BOI,)
 
 
-def _summed(part: Factor, rows_M: Tensor, weight_M: Tensor, shape: torch.Size) -> Tensor:
+def _summed(part: Part, weight_B: Tensor, shape: torch.Size) -> Tensor:
+    if isinstance(part, HeadPart):
+        return part.weighted_sum(weight_B)
+    (rows_M,) = torch.nonzero(weight_B, as_tuple=True)
+    weight_M = weight_B[rows_M]
     if isinstance(part, Outer):
         left_MTO, right_MTI = wide(part.left_BTO[rows_M]), wide(part.right_BTI[rows_M])
         weighted_MTO = left_MTO * weight_M.to(left_MTO)[:, None, None]

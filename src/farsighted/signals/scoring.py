@@ -1,8 +1,7 @@
 """Gradients of a batch for scoring, and the start-up test that compares them with plain autograd (spec §4)."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,8 @@ from farsighted.core.values import Tokens
 from farsighted.signals.forward import Ragged, gather_response, scoring_mode
 from farsighted.signals.gradients import GradientMaps, Gradients, PerExampleGradients
 from farsighted.signals.logits import Head, token_nll
+from farsighted.signals.recompute import recomputing
+from farsighted.signals.tied import HeadPart
 
 TOLERANCE: Final = 1e-3
 TOLERANCE_HALF: Final = 5e-2
@@ -31,33 +32,33 @@ def scoring_pass(
 ) -> ScoredBatch:
     """Return response positions and the gradients of each example's mean response NLL; `.grad` stays as it was.
 
-    Runs in eval mode. The backward stops at the outputs of the embeddings, so weight gradients of the batch are neither
-    computed nor accumulated.
+    Runs in eval mode. The backward stops at the first modules that are trained, so neither weight gradients of the
+    batch nor gradients of what lies before them are computed. Layers that are marked for gradient checkpointing are
+    computed again instead of kept. Where a tracked embedding is tied to the head, its gradient has both parts.
 
     Args:
         capture: of the model whose trainable parameters are meant; not entered.
         trunk: maps ids (B, L) to an object with `last_hidden_state` (B, L, D).
         input_ids_BL: right-padded ids of the batch.
         batch: the same examples.
-        head: the frozen output head. For a trained one pass `head.detached()` and join its gradient
-            (`Gradients.joined`).
+        head: the output head, outside of any gradient: `head.detached()`. That of a trained one that is tied to
+            nothing is joined afterwards (`Gradients.joined`).
 
     Raises:
-        ModelError: trained or tied head, no embedding layer, or anything that `PerExampleGradients` refuses.
+        ModelError: a head with gradients, a forward without them, or anything that `PerExampleGradients` refuses.
     """
-    capture.refuse_tied(head)
     if head.weight_VD.requires_grad or (head.bias_V is not None and head.bias_V.requires_grad):
         raise ModelError(
             "The output head must be frozen for a scoring pass, but is trainable. Pass `head.detached()` and join the "
             "head's own gradient with `Gradients.joined`."
         )
-    with capture, scoring_mode(trunk), torch.enable_grad(), _embedding_outputs(trunk) as outputs:
+    with capture, scoring_mode(trunk), recomputing(trunk), torch.enable_grad():
         ragged = gather_response(trunk(input_ids_BL).last_hidden_state, batch)
-        if not outputs:
-            raise ModelError("A model to be scored by gradients must have an embedding layer, but none was called.")
         total = ragged.mean(token_nll(ragged.hidden_RD, head, ragged.target_R)).sum()
-        torch.autograd.grad(total, outputs, allow_unused=True)
-        return ScoredBatch(ragged.detached(), capture.collect(len(batch)))
+        torch.autograd.grad(total, capture.frontier, allow_unused=True)
+        ragged = ragged.detached()
+        head_part = None if capture.tied_to(head) is None else HeadPart(ragged, head)
+        return ScoredBatch(ragged, capture.collect(len(batch), head_part=head_part))
 
 
 def self_test(
@@ -102,25 +103,12 @@ def self_test(
             _compare("sketch", tokens, gap, norm, tolerance)
 
 
-@contextmanager
-def _embedding_outputs(trunk: nn.Module) -> Iterator[list[Tensor]]:
-    """Make the outputs of embedding layers require gradients, and list them as they come."""
-    outputs: list[Tensor] = []
-
-    def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        outputs.append(output.requires_grad_())
-
-    handles = [module.register_forward_hook(keep) for module in trunk.modules() if isinstance(module, nn.Embedding)]
-    try:
-        yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 def _autograd(
     trunk: nn.Module, ids_1L: Tensor, tokens: Tokens, head: Head, capture: PerExampleGradients
 ) -> dict[str, Tensor]:
+    tied = capture.tied_to(head)
+    if tied is not None:
+        head = Head(capture.parameters[tied], head.bias_V, head.softcap)
     with scoring_mode(trunk), torch.enable_grad():
         ragged = gather_response(trunk(ids_1L).last_hidden_state, [tokens])
         loss = functional.cross_entropy(head.logits(ragged.hidden_RD), ragged.target_R)
