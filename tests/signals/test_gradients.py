@@ -6,7 +6,7 @@ from torch import nn
 from farsighted.core.errors import ModelError
 from farsighted.signals.forward import gather_response
 from farsighted.signals.gradients import Gradients, PerExampleGradients, build_gradient_maps
-from farsighted.signals.head import head_grad_norm, head_sketch
+from farsighted.signals.logit_pass import head_grad_norm, head_sketch
 from farsighted.signals.logits import Head, token_nll
 from oracles.signal_autograd import (
     add_lora,

@@ -15,9 +15,9 @@ from farsighted.data.batches import pad
 from farsighted.learners.single_pass import KeptPass
 from farsighted.signals.forward import Ragged, gather_positions, gather_response, scoring_mode
 from farsighted.signals.gradients import Gradients, PerExampleGradients, build_gradient_maps
-from farsighted.signals.head import head_grad_norm, head_sketch
 from farsighted.signals.instrumented import FORWARD_SIGNALS, HeadMaps, build_head_maps, forward_signals
 from farsighted.signals.kept import kept_bytes
+from farsighted.signals.logit_pass import head_grad_norm, head_sketch
 from farsighted.signals.logits import Head, token_nll
 from farsighted.signals.plan import at_positions
 from farsighted.signals.scoring import ScoredBatch, scoring_pass, self_test

@@ -1,4 +1,4 @@
-"""Response positions without padding, and what one forward pass says about each response token (spec §4).
+"""Response positions of a forward pass, without padding (spec §4).
 
 A response token at position t is predicted from the hidden state at t − 1. Causal attention and right padding make
 every hidden state of a real token independent of the pads, so no attention mask is needed and no pad enters a score.
@@ -7,7 +7,7 @@ Shape letters: B examples of a batch, L positions, R response tokens of the whol
 batch, D hidden, V vocabulary.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from farsighted.core.errors import DataError, ModelError
 from farsighted.core.values import Tokens
-from farsighted.signals.logits import Head, chunks, wide
+from farsighted.signals.logits import wide
 
 TOKEN_SIGNALS: Final = frozenset({"nll", "entropy", "margin", "el2n", "correctness"})
 """The signals that are means over response tokens of something that the token's logits tell."""
@@ -46,13 +46,6 @@ class Ragged:
         within_R = torch.arange(len(self.row_R), device=self.row_R.device) - starts_B[self.row_R]
         shape = (len(self.lengths_B), int(self.lengths_B.max()), *values_R.shape[1:])
         return values_R.new_zeros(shape).index_put((self.row_R, within_R), values_R)
-
-    def examples(self, rows: slice) -> "Ragged":
-        """Return the response positions of a run of consecutive examples."""
-        before = int(self.lengths_B[: rows.start].sum())
-        inside = slice(before, before + int(self.lengths_B[rows].sum()))
-        row_R = self.row_R[inside] - rows.start
-        return Ragged(self.hidden_RD[inside], self.target_R[inside], row_R, self.lengths_B[rows])
 
     def detached(self) -> "Ragged":
         """Return the same positions, outside of any gradient."""
@@ -106,30 +99,6 @@ def gather_positions(
     return Positions(hidden_PD, torch.tensor(counts, device=hidden_BLD.device))
 
 
-def token_statistics(hidden_RD: Tensor, head: Head, target_R: Tensor, want: Collection[str]) -> dict[str, Tensor]:
-    """Return statistics (R,) of each response token, from logits that exist for one chunk of tokens at a time.
-
-    With p the softmax of the token's logits and y its target: `nll` −ln p_y (nats), `entropy` −Σ p ln p (nats),
-    `margin` largest minus second largest probability, `el2n` ‖p − onehot(y)‖₂ (Paul et al. 2021), `correctness` 1
-    where y is the arg-max and 0 elsewhere.
-
-    Args:
-        hidden_RD: hidden states that predict the targets.
-        head: the output head.
-        target_R: target ids.
-        want: which statistics, out of `TOKEN_SIGNALS`.
-    """
-    unknown = set(want) - TOKEN_SIGNALS
-    if unknown:
-        raise ValueError(f"`want` must name statistics out of {sorted(TOKEN_SIGNALS)}, but has {sorted(unknown)}.")
-    parts: dict[str, list[Tensor]] = {name: [] for name in sorted(want)}
-    for rows in chunks(len(target_R), len(head.weight_VD), hidden_RD.device) if parts else ():
-        log_p_RV = torch.log_softmax(head.logits(hidden_RD[rows]), -1)
-        for name, values in parts.items():
-            values.append(_statistic(name, log_p_RV, target_R[rows, None]))
-    return {name: torch.cat(values) for name, values in parts.items()}
-
-
 @contextmanager
 def scoring_mode(model: nn.Module) -> Iterator[None]:
     """Put a model in eval mode, and give every module its own mode back afterwards (spec §4: no dropout in a score)."""
@@ -140,22 +109,6 @@ def scoring_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
-
-
-def _statistic(name: str, log_p_RV: Tensor, target_R1: Tensor) -> Tensor:
-    if name == "nll":
-        return -log_p_RV.gather(-1, target_R1)[:, 0]
-    if name == "entropy":
-        return -(log_p_RV.exp() * log_p_RV).sum(-1)
-    if name == "margin":
-        top_R2 = log_p_RV.topk(2, dim=-1).values.exp()
-        return top_R2[:, 0] - top_R2[:, 1]
-    if name == "correctness":
-        return (log_p_RV.argmax(-1) == target_R1[:, 0]).to(log_p_RV.dtype)
-    # 1 − p_y through expm1: it keeps its digits where the target is nearly certain.
-    error_RV = log_p_RV.exp().scatter(-1, target_R1, torch.expm1(log_p_RV.gather(-1, target_R1)))
-    el2n_R: Tensor = torch.linalg.vector_norm(error_RV, dim=-1)
-    return el2n_R
 
 
 def _check_batch(hidden_BLD: Tensor, batch: Sequence[Tokens]) -> None:

@@ -1,24 +1,21 @@
-"""Signals of the output head: gradient norm and sketch, nuclear norm and sketch of the logits (spec §4).
+"""Signals of whole logit matrices that a linear head gives without logits: nuclear norm and sketch (spec §4).
 
-None of them builds the logits of a batch: the head gradient comes from blocks of the vocabulary, the nuclear norm
-from `WᵀW`, the logit sketch from `WᵀS`.
+The nuclear norm comes from `WᵀW`, the sketch from `WᵀS`.
 
-Shape letters: N examples, L tokens of one example (padded within a group), R response tokens and P positions of the
-whole batch, D hidden, V vocabulary, v one block of it, K width of a sketch.
+Shape letters: N examples, L tokens of one example, P positions of the whole batch, D hidden, V vocabulary, v one block
+of it, K width of a sketch.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from farsighted.signals.forward import Positions, Ragged
-from farsighted.signals.logits import Head, chunk_size, chunks, residual, wide
+from farsighted.signals.forward import Positions
+from farsighted.signals.logits import Head, chunk_size, chunks, wide
 from farsighted.signals.plan import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME
-from farsighted.signals.sketch import TwoSided, project, row_signs, two_sided_map
+from farsighted.signals.sketch import project, row_signs, two_sided_map
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,50 +30,6 @@ class LogitMap:
     """S itself, V × 128; kept only under a soft-cap, where the logits themselves must be projected."""
     time_seed: int
     """Seed of the map over time; see `logit_sketch`."""
-
-
-class _Block(NamedTuple):
-    start: int
-    values_NLv: Tensor
-
-
-def head_grad_norm(ragged: Ragged, head: Head) -> Tensor:
-    """Return the norm (N,) of the gradient of each example's mean response NLL with respect to the head's W.
-
-    `‖Σ_t e_t h_tᵀ‖_F / L`, e = softmax − onehot. Where L ≤ D its square is `Σ_{s,t} ⟨e_s, e_t⟩⟨h_s, h_t⟩`, from two
-    L × L Gram matrices; else `Σ_t e_t h_tᵀ` is summed for one block of the vocabulary at a time. Never V × D, never
-    L × V beyond a block. Exact up to rounding.
-    """
-    norms = []
-    for group in _groups(ragged, len(head.weight_VD)):
-        hidden_NLD = group.padded(wide(group.hidden_RD))
-        squared_N = torch.zeros(len(group.lengths_B), dtype=hidden_NLD.dtype, device=hidden_NLD.device)
-        gram_NLL = torch.bmm(hidden_NLD, hidden_NLD.mT) if hidden_NLD.shape[1] <= hidden_NLD.shape[2] else None
-        for _, error_NLv in _residual_blocks(group, head):
-            if gram_NLL is None:
-                squared_N += torch.bmm(error_NLv.mT, hidden_NLD.to(error_NLv.dtype)).square().sum((1, 2))
-            else:
-                squared_N += (torch.bmm(error_NLv, error_NLv.mT) * gram_NLL).sum((1, 2))
-        norms.append(squared_N.clamp_min(0).sqrt() / group.lengths_B)
-    return torch.cat(norms)
-
-
-def head_sketch(ragged: Ragged, head: Head, maps: TwoSided) -> Tensor:
-    """Return the sketch (N, p·q) of each example's head gradient: `(E A)ᵀ (H B) / L`, inner products unbiased.
-
-    Args:
-        ragged: response positions.
-        head: the output head.
-        maps: a two-sided map of a V × D matrix (`farsighted.signals.sketch`).
-    """
-    sketches = []
-    for group in _groups(ragged, len(head.weight_VD)):
-        right_NLq = group.padded(project(group.hidden_RD, maps.right_IQ))
-        left_NLp = torch.zeros((*right_NLq.shape[:2], maps.left_OP.shape[1]), dtype=right_NLq.dtype).to(right_NLq)
-        for start, error_NLv in _residual_blocks(group, head):
-            left_NLp += project(error_NLv, maps.left_OP[start : start + error_NLv.shape[-1]])
-        sketches.append(torch.bmm(left_NLp.mT, right_NLq).flatten(1) / group.lengths_B[:, None])
-    return torch.cat(sketches)
 
 
 def gram_of_head(head: Head) -> Tensor:
@@ -161,36 +114,6 @@ def logit_sketch(positions: Positions, head: Head, logit_map: LogitMap) -> Tenso
     time = torch.from_numpy(row_signs(logit_map.time_seed, longest, LOGIT_SKETCH_TIME)).to(projected_PK)
     parts = [time[: len(part)].T @ part for part in torch.split(projected_PK, positions.lengths_B.tolist())]
     return torch.stack(parts).flatten(1)
-
-
-def _groups(ragged: Ragged, vocabulary: int) -> Iterator[Ragged]:
-    """Cut a batch into runs of examples whose padded errors fit one chunk, one example at least."""
-    limit = chunk_size(ragged.hidden_RD.device) // vocabulary
-    lengths = ragged.lengths_B.tolist()
-    start = 0
-    while start < len(lengths):
-        stop, longest = start + 1, lengths[start]
-        while stop < len(lengths) and (stop + 1 - start) * max(longest, lengths[stop]) <= limit:
-            longest = max(longest, lengths[stop])
-            stop += 1
-        yield ragged.examples(slice(start, stop))
-        start = stop
-
-
-def _residual_blocks(group: Ragged, head: Head) -> Iterator[_Block]:
-    """Yield the gradient with respect to the logits, zero behind each example, one block of the vocabulary at a time.
-
-    Where the vocabulary does not fit one chunk, a first pass finds the log-sum-exp.
-    """
-    padded = len(group.lengths_B) * int(group.lengths_B.max())
-    blocks = list(chunks(len(head.weight_VD), padded, group.hidden_RD.device))
-    logits_Rv = head.logits(group.hidden_RD, blocks[0])
-    lse_R = torch.logsumexp(logits_Rv, -1)
-    for block in blocks[1:]:
-        lse_R = torch.logaddexp(lse_R, torch.logsumexp(head.logits(group.hidden_RD, block), -1))
-    for block in blocks:
-        block_Rv = logits_Rv if block.start == 0 else head.logits(group.hidden_RD, block)
-        yield _Block(block.start, group.padded(residual(head, block_Rv, lse_R, group.target_R, block.start)))
 
 
 def _logit_gram(hidden_NLD: Tensor, head: Head, root_DD: Tensor | None) -> Tensor:

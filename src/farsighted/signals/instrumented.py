@@ -13,17 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farsighted.signals.forward import TOKEN_SIGNALS, Positions, Ragged, token_statistics
+from farsighted.signals.forward import Positions, Ragged
 from farsighted.signals.head import (
     LogitMap,
     build_logit_map,
     gram_of_head,
-    head_grad_norm,
-    head_sketch,
     logit_sketch,
     nuclear_norm,
     root_of_gram,
 )
+from farsighted.signals.logit_pass import LOGIT_SIGNALS, logit_signals
 from farsighted.signals.logits import Head
 from farsighted.signals.plan import SKETCH_SIDE
 from farsighted.signals.sketch import TwoSided, draw_two_sided
@@ -83,28 +82,26 @@ def forward_signals(
         raise ValueError(f"`needs` must be forward signals, but has {sorted(unknown)}. Take them from another pass.")
     positions = Positions(ragged.hidden_RD, ragged.lengths_B) if logits_of is None else logits_of
     with torch.no_grad():
-        tokens = token_statistics(ragged.hidden_RD, maps.head, ragged.target_R, TOKEN_SIGNALS.intersection(needs))
-        signals = {name: ragged.mean(values_R) for name, values_R in tokens.items()}
-        signals |= {
-            name: _example_signal(name, ragged, positions, maps) for name in _EXAMPLE_SIGNALS.intersection(needs)
-        }
+        of_logits = LOGIT_SIGNALS.intersection(needs)
+        if "head_sketch" in needs and maps.sketch is None:
+            raise ValueError(_UNBUILT.format("head_sketch"))
+        signals = logit_signals(ragged, maps.head, of_logits, maps.sketch) if of_logits else {}
+        signals |= {name: _matrix_signal(name, ragged, positions, maps) for name in _MATRIX_SIGNALS.intersection(needs)}
     return {name: signals[name].float().cpu().numpy() for name in sorted(signals)}
 
 
-_EXAMPLE_SIGNALS: Final = frozenset({"hidden", "head_grad_norm", "head_sketch", "nuclear_norm", "logit_sketch"})
-FORWARD_SIGNALS: Final = TOKEN_SIGNALS | _EXAMPLE_SIGNALS
+_MATRIX_SIGNALS: Final = frozenset({"hidden", "nuclear_norm", "logit_sketch"})
+FORWARD_SIGNALS: Final = LOGIT_SIGNALS | _MATRIX_SIGNALS
 """What `forward_signals` can compute."""
+_UNBUILT: Final = "`maps` must be built for '{}'. Name it in the needs of `build_head_maps`."
 
 
-def _example_signal(name: str, ragged: Ragged, positions: Positions, maps: HeadMaps) -> Tensor:
+def _matrix_signal(name: str, ragged: Ragged, positions: Positions, maps: HeadMaps) -> Tensor:
+    """Return a signal that needs no logits."""
     if name == "hidden":
         return ragged.mean(ragged.hidden_RD)
-    if name == "head_grad_norm":
-        return head_grad_norm(ragged, maps.head)
     if name == "nuclear_norm" and (maps.root_DD is not None or not maps.head.is_linear):
         return nuclear_norm(positions, maps.head, maps.root_DD)
     if name == "logit_sketch" and maps.logit is not None:
         return logit_sketch(positions, maps.head, maps.logit)
-    if name == "head_sketch" and maps.sketch is not None:
-        return head_sketch(ragged, maps.head, maps.sketch)
-    raise ValueError(f"`maps` must be built for '{name}'. Name it in the needs of `build_head_maps`.")
+    raise ValueError(_UNBUILT.format(name))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from farsighted.signals.factors import Lookup
 from farsighted.signals.forward import Ragged
-from farsighted.signals.head import head_grad_norm, head_sketch
+from farsighted.signals.logit_pass import head_grad_norm, head_sketch
 from farsighted.signals.logits import Head, chunks, token_nll, wide
 from farsighted.signals.sketch import TwoSided
 
