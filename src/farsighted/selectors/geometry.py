@@ -23,8 +23,15 @@ def squared_norms(rows_NK: np.ndarray) -> np.ndarray:
 
 def squared_distances_to(rows_NK: np.ndarray, squared_norm_N: np.ndarray, row: int) -> np.ndarray:
     """Return squared Euclidean distances of all rows to one of them, (N,); equal rows are at exactly 0."""
-    gram_N = np.vecdot(rows_NK, rows_NK[row])
-    return _squared(squared_norm_N, squared_norm_N[row], gram_N)
+    return squared_from_products(squared_norm_N, squared_norm_N[row], np.vecdot(rows_NK, rows_NK[row]))
+
+
+def squared_from_products(first: np.ndarray, second: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """Return `‖x‖² + ‖y‖² − 2⟨x, y⟩`, and exactly 0 where that is rounding."""
+    norms = first + second
+    squared: np.ndarray = norms - 2.0 * gram
+    squared[squared <= ROUNDING * norms] = 0.0
+    return squared
 
 
 def nearest_squared_distance(rows_NK: np.ndarray, history_HK: np.ndarray) -> np.ndarray:
@@ -67,10 +74,23 @@ def first_rows(rows_NK: np.ndarray) -> np.ndarray:
     >>> first_rows(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])).tolist()
     [0, 1]
     """
+    return distinct_rows(rows_NK)[0]
+
+
+def distinct_rows(rows_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers (U,) of the rows that repeat no earlier row, and for every row (N,) its place among them.
+
+    >>> [part.tolist() for part in distinct_rows(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))]
+    [[0, 1], [0, 1, 0]]
+    """
     first: dict[bytes, int] = {}
+    place: dict[bytes, int] = {}
+    place_N = np.empty(len(rows_NK), dtype=np.intp)
     for number, row_K in enumerate(np.ascontiguousarray(rows_NK)):
-        first.setdefault(hashlib.blake2b(row_K.data, digest_size=16).digest(), number)
-    return np.fromiter(first.values(), dtype=np.intp)
+        digest = hashlib.blake2b(row_K.data, digest_size=16).digest()
+        first.setdefault(digest, number)
+        place_N[number] = place.setdefault(digest, len(place))
+    return np.fromiter(first.values(), dtype=np.intp), place_N
 
 
 def _blocks(rows_NK: np.ndarray, history_HK: np.ndarray) -> Iterator[np.ndarray]:
@@ -81,11 +101,4 @@ def _blocks(rows_NK: np.ndarray, history_HK: np.ndarray) -> Iterator[np.ndarray]
     history_norm_H = squared_norms(history_HK)
     for start in range(0, len(rows_NK), rows_a_block):
         block_BK = rows_NK[start : start + rows_a_block]
-        yield _squared(squared_norms(block_BK)[:, None], history_norm_H, block_BK @ history_HK.T)
-
-
-def _squared(first: np.ndarray, second: np.ndarray, gram: np.ndarray) -> np.ndarray:
-    norms = first + second
-    squared: np.ndarray = norms - 2.0 * gram
-    squared[squared <= ROUNDING * norms] = 0.0
-    return squared
+        yield squared_from_products(squared_norms(block_BK)[:, None], history_norm_H, block_BK @ history_HK.T)

@@ -96,14 +96,24 @@ def rank01(values_N: np.ndarray) -> np.ndarray:
     >>> rank01(np.array([7.0, 7.0])).tolist()
     [0.5, 0.5]
     """
+    return rank01_along(values_N, np.argsort(values_N, kind="stable"))
+
+
+def rank01_along(values_N: np.ndarray, order_N: np.ndarray) -> np.ndarray:
+    """Return `rank01` of values whose ascending order is known; equal ones may stand in any order."""
     count = len(values_N)
     if count == 1:
         return np.array([0.5])
-    order = np.argsort(values_N, kind="stable")
-    ascending = values_N[order]
-    start = np.flatnonzero(np.concatenate([[True], ascending[1:] != ascending[:-1]]))
+    ascending = values_N[order_N]
+    new_N = np.empty(count, dtype=bool)
+    new_N[0] = True
+    np.not_equal(ascending[1:], ascending[:-1], out=new_N[1:])
+    rank_N = np.empty(count)
+    if new_N.all():
+        rank_N[order_N] = np.arange(count) / (count - 1)
+        return rank_N
+    start = np.flatnonzero(new_N)
     size = np.diff(np.append(start, count))
     mean_rank = start + (size - 1) / 2
-    rank_N = np.empty(count)
-    rank_N[order] = np.repeat(mean_rank, size) / (count - 1)
+    rank_N[order_N] = np.repeat(mean_rank, size) / (count - 1)
     return rank_N

@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from farsighted.selectors.geometry import squared_norms
+
 _SAME: Final = 1e-6
 """Relative length below which a difference of two float32 vectors is rounding."""
 
@@ -53,13 +55,16 @@ def with_points(centroids: Centroids, points_MD: np.ndarray, limit: int) -> Cent
     used = len(centroids.mean)
     if used:
         mean_HD[:used], count_H[:used] = centroids.mean, centroids.picks
+    norm_H = squared_norms(mean_HD)
     for point_D in np.asarray(points_MD, dtype=np.float64):
-        away_H = np.linalg.norm(mean_HD[:used] - point_D, axis=1)
+        norm = float(point_D @ point_D)
+        away_H = norm_H[:used] - 2.0 * (mean_HD[:used] @ point_D)
         nearest = int(np.argmin(away_H)) if used else -1
-        if used < limit and (nearest < 0 or away_H[nearest] > _SAME * np.linalg.norm(point_D)):
+        if used < limit and (nearest < 0 or np.linalg.norm(mean_HD[nearest] - point_D) > _SAME * np.sqrt(norm)):
             nearest, used = used, used + 1
         count_H[nearest] += 1
         mean_HD[nearest] += (point_D - mean_HD[nearest]) / count_H[nearest]
+        norm_H[nearest] = mean_HD[nearest] @ mean_HD[nearest]
     return Centroids(mean_HD[:used], count_H[:used])
 
 

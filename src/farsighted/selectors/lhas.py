@@ -101,17 +101,17 @@ class LHAS:
         proxy_N = cosines(signals["head_sketch"], signals["proxy_sketch"]) if self.eta else np.zeros(count)
         coverage, concentration = self._coverage(signals, state), self._concentration(signals, state)
         lasting_N = utility_N + self.eta * proxy_N
-        open_N = np.ones(count, dtype=bool)
         order = np.empty(count, dtype=np.intp)
         score_N, coverage_N, concentration_N = np.empty(count), np.zeros(count), np.zeros(count)
         for place in range(count):
             now_c, now_a = coverage.now(), concentration.now()
             now_N = lasting_N + self.lambda_ * now_c - self.rho * now_a
-            pick = int(np.argmax(np.where(open_N, now_N, -np.inf)))
-            order[place], open_N[pick] = pick, False
+            pick = int(np.argmax(now_N))
+            order[place] = pick
             score_N[pick], coverage_N[pick], concentration_N[pick] = now_N[pick], now_c[pick], now_a[pick]
-            coverage.add(pick)
-            concentration.add(pick)
+            lasting_N[pick] = now_N[pick] = -np.inf
+            coverage.add(pick, now_N)
+            concentration.add(pick, now_N)
         parts = {"utility": utility_N, "coverage": coverage_N, "proxy": proxy_N, "concentration": concentration_N}
         return Ranking(order, score_N, parts)
 
