@@ -1,9 +1,10 @@
-"""What picks the data: the contract of a selector, the table of selectors, and the paper's seven families."""
+"""What picks the data: the contract of a selector, the table of selectors, and the paper's seven families and more."""
 
 from farsighted.selectors.base import Scored, Selector, Stateless, by_score, rank_checked
 from farsighted.selectors.baselines import ComputeMatchedRandom, Random
 from farsighted.selectors.describe import Description, describe, fingerprint_of
 from farsighted.selectors.diversity import Diversity
+from farsighted.selectors.facility import FacilityLocation
 from farsighted.selectors.gradient import Gradient
 from farsighted.selectors.lhas import LHAS
 from farsighted.selectors.loss import Loss
@@ -17,6 +18,7 @@ __all__ = [
     "ComputeMatchedRandom",
     "Description",
     "Diversity",
+    "FacilityLocation",
     "Gradient",
     "Loss",
     "Quality",

@@ -63,6 +63,26 @@ def cosines(rows_NK: np.ndarray, vector_K: np.ndarray) -> np.ndarray:
     return cosine_N.clip(-1.0, 1.0)
 
 
+def at_unit_length(rows_NK: np.ndarray) -> np.ndarray:
+    """Return rows at length 1, (N, K), in their own precision; a row without length stays as it is.
+
+    >>> at_unit_length(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    length_N1 = np.linalg.norm(rows_NK, axis=1, keepdims=True)
+    unit_NK: np.ndarray = rows_NK / np.where(length_N1 > 0, length_N1, 1)
+    return unit_NK
+
+
+def largest_cosine(unit_NK: np.ndarray, history_HK: np.ndarray) -> np.ndarray:
+    """Return the cosine of every row with the most similar of H >= 1 history rows, (N,) in [0, 1]; all of length 1."""
+    history_HK = np.asarray(history_HK, dtype=np.float64)
+    rows_a_block = max(1, _BLOCK_CELLS // len(history_HK))
+    blocks = range(0, len(unit_NK), rows_a_block)
+    parts = [(unit_NK[start : start + rows_a_block].astype(np.float64) @ history_HK.T).max(axis=1) for start in blocks]
+    return np.concatenate(parts).clip(0.0, 1.0)
+
+
 def appended(history_HK: np.ndarray, rows_MK: np.ndarray) -> np.ndarray:
     """Return the history with rows put behind it; an empty history takes the width of the rows."""
     return np.concatenate([history_HK, rows_MK]) if history_HK.size else rows_MK.copy()
