@@ -8,11 +8,11 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "farsighted"
 LAW = "core < store < config|metrics|selectors < data < signals < learners < training|evaluation < protocol < launch \
-    < report < api < cli|testing"
+    < report < api < bench < cli|testing"
 LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in group.strip().split("|")}
 TORCHLESS = ("core", "store", "config", "metrics", "selectors", "data", "report")
 FOREIGN_HOMES = {
-    "transformers": {"learners.causal_lm", "learners.optim", "learners.tiny"},
+    "transformers": {"learners.causal_lm", "learners.optim", "learners.tiny", "bench.models"},
     "peft": {"learners.adapters"},
     "tokenizers": {"data.model_folder", "learners.tiny"},
     "datasets": set(),

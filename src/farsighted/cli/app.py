@@ -6,6 +6,7 @@ import sys
 import typer
 
 from farsighted.cli.audit import audit_command
+from farsighted.cli.bench import bench_command
 from farsighted.cli.console import error_console
 from farsighted.cli.plan import plan_command
 from farsighted.cli.report import report_command
@@ -30,6 +31,7 @@ app.command("status", help="Say how far an audit is.")(status_command)
 app.command("report", help="Write the report of an audit's folder again.")(report_command)
 app.command("select", help="Select a subset of a data file with one selector.")(select_command)
 app.command("selectors", help="List the selectors, or describe one.")(selectors_command)
+app.command("bench", help="Measure what scoring and selecting cost on this machine.")(bench_command)
 
 
 def main() -> None:

@@ -1,0 +1,69 @@
+"""Fair times: contestants take turns within one run, and what counts is the ratio of neighbours."""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+Times = Mapping[str, np.ndarray]
+"""Seconds of every repeat, by contestant."""
+
+
+def race(contestants: Mapping[str, Callable[[], Any]], repeats: int, device: str) -> Times:
+    """Time callables: once each to warm up, then `repeats` rounds in which each has one turn, in rotating order.
+
+    On a CUDA device every turn ends with the device's work.
+    """
+    for run in contestants.values():
+        _seconds(run, device)
+    names = list(contestants)
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(repeats):
+        shift = number % len(names)
+        with _uncollected():
+            for name in names[shift:] + names[:shift]:
+                taken[name].append(_seconds(contestants[name], device))
+    return {name: np.array(seconds) for name, seconds in taken.items()}
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch and BLAS use so many threads, and give back what was set before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with threadpool_limits(limits=count):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Collect garbage now and not again inside, where it would be charged to whoever is running."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _seconds(run: Callable[[], Any], device: str) -> float:
+    _synchronise(device)
+    began = time.perf_counter()
+    run()
+    _synchronise(device)
+    return time.perf_counter() - began
+
+
+def _synchronise(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
