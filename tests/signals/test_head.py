@@ -71,6 +71,16 @@ def test_a_head_without_shortcut_still_gives_the_exact_nuclear_norm(name, chunk,
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("rank", [1, 2, 8, 48])
+def test_parallel_states_keep_the_nuclear_norm_within_its_stated_bound(rank):
+    generator = torch.Generator().manual_seed(rank)
+    hidden = torch.randn(60, rank, generator=generator) @ torch.randn(rank, 48, generator=generator)
+    head = Head(torch.randn(300, 48, generator=generator))
+    exact = torch.linalg.svdvals(hidden.double() @ head.weight_VD.double().T).sum()
+    found = nuclear_norm(Positions(hidden, torch.tensor([60])), head, root_of_gram(gram_of_head(head)))
+    assert abs(found / exact - 1) < 1.5e-8 * 60
+
+
 def test_a_vocabulary_smaller_than_the_hidden_width_has_a_nuclear_norm_too():
     generator = torch.Generator().manual_seed(0)
     weight, hidden = (torch.randn(rows, 8, generator=generator, dtype=torch.float64) for rows in (3, 5))
