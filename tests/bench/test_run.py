@@ -56,7 +56,15 @@ def test_every_forward_signal_is_measured(parts):
 
 def test_every_selector_of_a_step_is_measured_against_random_and_full_data(parts):
     said = {row.what for row in parts["steps"].rows}
-    for name in ("loss", "gradient", "gradient, two passes", "diversity", "quality", "utility_diversity", "lhas"):
+    for name in (
+        "loss",
+        "gradient",
+        "gradient, two passes",
+        "facility_location",
+        "quality",
+        "utility_diversity",
+        "lhas",
+    ):
         assert {f"{name} ÷ random step", f"{name} ÷ full-data step"} <= said
 
 

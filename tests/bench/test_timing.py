@@ -8,7 +8,9 @@ from farsighted.bench.timing import race, threads
 def test_every_contestant_has_one_turn_a_round_after_one_to_warm_up():
     turns = []
     times = race({"a": lambda: turns.append("a"), "b": lambda: turns.append("b")}, 4, "cpu")
-    assert turns == ["a", "b", *"abbaabba"]
+    assert turns[:2] == ["a", "b"]
+    rounds = [tuple(turns[start : start + 2]) for start in range(2, 10, 2)]
+    assert {*rounds} == {("a", "b"), ("b", "a")}
     assert {name: len(taken) for name, taken in times.items()} == {"a": 4, "b": 4}
 
 

@@ -23,7 +23,7 @@ from farsighted.training.budget import RoundSettings, plan_stage
 from farsighted.training.stage import StageInput, StageProgress, run_stage, signals_of
 
 SHARE = 0.25
-SELECTORS = ("loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
+SELECTORS = ("loss", "gradient", "diversity", "facility_location", "quality", "utility_diversity", "lhas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ def _rows(times: Times) -> list[Row]:
         spread_row("gradient, two passes: step ÷ step on all", times["gradient, two passes"] / whole, bound=1.25),
     ]
     bounds = dict.fromkeys(SELECTORS, 3.0) | {"gradient": 4.0, "gradient, two passes": 5.0}
-    # These two read no model signal at every step: embeddings and qualities are known before.
-    bounds |= {"diversity": 1.0, "quality": 1.0}
+    # These read no signal of the model at every step: embeddings and qualities are known before.
+    bounds |= {"diversity": 1.0, "facility_location": 1.0, "quality": 1.0}
     rows += [spread_row(f"{n} ÷ random step", times[n] / times["random"], bound=b) for n, b in bounds.items()]
     rows += [spread_row(f"{n} ÷ full-data step", times[n] / whole, bound=b / 4) for n, b in bounds.items()]
     return [*rows, spread_row("random step ÷ bare step on the chosen", times["random"] / times["step on the chosen"])]

@@ -1,4 +1,4 @@
-"""Fair times: contestants take turns within one run, and what counts is the ratio of neighbours."""
+"""Fair times: contestants take turns within one run, and what counts is the ratio within a round."""
 
 import gc
 import time
@@ -15,18 +15,20 @@ Times = Mapping[str, np.ndarray]
 
 
 def race(contestants: Mapping[str, Callable[[], Any]], repeats: int, device: str) -> Times:
-    """Time callables: once each to warm up, then `repeats` rounds in which each has one turn, in rotating order.
+    """Time callables: once each to warm up, then `repeats` rounds in which each has one turn.
+
+    The order is drawn anew for every round, from a fixed seed: whoever runs first leaves caches and memory behind, and
+    nobody shall follow the same one every time.
 
     On a CUDA device every turn ends with the device's work.
     """
     for run in contestants.values():
         _seconds(run, device)
-    names = list(contestants)
-    taken: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(repeats):
-        shift = number % len(names)
+    taken: dict[str, list[float]] = {name: [] for name in contestants}
+    rng = np.random.default_rng(0)
+    for _ in range(repeats):
         with _uncollected():
-            for name in names[shift:] + names[:shift]:
+            for name in rng.permutation(list(contestants)).tolist():
                 taken[name].append(_seconds(contestants[name], device))
     return {name: np.array(seconds) for name, seconds in taken.items()}
 
