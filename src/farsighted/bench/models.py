@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from farsighted.core.values import Example, Tokens
 from farsighted.data.batches import pad
@@ -22,11 +22,24 @@ class Shape:
     layers: int
     vocabulary: int
     head_width: int = 64
+    dtype: str = "float32"
 
     def described(self, model: Any) -> str:
         """Return the size in words."""
         millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-        return f"Llama d = {self.width}, {self.layers} layers, V = {self.vocabulary:,} ({millions:.1f} M parameters)"
+        size = f"{millions:.1f} M parameters, {self.dtype}"
+        return f"Llama d = {self.width}, {self.layers} layers, V = {self.vocabulary:,} ({size})"
+
+
+LARGE: Final = Shape(4096, 32, 128_256, 128, "bfloat16")
+"""About eight billion parameters."""
+_LARGE_BYTES: Final = 40 * 10**9
+"""Memory of a device from which on the large shape is measured: 15 GB of weights, and passes with a graph."""
+
+
+def takes_large(device: str) -> bool:
+    """Return whether a device is an accelerator with room for the large shape."""
+    return device != "cpu" and torch.cuda.get_device_properties(device).total_memory >= _LARGE_BYTES
 
 
 def random_llama(shape: Shape, rng: np.random.Generator, device: str = "cpu") -> Any:
@@ -43,24 +56,24 @@ def random_llama(shape: Shape, rng: np.random.Generator, device: str = "cpu") ->
         use_cache=False,
     )
     # The library draws initial values of its own, which are thrown away: keep that draw from leaking out.
-    with torch.random.fork_rng(devices=[]):
-        model = LlamaForCausalLM(config)
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    with torch.random.fork_rng(), torch.device(device):
+        model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, shape.dtype))
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.normal_(std=0.05, generator=generator)
-    return model.eval().requires_grad_(requires_grad=False).to(device)
+    return model.eval().requires_grad_(requires_grad=False)
 
 
 def with_lora(model: Any, rng: np.random.Generator, rank: int = 16) -> Any:
     """Put adapters on all linear layers, in place; B is drawn too, so that every gradient counts."""
     lm = Lora(rank, 2.0 * rank).apply(model, rng)
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    generator = torch.Generator(lm.device).manual_seed(int(rng.integers(2**62)))
     with torch.no_grad():
         for name, parameter in lm.named_parameters():
             if ".lora_B." in name:
-                parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
+                parameter.normal_(std=0.02, generator=generator)
     return lm
 
 

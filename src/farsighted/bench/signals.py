@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from farsighted.bench.models import Shape, padded_ids, random_llama, random_texts, with_lora
+from farsighted.bench.models import LARGE, Shape, padded_ids, random_llama, random_texts, takes_large, with_lora
 from farsighted.bench.results import BenchSettings, Part, spread_row
 from farsighted.bench.timing import race
 from farsighted.learners.passes import trunk_and_head
@@ -27,12 +27,13 @@ class SignalsSize:
 
 
 FULL = SignalsSize(Shape(384, 8, 16384), 16, 256)
+ACCELERATOR = SignalsSize(LARGE, 16, 512)
 QUICK = SignalsSize(Shape(64, 2, 1024), 4, 32)
 
 
 def measure_signals(settings: BenchSettings, size: SignalsSize | None = None) -> Part:
     """Measure all forward signals, those of UDS, and each alone, on a padded batch of mixed lengths."""
-    size = size or (QUICK if settings.quick else FULL)
+    size = size or _size(settings)
     rng = np.random.default_rng(settings.seed)
     model = random_llama(size.shape, rng, settings.device)
     lengths = [size.longest, *rng.integers(size.longest // 2, size.longest + 1, size.count - 1).tolist()]
@@ -82,3 +83,9 @@ def measure_signals(settings: BenchSettings, size: SignalsSize | None = None) ->
         "each its response. Each time holds the trunk's forward. Forward + backward: LoRA r = 16 on all linear layers."
     )
     return Part("signals", setting, rows, {name: taken.tolist() for name, taken in times.items()})
+
+
+def _size(settings: BenchSettings) -> SignalsSize:
+    if settings.quick:
+        return QUICK
+    return ACCELERATOR if takes_large(settings.device) else FULL
