@@ -23,9 +23,9 @@ def test_passes_are_recorded_with_their_shapes_backward_passes_and_steps():
         optimizer.step()
         model(torch.ones(1, 4, dtype=torch.int64))
     model(torch.ones(9, 9, dtype=torch.int64))
-    said = [(one.rows, one.length, one.backward, one.steps) for one in found.passes]
+    said = [(one.rows, one.length, one.backward, one.steps) for one in found]
     assert said == [(2, 7, False, 0), (3, 5, True, 1), (1, 4, False, 0)]
-    assert found.passes[1].trained == (weight,)
+    assert found[1].trained == (weight,)
 
 
 def test_a_replay_passes_the_same_shapes_again():
@@ -38,8 +38,8 @@ def test_a_replay_passes_the_same_shapes_again():
         model(torch.ones(3, 5, dtype=torch.int64)).last_hidden_state.sum().backward()
         torch.optim.AdamW([weight], lr=0.0).step()
     with recorded() as again:
-        assert replay(found.passes, torch.Generator().manual_seed(0)) > 0
-    said = [[(one.rows, one.length, one.backward, one.steps) for one in record.passes] for record in (found, again)]
+        assert replay(found, torch.Generator().manual_seed(0)) > 0
+    said = [[(one.rows, one.length, one.backward, one.steps) for one in record] for record in (found, again)]
     assert said[0] == said[1]
 
 

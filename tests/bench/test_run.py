@@ -43,7 +43,7 @@ def test_quick_sizes_meet_no_targets(parts):
 
 
 def test_nuclear_norms_are_exact(parts):
-    assert figure(parts["nuclear"], "relative error") < 1e-5
+    assert figure(parts["nuclear"], "relative error against") < 1e-5
 
 
 def test_gradient_norms_are_exact(parts):

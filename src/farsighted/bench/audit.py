@@ -1,9 +1,9 @@
 """A whole audit against the bare passes in it: what bookkeeping, selection and evaluation cost beside the model."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -15,7 +15,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from farsighted import api
 from farsighted.bench.results import BenchSettings, Part, exact_row
-from farsighted.bench.timing import threads
+from farsighted.bench.timing import seconds_of, threads
 from farsighted.config.load import load_config
 from farsighted.protocol.tasks import Desk, run_cell_task, run_clusters_task, run_stage_task
 from farsighted.store.layout import Layout
@@ -52,13 +52,6 @@ class Pass:
         self.backward = True
 
 
-@dataclass(slots=True)
-class Recorded:
-    """All passes of a task, in order."""
-
-    passes: list[Pass] = field(default_factory=list)
-
-
 def measure_audit(settings: BenchSettings) -> Part:
     """Run the preset `demo` for one seed with one worker; then once more in this process, to record and replay passes.
 
@@ -67,8 +60,8 @@ def measure_audit(settings: BenchSettings) -> Part:
     """
     overrides = QUICK if settings.quick else FULL
     with TemporaryDirectory() as folder, threads(1):
-        whole = _once(lambda: api.audit("demo", Path(folder) / "whole", overrides))
-        replays = [replayed for _, replayed in _replayed(overrides, Path(folder) / "recorded", settings.seed)]
+        whole = seconds_of(lambda: api.audit("demo", Path(folder) / "whole", overrides))
+        replays = list(_replayed(overrides, Path(folder) / "recorded", settings.seed))
     passes = sum(count for count, _ in replays)
     bare = sum(taken for _, taken in replays)
     setting = (
@@ -85,9 +78,9 @@ def measure_audit(settings: BenchSettings) -> Part:
 
 
 @contextmanager
-def recorded() -> Iterator[Recorded]:
-    """Record every forward pass of a trunk, whether a backward pass followed, and optimizer steps."""
-    found = Recorded()
+def recorded() -> Iterator[list[Pass]]:
+    """Record every forward pass of a trunk in order, whether a backward pass followed, and optimizer steps."""
+    passes: list[Pass] = []
 
     def seen(module: nn.Module, _args: Any, output: Any) -> None:
         state_BLD = getattr(output, "last_hidden_state", None)
@@ -95,17 +88,17 @@ def recorded() -> Iterator[Recorded]:
             return
         trained = tuple(parameter for parameter in module.parameters() if parameter.requires_grad)
         one = Pass(module, state_BLD.shape[0], state_BLD.shape[1], trained)
-        found.passes.append(one)
+        passes.append(one)
         if state_BLD.requires_grad:
             state_BLD.register_hook(one.mark)
 
     def stepped(*_: Any) -> None:
-        if found.passes:
-            found.passes[-1].steps += 1
+        if passes:
+            passes[-1].steps += 1
 
     handles = [register_module_forward_hook(seen), register_optimizer_step_post_hook(stepped)]
     try:
-        yield found
+        yield passes
     finally:
         for handle in handles:
             handle.remove()
@@ -120,7 +113,7 @@ def replay(passes: list[Pass], generator: torch.Generator) -> float:
         ids_BL = torch.randint(embedding[id(one.trunk)], (one.rows, one.length), generator=generator)
         if one.steps and id(one.trunk) not in optimizers:
             optimizers[id(one.trunk)] = torch.optim.AdamW(one.trained, lr=0.0)
-        taken += _once(_bare(one, ids_BL, optimizers.get(id(one.trunk))))
+        taken += seconds_of(_bare(one, ids_BL, optimizers.get(id(one.trunk))))
     return taken
 
 
@@ -142,28 +135,18 @@ def _bare(one: Pass, ids_BL: Tensor, optimizer: torch.optim.Optimizer | None) ->
     return run
 
 
-def _replayed(overrides: tuple[str, ...], folder: Path, seed: int) -> Iterator[tuple[str, tuple[int, float]]]:
-    """Do all tasks of the audit in this process; yields each with its passes and their bare seconds."""
+def _replayed(overrides: tuple[str, ...], folder: Path, seed: int) -> Iterator[tuple[int, float]]:
+    """Do all tasks of the audit in this process; yields the number of passes of each and their bare seconds."""
     prepared = api.prepare(load_config("demo", overrides))
     cells = {cell.id: cell for cell in prepared.cells}
     desk = Desk(prepared.config, prepared.inputs, cells, Layout(folder), lambda: False, lambda _: None)
-    tasks: dict[str, Callable[[], object]] = {
-        **{name: _of(run_stage_task, desk, name) for name in prepared.inputs.stages},
-        "clusters": lambda: run_clusters_task(desk),
-        **{name: _of(run_cell_task, desk, name) for name in cells},
-    }
+    tasks: list[Callable[[], object]] = [
+        *(partial(run_stage_task, desk, name) for name in prepared.inputs.stages),
+        partial(run_clusters_task, desk),
+        *(partial(run_cell_task, desk, name) for name in cells),
+    ]
     generator = torch.Generator().manual_seed(seed)
-    for name, task in tasks.items():
-        with recorded() as found:
+    for task in tasks:
+        with recorded() as passes:
             task()
-        yield name, (len(found.passes), replay(found.passes, generator))
-
-
-def _of(task: Callable[[Desk, str], object], desk: Desk, name: str) -> Callable[[], object]:
-    return lambda: task(desk, name)
-
-
-def _once(run: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
+        yield len(passes), replay(passes, generator)

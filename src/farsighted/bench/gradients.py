@@ -1,7 +1,7 @@
 """Per-example gradient norms and sketches of a batch, against a plain pass over it and a loop of single examples."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ def measure_gradients(settings: BenchSettings, sizes: tuple[GradientsSize, ...] 
     for size in sizes or _sizes(settings):
         label = f"d = {size.shape.width}, L = {size.length}, n = {size.count}"
         found, times, described = _measure(settings, size)
-        rows += [_named(row, label) for row in found]
+        rows += [replace(row, what=f"{label}: {row.what}") for row in found]
         seconds |= {f"{label}: {name}": taken.tolist() for name, taken in times.items()}
         words.append(described)
     setting = f"LoRA on all linear layers: {'; '.join(words)}. Half of each text is its response."
@@ -53,10 +53,6 @@ def _sizes(settings: BenchSettings) -> tuple[GradientsSize, ...]:
     if settings.quick:
         return QUICK
     return ACCELERATOR if takes_large(settings.device) else FULL
-
-
-def _named(row: Row, label: str) -> Row:
-    return Row(f"{label}: {row.what}", row.value, row.low, row.high, row.unit, row.bound, row.at_most)
 
 
 def _measure(settings: BenchSettings, size: GradientsSize) -> tuple[list[Row], Times, str]:

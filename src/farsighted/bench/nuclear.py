@@ -35,10 +35,14 @@ def measure_nuclear(settings: BenchSettings, size: NuclearSize | None = None) ->
     root_DD = root_of_gram(gram_of_head(head))
     exact = float(torch.linalg.svdvals(hidden_LD.double() @ weight_VD.double().T).sum())
     error = abs(float(nuclear_norm(positions, head, root_DD)[0]) - exact) / exact
+    narrow_error = abs(float(torch.linalg.svdvals(hidden_LD @ weight_VD.T).sum()) - exact) / exact
+    rooted_LD = hidden_LD.double() @ root_DD
+    gram_LL = rooted_LD @ rooted_LD.T
     contestants = {
         "ours": lambda: nuclear_norm(positions, head, root_DD),
         "svd": lambda: torch.linalg.svdvals(hidden_LD @ weight_VD.T),
         "svd in float64": lambda: torch.linalg.svdvals(hidden_LD.double() @ weight_VD.double().T),
+        "eigenvalues": lambda: torch.linalg.eigvalsh(gram_LL),
         "root": lambda: root_of_gram(gram_of_head(head)),
     }
     times = race(contestants, min(settings.repeats, 5), settings.device)
@@ -46,6 +50,8 @@ def measure_nuclear(settings: BenchSettings, size: NuclearSize | None = None) ->
         spread_row("nuclear norm ÷ SVD of the logits", times["ours"] / times["svd"], at_most=1 / 50),
         spread_row("nuclear norm ÷ SVD of the logits in float64", times["ours"] / times["svd in float64"]),
         exact_row("relative error against a float64 SVD", error, at_most=1e-5),
+        exact_row("relative error of the float32 SVD", narrow_error),
+        spread_row("eigenvalues of the L × L matrix alone ÷ nuclear norm", times["eigenvalues"] / times["ours"]),
         spread_row("root of WᵀW, once per head ÷ SVD of the logits", times["root"] / times["svd"]),
     ]
     setting = f"One response: L = {size.length}, V = {size.vocabulary:,}, d = {size.width}; float32 states and weights."

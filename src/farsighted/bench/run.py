@@ -1,6 +1,5 @@
 """Runs parts of the benchmark and says on which machine."""
 
-import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from farsighted.bench.signals import measure_signals
 from farsighted.bench.steps import measure_steps
 from farsighted.bench.timing import threads
 from farsighted.core.errors import ConfigError
+from farsighted.core.machine import core_count
 
 MEASURES: Final[dict[str, Callable[[BenchSettings], Part]]] = {
     "signals": measure_signals,
@@ -57,7 +57,7 @@ def machine(settings: BenchSettings) -> dict[str, str]:
     """Return what the figures depend on."""
     return {
         "processor": _processor(),
-        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "cores": str(core_count()),
         "threads": str(settings.threads),
         "device": torch.cuda.get_device_name() if settings.device == "cuda" else "CPU",
         "torch": torch.__version__,

@@ -1,6 +1,5 @@
 """Set functions at scale: farthest-first, facility location, LHAS and clusters, against plain loops and apricot."""
 
-import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from farsighted.bench.results import BenchSettings, Part, Row, exact_row, spread
 from farsighted.bench.timing import race
 from farsighted.core.values import Signals
 from farsighted.selectors import LHAS, FacilityLocation
+from farsighted.selectors.geometry import at_unit_length
 from farsighted.selectors.greedy import farthest_first
 from farsighted.signals import traversal
 from farsighted.signals.clusters import spherical_kmeans
@@ -70,33 +70,27 @@ def unit_points(count: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Return float32 rows of length 1 around 200 centres, (count, width)."""
     centre_CD = rng.standard_normal((200, width))
     points_ND = centre_CD[rng.integers(200, size=count)] + rng.standard_normal((count, width))
-    unit_ND: np.ndarray = (points_ND / np.linalg.norm(points_ND, axis=1, keepdims=True)).astype(np.float32)
-    return unit_ND
+    return at_unit_length(points_ND).astype(np.float32)
 
 
 def running_minimum(points_ND: np.ndarray, picks: int) -> list[int]:
     """Pick farthest-first by a running minimum over all points, in the points' precision."""
     norm_N = np.vecdot(points_ND, points_ND)
-    mean_D = points_ND.mean(axis=0)
-    nearest_N = norm_N - 2.0 * (points_ND @ mean_D)
-    order: list[int] = []
-    for place in range(picks):
-        pick = int(np.argmax(nearest_N))
-        order.append(pick)
-        away_N = norm_N + norm_N[pick] - 2.0 * (points_ND @ points_ND[pick])
-        nearest_N = np.minimum(nearest_N, away_N) if place else away_N
-        nearest_N[pick] = -1.0
-    return order
+    return _picked(points_ND, picks, lambda place_D: norm_N + place_D @ place_D - 2.0 * (points_ND @ place_D))
 
 
 def library_loop(points_ND: np.ndarray, picks: int) -> list[int]:
     """Do the same with scikit-learn's distances to one centre after the other."""
-    nearest_N = pairwise_distances(points_ND, points_ND.mean(axis=0, keepdims=True))[:, 0]
+    return _picked(points_ND, picks, lambda place_D: pairwise_distances(points_ND, place_D[None])[:, 0])
+
+
+def _picked(points_ND: np.ndarray, picks: int, away: Callable[[np.ndarray], np.ndarray]) -> list[int]:
+    nearest_N = away(points_ND.mean(axis=0))
     order: list[int] = []
     for place in range(picks):
         pick = int(np.argmax(nearest_N))
         order.append(pick)
-        away_N = pairwise_distances(points_ND, points_ND[[pick]])[:, 0]
+        away_N = away(points_ND[pick])
         nearest_N = np.minimum(nearest_N, away_N) if place else away_N
         nearest_N[pick] = -1.0
     return order
@@ -197,20 +191,15 @@ def _others(size: SetsSize, rng: np.random.Generator, repeats: int, seconds: dic
     signals = Signals(tuple(map(str, range(size.lhas))), rows, context)
     lhas = LHAS(utility="loss")
     clustered_ND = unit_points(size.clustered, size.width, rng)
-    taken = {
-        "LHAS": [_once(lambda: lhas.rank(signals, lhas.init(), rng)) for _ in range(repeats)],
-        "spherical k-means": [_once(lambda: spherical_kmeans(clustered_ND, 64, rng)) for _ in range(repeats)],
+    contestants: dict[str, Callable[[], object]] = {
+        "LHAS": lambda: lhas.rank(signals, lhas.init(), rng),
+        "spherical k-means": lambda: spherical_kmeans(clustered_ND, 64, rng),
     }
-    seconds |= taken
+    times = race(contestants, repeats, "cpu")
+    seconds |= {name: taken.tolist() for name, taken in times.items()}
     lhas_name = f"LHAS, every place of {size.lhas:,}, sketches of {_SKETCH}"
     kmeans_name = f"spherical k-means, {size.clustered:,} points, 64 clusters"
     return [
-        spread_row(lhas_name, np.array(taken["LHAS"]), unit="s"),
-        spread_row(kmeans_name, np.array(taken["spherical k-means"]), unit="s"),
+        spread_row(lhas_name, times["LHAS"], unit="s"),
+        spread_row(kmeans_name, times["spherical k-means"], unit="s"),
     ]
-
-
-def _once(run: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began

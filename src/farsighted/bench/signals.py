@@ -76,7 +76,11 @@ def measure_signals(settings: BenchSettings, size: SignalsSize | None = None) ->
         spread_row("all signals ÷ trunk + head", times["all"] / times["trunk + head"], at_most=1.25, bound=1.0),
         spread_row("signals of UDS ÷ trunk", times["uds"] / times["trunk"], at_most=1.05, bound=1.0),
         spread_row("all signals ÷ forward + backward", times["all"] / times["forward + backward"]),
-        *(spread_row(f"{name} ÷ trunk", times[name] / times["trunk"]) for name in sorted(FORWARD_SIGNALS)),
+        *(
+            spread_row(f"{name} ÷ {other}", times[name] / times[other])
+            for other in ("trunk", "forward + backward")
+            for name in sorted(FORWARD_SIGNALS)
+        ),
     ]
     setting = (
         f"{size.shape.described(model)}; {size.count} texts of {size.longest // 2} to {size.longest} tokens, half of "

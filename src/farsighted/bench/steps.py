@@ -18,6 +18,7 @@ from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.passes import trunk_and_head
 from farsighted.selectors import Selector, build_selector
+from farsighted.selectors.geometry import at_unit_length
 from farsighted.signals.forward import gather_response
 from farsighted.training.budget import RoundSettings, plan_stage
 from farsighted.training.stage import StageInput, StageProgress, run_stage, signals_of
@@ -97,7 +98,7 @@ def _stage(texts: list[Tokens], size: StepsSize, rng: np.random.Generator) -> St
     pool = Pool("bench", tuple(texts))
     embedding_ND = rng.standard_normal((len(texts), size.shape.width)).astype(np.float32)
     known = {
-        "embedding": embedding_ND / np.linalg.norm(embedding_ND, axis=1, keepdims=True),
+        "embedding": at_unit_length(embedding_ND),
         "cluster": rng.integers(0, 20, len(texts)),
         "quality": rng.random(len(texts)),
         "difficulty": rng.random(len(texts)),

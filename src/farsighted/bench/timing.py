@@ -23,13 +23,13 @@ def race(contestants: Mapping[str, Callable[[], Any]], repeats: int, device: str
     On a CUDA device every turn ends with the device's work.
     """
     for run in contestants.values():
-        _seconds(run, device)
+        seconds_of(run, device)
     taken: dict[str, list[float]] = {name: [] for name in contestants}
     rng = np.random.default_rng(0)
     for _ in range(repeats):
         with _uncollected():
             for name in rng.permutation(list(contestants)).tolist():
-                taken[name].append(_seconds(contestants[name], device))
+                taken[name].append(seconds_of(contestants[name], device))
     return {name: np.array(seconds) for name, seconds in taken.items()}
 
 
@@ -45,6 +45,15 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def seconds_of(run: Callable[[], Any], device: str = "cpu") -> float:
+    """Return what one call takes, the device's work included."""
+    _synchronise(device)
+    began = time.perf_counter()
+    run()
+    _synchronise(device)
+    return time.perf_counter() - began
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Collect garbage now and not again inside, where it would be charged to whoever is running."""
@@ -56,14 +65,6 @@ def _uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _seconds(run: Callable[[], Any], device: str) -> float:
-    _synchronise(device)
-    began = time.perf_counter()
-    run()
-    _synchronise(device)
-    return time.perf_counter() - began
 
 
 def _synchronise(device: str) -> None:

@@ -1,6 +1,5 @@
 """`farsighted bench`."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ from rich.table import Table
 from farsighted.bench.results import ON_REQUEST, PARTS, BenchSettings, Part, cells, markdown
 from farsighted.cli.console import output_console
 from farsighted.core.errors import ConfigError
+from farsighted.core.machine import core_count
 from farsighted.core.names import did_you_mean
 from farsighted.store import atomic
 
@@ -37,8 +37,7 @@ def bench_command(
             raise ConfigError(f"`{option}` must be at least {least}, but is {value}.")
     from farsighted.bench.run import device_of, machine, run_parts
 
-    count = threads or len(os.sched_getaffinity(0))
-    settings = BenchSettings(quick, repeats, count, device_of(device), seed)
+    settings = BenchSettings(quick, repeats, threads or core_count(), device_of(device), seed)
     facts = machine(settings)
     console = output_console()
     done: list[Part] = []

@@ -1,6 +1,5 @@
 """Arguments that several verbs take."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from farsighted.config.audit import AuditConfig
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError
+from farsighted.core.machine import core_count
 
 Source = Annotated[str, typer.Argument(metavar="CONFIG|PRESET", help="A preset's name or a YAML file.")]
 Overrides = Annotated[
@@ -44,4 +44,4 @@ def worker_count(workers: int) -> int:
     """Return the number of workers meant: 0 stands for one a core; raises `ConfigError` for a negative number."""
     if workers < 0:
         raise ConfigError(f"`--workers` must be at least 0, but is {workers}. Write 0 for one worker a core.")
-    return workers or len(os.sched_getaffinity(0))
+    return workers or core_count()

@@ -77,9 +77,7 @@ def at_unit_length(rows_NK: np.ndarray) -> np.ndarray:
 def largest_cosine(unit_NK: np.ndarray, history_HK: np.ndarray) -> np.ndarray:
     """Return the cosine of every row with the most similar of H >= 1 history rows, (N,) in [0, 1]; all of length 1."""
     history_HK = np.asarray(history_HK, dtype=np.float64)
-    rows_a_block = max(1, _BLOCK_CELLS // len(history_HK))
-    blocks = range(0, len(unit_NK), rows_a_block)
-    parts = [(unit_NK[start : start + rows_a_block].astype(np.float64) @ history_HK.T).max(axis=1) for start in blocks]
+    parts = [(block_BK @ history_HK.T).max(axis=1) for block_BK in _rows_in_blocks(unit_NK, len(history_HK))]
     return np.concatenate(parts).clip(0.0, 1.0)
 
 
@@ -103,22 +101,22 @@ def distinct_rows(rows_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> [part.tolist() for part in distinct_rows(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))]
     [[0, 1], [0, 1, 0]]
     """
-    first: dict[bytes, int] = {}
     place: dict[bytes, int] = {}
-    place_N = np.empty(len(rows_NK), dtype=np.intp)
-    for number, row_K in enumerate(np.ascontiguousarray(rows_NK)):
-        digest = hashlib.blake2b(row_K.data, digest_size=16).digest()
-        first.setdefault(digest, number)
-        place_N[number] = place.setdefault(digest, len(place))
-    return np.fromiter(first.values(), dtype=np.intp), place_N
+    digests = (hashlib.blake2b(row_K.data, digest_size=16).digest() for row_K in np.ascontiguousarray(rows_NK))
+    place_N = np.fromiter((place.setdefault(digest, len(place)) for digest in digests), np.intp, len(rows_NK))
+    return np.unique(place_N, return_index=True)[1], place_N
 
 
 def _blocks(rows_NK: np.ndarray, history_HK: np.ndarray) -> Iterator[np.ndarray]:
     """Yield squared distances (B, H) of consecutive blocks of rows."""
-    rows_NK = np.asarray(rows_NK, dtype=np.float64)
     history_HK = np.asarray(history_HK, dtype=np.float64)
-    rows_a_block = max(1, _BLOCK_CELLS // len(history_HK))
     history_norm_H = squared_norms(history_HK)
-    for start in range(0, len(rows_NK), rows_a_block):
-        block_BK = rows_NK[start : start + rows_a_block]
+    for block_BK in _rows_in_blocks(rows_NK, len(history_HK)):
         yield squared_from_products(squared_norms(block_BK)[:, None], history_norm_H, block_BK @ history_HK.T)
+
+
+def _rows_in_blocks(rows_NK: np.ndarray, others: int) -> Iterator[np.ndarray]:
+    """Yield consecutive rows (B, K) in float64, so many that B times `others` cells are one block."""
+    rows_a_block = max(1, _BLOCK_CELLS // others)
+    for start in range(0, len(rows_NK), rows_a_block):
+        yield np.asarray(rows_NK[start : start + rows_a_block], dtype=np.float64)

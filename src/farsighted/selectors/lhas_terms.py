@@ -87,10 +87,11 @@ class Concentration:
         self._norm_N = squared_norms(wide_NK)
         self._value_R = directions.value
         self._read, self._limit = read, KEPT_PER_READ * read
+        known = len(directions.value)
         # One row more than is kept: the part of a pick's gradient outside the span.
-        self._place_RN = np.zeros((max(self._limit, len(directions.value)) + 1, len(sketch_NK)))
-        if len(directions.value):
-            self._place_RN[:-1][: len(directions.value)] = directions.basis @ wide_NK.T
+        self._place_RN = np.zeros((max(self._limit, known) + 1, len(sketch_NK)))
+        if known:
+            self._place_RN[:known] = directions.basis @ wide_NK.T
 
     def now(self) -> np.ndarray:
         """Return the concentration that each candidate would repeat, (N,) in [0, 1]."""
