@@ -60,6 +60,7 @@ def test_every_selector_of_a_step_is_measured_against_random_and_full_data(parts
         "loss",
         "gradient",
         "gradient, two passes",
+        "diversity",
         "facility_location",
         "quality",
         "utility_diversity",
