@@ -1,0 +1,376 @@
+"""The inside of the sandbox, run as a script by a bare interpreter in fresh namespaces; see `sandbox`.
+
+The first process shuts itself in, forks the process that runs the program, and only then reads the tests and the
+secret. Values travel as JSON: plain ones whole, all others as the number of a handle that only the program's process
+can look into.
+"""
+
+import builtins
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import resource
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NoReturn
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_RDONLY, _MS_REMOUNT = 2, 4, 4096, 16384, 1, 32
+_MNT_DETACH, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 2, -100, 0x8000, 1
+_MOUNT_SETATTR = 442
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
+_LONGEST_REPLY: Final = 64 * 2**20
+
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_CLONE = {"x86_64": 56, "aarch64": 220}
+_CLONE3 = 435
+_CLONE_THREAD = 0x10000
+_REFUSED = {
+    # fork, vfork, ptrace, process_vm_readv, process_vm_writev, unshare, setns, mount, umount2, bpf
+    "x86_64": (57, 58, 101, 310, 311, 272, 308, 165, 166, 321, 425),
+    "aarch64": (117, 270, 271, 97, 268, 40, 39, 280, 425),
+}
+"""System calls that end in "not permitted": new processes, other processes' memory, other namespaces; io_uring last,
+which carries out calls that a filter cannot see."""
+
+
+def main() -> None:
+    """Shut this process in, fork the program's process, run the tests against it and tell the verdict."""
+    verdict = int(sys.argv[1])
+    before = _read_message()
+    _shut_in(before["prefix"], before["limits"])
+    ours, theirs = socket.socketpair()
+    if os.fork() == 0:
+        ours.close()
+        os.close(verdict)
+        _serve(theirs, before)
+    theirs.close()
+    after = _read_message()
+    try:
+        _test(ours, after)
+    except BaseException as error:  # SystemExit from a test is a failure like any other.
+        told = f"{type(error).__name__}: {error}"[:500]
+    else:
+        told = after["secret"]
+    os.write(verdict, told.encode(errors="replace"))
+    os._exit(0)
+
+
+def _read_message() -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(_read(int.from_bytes(_read(8), "big")))
+    return message
+
+
+def _read(count: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < count:
+        part = os.read(0, count - len(parts))
+        if not part:
+            os._exit(1)
+        parts += part
+    return bytes(parts)
+
+
+def _shut_in(prefix: str, limits: dict[str, Any]) -> None:
+    """Leave nothing in sight but the interpreter and an empty folder, and give up every privilege."""
+    root = "/tmp"
+    _mount("tmpfs", root, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
+    for path in dict.fromkeys(("/usr", "/lib", "/lib64", prefix)):
+        _show(path, root + path)
+    os.makedirs(f"{root}/scratch")
+    _mount("tmpfs", f"{root}/scratch", "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={limits['file_megabytes']}m,mode=777")
+    os.symlink("scratch", f"{root}/tmp")
+    os.chdir(root)
+    _must("pivot_root", _LIBC.syscall(_PIVOT_ROOT[platform.machine()], b".", b"."))
+    _must("umount2", _LIBC.umount2(b".", _MNT_DETACH))
+    os.chdir("/")
+    _mount("none", "/", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV, None)
+    os.chdir("/scratch")
+    for capability in range(64):
+        _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    _must("no_new_privs", _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    header, nothing = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    _must("capset", _LIBC.capset(ctypes.byref(header), ctypes.byref(nothing)))
+    # Nobody reads or writes the memory of a process that is not dumpable, whatever the two have in common.
+    _must("dumpable", _LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0))
+    megabyte = 2**20
+    for kind, most in (
+        (resource.RLIMIT_CPU, limits["cpu_seconds"]),
+        (resource.RLIMIT_FSIZE, limits["file_megabytes"] * megabyte),
+        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, limits["memory_megabytes"] * megabyte),
+    ):
+        resource.setrlimit(kind, (most, most))
+
+
+def _show(path: str, target: str) -> None:
+    """Make a folder visible under the new root, read-only with all that is mounted inside."""
+    if os.path.islink(path):
+        os.symlink(os.readlink(path), target)
+        return
+    if not os.path.isdir(path) or os.path.isdir(target):
+        return
+    os.makedirs(target)
+    _mount(path, target, None, _MS_BIND | _MS_REC, None)
+    read_only = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)
+    done = _LIBC.syscall(
+        _MOUNT_SETATTR, _AT_FDCWD, target.encode(), _AT_RECURSIVE, ctypes.byref(read_only), ctypes.sizeof(read_only)
+    )
+    _must(f"read-only {path}", done)
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None) -> None:
+    texts = [None if text is None else text.encode() for text in (source, target, kind, options)]
+    done = _LIBC.mount(texts[0], texts[1], texts[2], ctypes.c_ulong(flags), texts[3])
+    _must(f"mount {target}", done)
+
+
+def _must(what: str, done: int) -> None:
+    if done != 0:
+        raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
+
+
+def _refuse_processes() -> None:
+    """Install a filter of system calls: threads may start, processes may not."""
+    machine = platform.machine()
+    load, equal, above, both, give = 0x20, 0x15, 0x35, 0x54, 0x06
+    allow, kill = 0x7FFF0000, 0x80000000
+    not_permitted, not_there = 0x00050000 | 1, 0x00050000 | 38
+    rules: list[tuple[int, int, int, int]] = [
+        (load, 0, 0, 4),
+        (equal, 1, 0, _AUDIT_ARCH[machine]),
+        (give, 0, 0, kill),
+        (load, 0, 0, 0),
+        # x86-64 has a second table of calls above this number.
+        (above, 0, 1, 0x40000000),
+        (give, 0, 0, not_permitted),
+    ]
+    for number in _REFUSED[machine]:
+        rules += [(equal, 0, 1, number), (give, 0, 0, not_permitted)]
+    # The C library falls back to `clone`, whose flags a filter can read.
+    rules += [(equal, 0, 1, _CLONE3), (give, 0, 0, not_there)]
+    rules += [(equal, 1, 0, _CLONE[machine]), (give, 0, 0, allow)]
+    rules += [(load, 0, 0, 16), (both, 0, 0, _CLONE_THREAD), (equal, 0, 1, 0)]
+    rules += [(give, 0, 0, not_permitted), (give, 0, 0, allow)]
+    packed = b"".join(
+        code.to_bytes(2, sys.byteorder) + bytes((yes, no)) + value.to_bytes(4, sys.byteorder)
+        for code, yes, no, value in rules
+    )
+    text = ctypes.create_string_buffer(packed)
+
+    class _Filter(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("rules", ctypes.c_void_p))
+
+    program = _Filter(len(rules), ctypes.addressof(text))
+    _must("seccomp", _LIBC.prctl(_PR_SET_SECCOMP, 2, ctypes.byref(program), 0, 0))
+
+
+# The program's process.
+
+
+def _serve(line: socket.socket, before: dict[str, Any]) -> NoReturn:
+    """Run the program, then answer what the tests ask, until the line is closed."""
+    read_end, write_end = os.pipe()
+    os.close(write_end)
+    os.dup2(read_end, 0)
+    _refuse_processes()
+    names: dict[str, Any] = {"__name__": "__program__"}
+    handles: list[Any] = []
+    stream = line.makefile("rw")
+    try:
+        exec(compile(before["source"], "program", "exec"), names)
+        exec(compile(before["setup"], "setup", "exec"), names)
+        greeting: dict[str, Any] = {"ok": None}
+    except BaseException as error:  # The program may raise anything, and is told on for it.
+        greeting = _failure(error)
+    stream.write(json.dumps(greeting) + "\n")
+    stream.flush()
+    for request in stream:
+        try:
+            answer = {"ok": _encode(_answer(json.loads(request), names, handles), handles)}
+        except BaseException as error:  # As above: SystemExit too is an answer.
+            answer = _failure(error)
+        stream.write(json.dumps(answer) + "\n")
+        stream.flush()
+    os._exit(0)
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    return {"error": [type(error).__name__, str(error)[:300]]}
+
+
+def _answer(request: dict[str, Any], names: dict[str, Any], handles: list[Any]) -> Any:
+    arguments = [_decode(part, handles.__getitem__) for part in request["arguments"]]
+    if request["operation"] == "name":
+        if arguments[0] not in names:
+            raise NameError(f"name '{arguments[0]}' is not defined")
+        return names[arguments[0]]
+    operations: dict[str, Callable[..., Any]] = {
+        "call": lambda target, given, named: target(*given, **named),
+        "attribute": getattr,
+        "item": lambda target, key: target[key],
+        "list": list,
+        "next": next,
+        "length": len,
+        "truth": bool,
+        "contains": lambda target, part: part in target,
+    }
+    return operations[request["operation"]](*arguments)
+
+
+# Values on the line.
+
+
+_Plain = tuple[type[Any], str, Callable[[Any], Any]]
+_PLAIN: Final[tuple[_Plain, ...]] = (
+    (bool, "b", bool),
+    (int, "i", hex),
+    (float, "f", float.hex),
+    (str, "s", lambda text: [ord(sign) for sign in text] if _has_surrogate(text) else str(text)),
+    (bytes, "y", lambda data: data.hex()),
+    (complex, "c", lambda number: [number.real.hex(), number.imag.hex()]),
+    (type(None), "n", lambda _: None),
+)
+_SEVERAL: Final[tuple[tuple[type[Any], str], ...]] = ((list, "l"), (tuple, "t"), (frozenset, "z"), (set, "e"))
+
+
+def _encode(value: Any, handles: list[Any]) -> Any:
+    for kind, name, text in _PLAIN:
+        if isinstance(value, kind):
+            return [name, text(value)]
+    for kind, name in _SEVERAL:
+        if isinstance(value, kind):
+            return [name, [_encode(part, handles) for part in value]]
+    if isinstance(value, dict):
+        return ["d", [[_encode(key, handles), _encode(part, handles)] for key, part in value.items()]]
+    if isinstance(value, _Remote):
+        return ["h", value.number]
+    handles.append(value)
+    return ["h", len(handles) - 1]
+
+
+def _has_surrogate(text: str) -> bool:
+    return any(0xD800 <= ord(sign) <= 0xDFFF for sign in text)
+
+
+def _decode(coded: Any, handle: Callable[[int], Any]) -> Any:
+    name, content = coded
+    if name in "ltze":
+        kind = {"l": list, "t": tuple, "z": frozenset, "e": set}[name]
+        return kind(_decode(part, handle) for part in content)
+    if name == "d":
+        return {_decode(key, handle): _decode(part, handle) for key, part in content}
+    plain: dict[str, Callable[[Any], Any]] = {
+        "n": lambda _: None,
+        "b": bool,
+        "i": lambda text: int(text, 16),
+        "f": float.fromhex,
+        "s": lambda text: text if isinstance(text, str) else "".join(map(chr, text)),
+        "y": bytes.fromhex,
+        "c": lambda parts: complex(float.fromhex(parts[0]), float.fromhex(parts[1])),
+        "h": handle,
+    }
+    return plain[name](content)
+
+
+# The tests' process.
+
+
+class _Remote:
+    """Something in the program's process that is no plain value."""
+
+    def __init__(self, ask: Callable[..., Any], number: int) -> None:
+        self._ask, self.number = ask, number
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return self._ask("call", self, list(given), named)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._ask("attribute", self, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._ask("item", self, key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._ask("list", self))
+
+    def __next__(self) -> Any:
+        return self._ask("next", self)
+
+    def __len__(self) -> int:
+        return int(self._ask("length", self))
+
+    def __bool__(self) -> bool:
+        return bool(self._ask("truth", self))
+
+    def __contains__(self, part: Any) -> bool:
+        return bool(self._ask("contains", self, part))
+
+
+class _Names(dict[str, Any]):
+    """The tests' namespace: their own names, then Python's, then the program's."""
+
+    def __init__(self, ask: Callable[..., Any], entry_point: str) -> None:
+        # Tests of puzzles annotate with the names of `typing`.
+        super().__init__({"__name__": "__tests__"})
+        exec("from typing import *", self)
+        self._ask, self._entry_point = ask, entry_point
+
+    def __missing__(self, name: str) -> Any:
+        if name != self._entry_point:
+            if hasattr(builtins, name):
+                return getattr(builtins, name)
+            if name in sys.stdlib_module_names:
+                # A program must not choose what `math.isclose` says.
+                return __import__(name)
+        return self._ask("name", name)
+
+
+def _test(line: socket.socket, after: dict[str, Any]) -> None:
+    stream = line.makefile("rw")
+
+    def answer() -> Any:
+        reply = stream.readline(_LONGEST_REPLY)
+        if not reply.endswith("\n"):
+            raise RuntimeError("the program ended, or answered too much")
+        found = json.loads(reply)
+        if "error" in found:
+            _raise(*found["error"])
+        return found["ok"]
+
+    def ask(operation: str, *arguments: Any) -> Any:
+        coded = [_encode(argument, _NoHandles()) for argument in arguments]
+        stream.write(json.dumps({"operation": operation, "arguments": coded}) + "\n")
+        stream.flush()
+        return _decode(answer(), lambda number: _Remote(ask, int(number)))
+
+    answer()
+    names = _Names(ask, after["entry_point"])
+    for test in after["tests"]:
+        exec(compile(test, "tests", "exec"), names)
+
+
+class _NoHandles(list[Any]):
+    """What the tests hand over must be plain."""
+
+    def append(self, value: Any) -> None:
+        raise TypeError(f"a test hands over a {type(value).__name__}, which cannot be sent to the program")
+
+
+def _raise(name: str, text: str) -> NoReturn:
+    kind = getattr(builtins, name, None)
+    error: BaseException = RuntimeError(f"{name}: {text}")
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        # Some exceptions want more than a text.
+        with contextlib.suppress(TypeError):
+            error = kind(text)
+    raise error
+
+
+if __name__ == "__main__":
+    main()
