@@ -12,7 +12,7 @@ LAW = "core < store < config|metrics|selectors < data < signals < learners < tra
 LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in group.strip().split("|")}
 TORCHLESS = ("core", "store", "config", "metrics", "selectors", "data", "report")
 FOREIGN_HOMES = {
-    "transformers": {"learners.causal_lm", "learners.optim", "learners.tiny", "bench.models"},
+    "transformers": {"learners.causal_lm", "learners.generate", "learners.optim", "learners.tiny", "bench.models"},
     "peft": {"learners.adapters"},
     "tokenizers": {"data.model_folder", "learners.tiny"},
     "datasets": set(),

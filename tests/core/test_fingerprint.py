@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farsighted.core import fingerprint
-from farsighted.core.values import Example
+from farsighted.core.values import Example, Gold
 
 EXAMPLE = Example("a", "p", "r", "math", 0.5, 0.25, "file", ("r", "s"), 0)
 CHANGED = {
@@ -20,6 +20,7 @@ CHANGED = {
     "source": "other",
     "choices": ("r",),
     "answer_index": 1,
+    "gold": Gold(answers=("t",)),
 }
 
 json_values = st.recursive(

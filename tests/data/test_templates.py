@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
-from farsighted.data.templates import TooLong, encode, encode_pool, prompt_text
+from farsighted.data.templates import TooLong, encode, encode_pair, encode_pool, prompt_text
 
 
 class Bytes:
     """One id a byte, the end token is 256."""
 
     end_id = 256
+    begin_ids = ()
 
     def encode_text(self, text):
         return list(text.encode())
@@ -97,3 +98,28 @@ def test_whatever_is_kept_ends_in_its_whole_response_and_fits(prompt, response, 
     assert tokens.prompt_length >= 1
     assert bytes(tokens.ids[tokens.prompt_length : -1]) == response.encode()
     assert prompt_text(prompt).encode().endswith(bytes(tokens.ids[: tokens.prompt_length]))
+
+
+class Beginning(Bytes):
+    """Begins every text with 300."""
+
+    begin_ids = (300,)
+
+
+def test_what_a_tokenizer_begins_with_stands_before_the_prompt_and_is_never_cut():
+    assert encode(example("abc"), Beginning(), 9).ids == (300, *b"abc\nrr", 256)
+    cut = encode(example("abc"), Beginning(), 6, "truncate_prompt")
+    assert (cut.ids, cut.prompt_length) == ((300, *b"c\nrr", 256), 3)
+    assert encode(example("abc"), Beginning(), 4, "truncate_prompt") is None
+
+
+def test_a_pair_is_parted_before_the_white_space_that_ends_the_context():
+    tokens = encode_pair(example("p"), "Q: x\nA: ", "yes", Bytes(), ())
+    assert (bytes(tokens.ids), tokens.prompt_length) == (b"Q: x\nA: yes", len(b"Q: x\nA:"))
+    assert encode_pair(example("p"), "A", "b", Bytes(), (300,)).ids == (300, *b"Ab")
+
+
+@pytest.mark.parametrize(("context", "continuation", "part"), [("", "x", "context"), ("x", "", "continuation")])
+def test_a_pair_with_an_empty_part_is_refused(context, continuation, part):
+    with pytest.raises(DataError, match=f"The {part} of 'x' must become tokens"):
+        encode_pair(example("p"), context, continuation, Bytes(), ())

@@ -1,10 +1,13 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farsighted.core.errors import DivergedError
-from farsighted.core.values import Example, ItemScores, Tokens
+from farsighted.core.errors import DivergedError, ModelError
+from farsighted.core.values import Example, Gold, ItemScores, Tokens
+from farsighted.evaluation.generation import Generation
 from farsighted.evaluation.sets import EvaluationSet, chance_of, evaluate, normalised
 from farsighted.learners.base import Likelihoods
 from farsighted.testing.fake_learner import FakeLearner
@@ -36,9 +39,9 @@ def test_each_item_is_scored_by_loss_right_tokens_and_exact_match():
     scores = evaluate(learner, item_set([text("a", 4), text("b", 5), text("c", 3)]))
     assert scores.ids == ("a", "b", "c")
     assert scores.nll.tolist() == [1.5, 0.1, 1.0]
-    assert scores.token_accuracy.tolist() == [0.5, 1.0, 0.0]
-    assert scores.exact_match.tolist() == [0.0, 1.0, 0.0]
-    assert np.isnan(scores.choice_accuracy).all()
+    assert scores.raw["token_accuracy"].tolist() == [0.5, 1.0, 0.0]
+    assert scores.raw["exact_match"].tolist() == [0.0, 1.0, 0.0]
+    assert np.isnan(scores.raw["choice_accuracy"]).all()
 
 
 def test_items_and_options_are_read_in_one_pass_and_choices_compared_by_their_sum():
@@ -47,7 +50,7 @@ def test_items_and_options_are_read_in_one_pass_and_choices_compared_by_their_su
     known = {"a0": (5.0, 0), "a1": (4.5, 0), "c0": (2.0, 0), "c1": (1.0, 0), "c2": (3.0, 0)}
     learner = Scripted(a=(1.0, 1.0), b=(1.0, 1.0), c=(1.0, 1.0), **known)
     scores = evaluate(learner, item_set(items, options, "choice_accuracy"))
-    np.testing.assert_array_equal(scores.choice_accuracy, [1.0, np.nan, 0.0])
+    np.testing.assert_array_equal(scores.raw["choice_accuracy"], [1.0, np.nan, 0.0])
     assert learner.asked == [["a", "b", "c", "a0", "a1", "c0", "c1", "c2"]]
 
 
@@ -69,9 +72,7 @@ def test_evaluating_leaves_a_learner_as_it_was():
 
 
 def scores(**measures):
-    nothing = np.full(3, np.nan)
-    rest = {"nll": nothing, "token_accuracy": nothing, "exact_match": nothing, "choice_accuracy": nothing}
-    return ItemScores(("a", "b", "c"), **{**rest, **measures})
+    return ItemScores(("a", "b", "c"), np.full(3, np.nan), measures)
 
 
 def test_a_score_is_the_share_of_the_way_from_chance_to_the_ceiling():
@@ -103,7 +104,58 @@ def test_a_thinned_set_is_evenly_spaced_from_end_to_end(size, count):
     assert (thin.name, thin.measure, thin.chance, thin.ceiling) == ("math", "exact_match", 0.1, 0.9)
 
 
-def test_guessing_is_one_over_the_number_of_choices_and_nothing_elsewhere():
+def test_guessing_is_what_the_measure_and_its_options_say():
+    gold = Gold(true_answers=("t", "u"), false_answers=("f", "g", "h"))
     items = [text("a", choices=("x", "y")), text("b", choices=("x", "y", "z", "w"))]
-    assert chance_of(items, "choice_accuracy") == 0.375
-    assert chance_of(items, "exact_match") == chance_of(items, "token_accuracy") == 0.0
+    options = [[text("o")] * 2, [text("o")] * 4]
+    assert chance_of(items, options, "choice_accuracy", 9) == chance_of(items, options, "letter_accuracy", 9) == 0.375
+    assert chance_of(items, options, "exact_match", 9) == chance_of(items, options, "pass_at_1", 9) == 0.0
+    assert (chance_of(items, options, "preference", 9), chance_of(items, options, "perplexity", 9)) == (0.5, 9)
+    truths = [Tokens(Example("a", "p", "r", gold=gold), (1, 2), 1)]
+    assert chance_of(truths, [[text("o")] * 5], "mc2", 9) == 2 / 5
+    # MC1 is won by the best true answer against three false ones; the other true one does not take part.
+    assert chance_of(truths, [[text("o")] * 5], "mc1", 9) == 1 / 4
+
+
+def test_perplexity_is_the_exponential_of_an_items_loss_and_lower_is_better():
+    learner = Scripted(a=(2 * np.log(4.0), 0.5), b=(0.0, 1.0))
+    found = item_set([text("a"), text("b")], measure="perplexity", chance=9.0, ceiling=1.0)
+    scores = evaluate(learner, found)
+    assert scores.raw["perplexity"] == pytest.approx([4.0, 1.0])
+    # 100 (4 - 9) / (1 - 9) = 62.5
+    assert normalised(scores, found) == pytest.approx([62.5, 100.0])
+
+
+class Writer(Scripted):
+    """Writes what it is told, by prompt."""
+
+    def __init__(self, answers, **known):
+        super().__init__(**known)
+        self.answers = answers
+
+    def generate(self, prompts, max_new_tokens, is_done):
+        found = []
+        for prompt in prompts:
+            ids = self.answers[prompt]
+            ends = [end for end in range(1, len(ids) + 1) if is_done(ids[:end])]
+            found.append(ids[: min([*ends, max_new_tokens])])
+        return found
+
+
+def test_what_the_model_writes_is_cut_at_the_stop_graded_and_kept():
+    learner = Writer({(1,): [*b"#### 7Question: 8"], (2,): [*b"It is 7."]}, a=(1.0, 0.0), b=(1.0, 0.0))
+    items = tuple(Tokens(Example(name, "p", "#### 7"), (1, 2), 1) for name in "ab")
+    generation = Generation(((1,), (2,)), 99, ("Question:",), lambda ids: bytes(ids).decode())
+    found = EvaluationSet("math", items, ((), ()), "gsm8k_strict", 0.0, 1.0, generation)
+    scores = evaluate(learner, found)
+    assert scores.generated == ("#### 7", "It is 7.")
+    assert scores.raw["gsm8k_strict"].tolist() == [1, 0]
+    assert scores.raw["gsm8k_flexible"].tolist() == [1, 1]
+    assert scores.raw["format_failure"].tolist() == [0, 1]
+    assert found.thinned(1).generation.prompts == ((1,),)
+
+
+def test_a_learner_that_writes_nothing_is_refused_where_a_measure_reads_what_it_writes():
+    generation = Generation(((1,),), 9, (), str)
+    with pytest.raises(ModelError, match="FakeLearner writes no text"):
+        evaluate(FakeLearner(), dataclasses.replace(item_set([text("a")], measure="token_f1"), generation=generation))

@@ -143,3 +143,40 @@ def test_inputs_do_not_depend_on_the_grid(tmp_path):
     plain = prepare(load_config(nano_config(tmp_path))).inputs
     wide = prepare(load_config(nano_config(tmp_path, seeds=[3, 4], orders=["canonical", "reversed"]))).inputs
     assert dataclasses.replace(wide, orders=plain.orders) == plain
+
+
+def program_config(folder, **changes):
+    rows = [
+        {"prompt": f"Write f{n}().", "response": f"def f{n}(): return {n}", "tests": [f"assert f{n}() == {n}"]}
+        for n in range(4)
+    ]
+    write_jsonl(folder / "programs.jsonl", rows)
+    config = quiz_config(folder, quiz())
+    config["stages"][0] |= {"ood": {"programs": "programs.jsonl"}, "ood_measure": {"programs": "pass_at_1"}}
+    return config | changes
+
+
+def test_programs_are_not_run_unless_allowed_and_the_set_says_so(tmp_path):
+    found = inputs(program_config(tmp_path))
+    assert found.ood_sets == ()
+    assert any(note.startswith("'programs' was not run") and "--allow-code-execution" in note for note in found.notes)
+    allowed = inputs(program_config(tmp_path, evaluation={"allow_code_execution": True}))
+    assert [(shifted.name, shifted.measure) for shifted in allowed.ood_sets] == [("programs", "pass_at_1")]
+    assert found.fingerprints != allowed.fingerprints
+
+
+def test_a_stage_that_is_measured_by_programs_is_refused_unless_they_may_be_run(tmp_path):
+    config = program_config(tmp_path)
+    config["stages"][0] |= {"validation": ["programs.jsonl"], "measure": "pass_at_1", "ood": {}, "ood_measure": {}}
+    with pytest.raises(ConfigError, match="'quiz' is measured by running programs.*--allow-code-execution"):
+        inputs(config)
+    assert inputs(config | {"evaluation": {"allow_code_execution": True}}).stages["quiz"].validation.chance == 0
+
+
+def test_worked_examples_are_the_first_of_the_pool_and_count_in_the_fingerprint(tmp_path):
+    config = quiz_config(tmp_path, quiz(), style="harness", few_shot=2)
+    validation = inputs(config).stages["quiz"].validation
+    text = bytes(token for token in validation.options[0][0].ids if token < 256).decode()
+    assert text == "Is t0 odd?\nAnswer: Yes\n\nIs t1 odd?\nAnswer: No\n\nIs q0 odd?\nAnswer: Yes"
+    other = quiz_config(tmp_path, quiz(), style="harness", few_shot=1)
+    assert inputs(config).fingerprints != inputs(other).fingerprints

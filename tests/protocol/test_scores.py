@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from farsighted.core.errors import DivergedError
+from farsighted.core.measures import MEASURES
 from farsighted.core.values import Example, ItemScores, Tokens
 from farsighted.evaluation.sets import EvaluationSet
 from farsighted.protocol.scores import Place, ScoreRows
@@ -13,9 +14,9 @@ def made_set(measure="token_accuracy", chance=0.25, ceiling=0.75):
     return EvaluationSet("shifted", items, ((), ()), measure, chance, ceiling)
 
 
-def made_scores(nll=(1.0, 2.0)):
-    nan = np.full(2, np.nan)
-    return ItemScores(("a", "b"), np.array(nll), np.array([0.5, 0.0]), np.array([0.0, 1.0]), nan)
+def made_scores(nll=(1.0, 2.0), generated=()):
+    raw = {"token_accuracy": np.array([0.5, 0.0]), "exact_match": np.array([0.0, 1.0])}
+    return ItemScores(("a", "b"), np.array(nll), raw | {"choice_accuracy": np.full(2, np.nan)}, generated)
 
 
 def test_scores_are_normalised_between_chance_and_ceiling_and_unbounded_below():
@@ -40,8 +41,14 @@ def test_a_row_says_when_where_and_what_was_scored():
         "nll": 2.0,
         "token_accuracy": 0.0,
         "exact_match": 1.0,
-        "choice_accuracy": None,
-    }
+        "generated": None,
+    } | dict.fromkeys(MEASURES.keys() - {"token_accuracy", "exact_match"})
+
+
+def test_what_the_model_wrote_is_kept():
+    rows = ScoreRows()
+    rows.add(Place("validation", 1), made_set(), made_scores(generated=("18", "")))
+    assert rows.table()["generated"].to_pylist() == ["18", ""]
 
 
 def test_a_measure_that_does_not_apply_is_null_and_never_nan():

@@ -1,5 +1,6 @@
 import pyarrow as pa
 
+from farsighted.core.measures import MEASURES
 from farsighted.store.schema import SCORES, SELECTIONS
 
 
@@ -16,7 +17,8 @@ def test_the_columns_of_scores_are_those_that_readers_were_promised():
         "nll": real,
         "token_accuracy": real,
         "exact_match": real,
-        "choice_accuracy": real,
+        "generated": text,
+        **dict.fromkeys(MEASURES, real),
     }
 
 

@@ -80,6 +80,10 @@ class EvaluationConfig(Part):
     """All stages' validation sets, past and future, or only those trained so far."""
     batch_tokens: int = Field(default=16384, ge=1)
     """Padded tokens of an evaluation batch."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    """The longest answer that a model may write, in tokens, where a measure reads what it writes."""
+    allow_code_execution: bool = False
+    """Whether programs that a model writes may be run, in a sandbox (pass_at_1)."""
 
 
 class ProbeConfig(Part):
@@ -250,7 +254,8 @@ class AuditConfig(Part):
                 advice = "Give each stage its own name."
                 raise expectation("distinct", stage.name, advice, ("stages", number, "name"))
             for name, paths in stage.ood.items():
-                meant = (paths, stage.max_ood, stage.measure, stage.chance, stage.ceiling)
+                measure = stage.ood_measure.get(name, stage.measure)
+                meant = (paths, stage.max_ood, measure, stage.style, stage.few_shot, stage.chance, stage.ceiling)
                 _check_set(name, number, sets.setdefault(name, meant) == meant, names)
         if names:
             self._check_orders(names)

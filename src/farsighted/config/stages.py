@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from farsighted.config.fields import Measure, Name, Part, Paths, Validation
+from farsighted.config.fields import Measure, Name, Part, Paths, Style, Validation
 from farsighted.config.messages import expectation
 
 
@@ -42,15 +42,32 @@ class StageConfig(Part):
     """Uniform subsample of each shifted set; null = all."""
     measure: Measure = "token_accuracy"
     """Which measure is the score of the stage."""
+    ood_measure: dict[Name, Measure] = Field(default_factory=dict)
+    """Measures of shifted sets that have one of their own: name to measure."""
+    style: Style = "native"
+    """How evaluation items are put to the model: as it was trained, or as lm-evaluation-harness does."""
+    few_shot: int = Field(default=0, ge=0)
+    """Under style harness: worked examples before each item, the first ones of the pool."""
     chance: float | None = None
-    """Raw score of guessing, 0 points; null = 0, or the mean of 1/options for choice_accuracy."""
+    """Raw score of guessing, 0 points; null = what the measure and its options say (perplexity: the vocabulary)."""
     ceiling: float = 1.0
-    """Raw score that counts 100 points; above `chance`."""
+    """Raw score that counts 100 points; above `chance` (below it for perplexity)."""
 
     @model_validator(mode="after")
     def _ceiling_above_chance(self) -> Self:
-        if self.chance is not None and self.ceiling <= self.chance:
-            raise expectation(f"above `chance` ({self.chance:g})", self.ceiling, "Write 1.0.", ("ceiling",))
+        lower = self.measure == "perplexity"
+        if self.chance is not None and (self.ceiling <= self.chance) != lower:
+            side = "below" if lower else "above"
+            raise expectation(f"{side} `chance` ({self.chance:g})", self.ceiling, "Write 1.0.", ("ceiling",))
+        return self
+
+    @model_validator(mode="after")
+    def _measures_have_sets(self) -> Self:
+        for name in self.ood_measure:
+            if name not in self.ood:
+                raise expectation("the name of a set in `ood`", name, "Mend the name.", ("ood_measure", name))
+        if self.few_shot and self.style != "harness":
+            raise expectation("0 under style native", self.few_shot, "Write `style: harness`.", ("few_shot",))
         return self
 
 

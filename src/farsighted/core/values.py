@@ -15,6 +15,25 @@ State = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
+class Gold:
+    """What an answer is graded against, beside the response; empty where the example names none."""
+
+    answers: tuple[str, ...] = ()
+    """Accepted answers in short form."""
+    rejected: str = ""
+    """A response that is worse than the example's."""
+    true_answers: tuple[str, ...] = ()
+    """True statements, the best one first (TruthfulQA)."""
+    false_answers: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    """Python text that a program must pass."""
+    setup: str = ""
+    """Python text between program and tests."""
+    entry_point: str = ""
+    """Name of the function that is tested."""
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One training or evaluation example as read from a file; nothing in it depends on a tokenizer."""
 
@@ -29,6 +48,7 @@ class Example:
     choices: tuple[str, ...] = ()
     """Full response texts to compare by likelihood; empty where the example is not multiple choice."""
     answer_index: int | None = None
+    gold: Gold = Gold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +144,8 @@ class ItemScores:
 
     ids: tuple[str, ...]
     nll: np.ndarray
-    token_accuracy: np.ndarray
-    exact_match: np.ndarray
-    choice_accuracy: np.ndarray
+    """(I,) mean negative log-likelihood of the response, nats a token."""
+    raw: Mapping[str, np.ndarray]
+    """Measure (see `core.measures`) to (I,)."""
+    generated: tuple[str, ...] = ()
+    """What the model wrote for each item; empty where nothing was generated."""

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
+from farsighted.data.gold import gold_of
 from farsighted.data.readers import SUFFIXES, BadRow, Row, excerpt, read_rows, refuse_bad_rows
 
 _SHAPES: Final = "prompt + response, prompt + completion, messages, or instruction + output (+ input)"
@@ -92,8 +93,8 @@ def to_example(row: Row) -> Example | BadRow:
     assistant's and becomes the response; a single user turn before it becomes the prompt as it stands, several turns
     become "role: content" lines); Alpaca's instruction + output, with input after a blank line.
     Metadata stand in `meta` or beside the text: cluster (or category), difficulty, quality, source, choices with
-    answer_index. Null counts as absent. Without `id` the id is "<file name>:<line>",
-    with the folder and the suffix where two files have one name.
+    answer_index, and what answers are graded against (see `data.gold`). Null counts as absent. Without `id` the id is
+    "<file name>:<line>", with the folder and the suffix where two files have one name.
     """
     try:
         return _example(row)
@@ -154,6 +155,7 @@ def _example(row: Row) -> Example:
             difficulty=_number(known, "difficulty"),
             quality=_number(known, "quality"),
             source=_text(known, "source") if "source" in known else "",
+            gold=gold_of(known),
         ),
         known,
     )

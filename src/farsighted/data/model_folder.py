@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,15 @@ class TextTokenizer:
     end_id: int
     """Id of the end token, which every response is closed with."""
     vocabulary_size: int
+    begin_ids: tuple[int, ...] = ()
+    """What the tokenizer puts before every text; models that were trained with it need it."""
+    harness_begin_ids: tuple[int, ...] = ()
+    """The same where lm-evaluation-harness keeps it: for Gemma models alone."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
 
     def encode_text(self, text: str) -> list[int]:
         """Return the ids of `text` alone."""
@@ -73,7 +83,10 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     tokenizer.no_truncation()
     # The spelling of a special token inside a text is text.
     tokenizer.encode_special_tokens = True
-    return TextTokenizer(tokenizer, _end_id(folder, tokenizer), tokenizer.get_vocab_size())
+    end_id = _end_id(folder, tokenizer)
+    begin_ids = _begin_ids(tokenizer)
+    is_gemma = str(_json(folder / "config.json").get("model_type", "")).startswith("gemma")
+    return TextTokenizer(tokenizer, end_id, tokenizer.get_vocab_size(), begin_ids, begin_ids if is_gemma else ())
 
 
 def positions_of(folder: Path) -> int | None:
@@ -95,6 +108,14 @@ def _tokenizer_file(folder: Path) -> Path:
     if not file.is_file():
         raise ModelError(f"'{folder}' has no tokenizer.json. Save a fast tokenizer there with `save_pretrained`.")
     return file
+
+
+def _begin_ids(tokenizer: Any) -> tuple[int, ...]:
+    """What stands before a text under the tokenizer's own rule; what it puts after it is left to the template."""
+    plain = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a", add_special_tokens=True).ids
+    places = [start for start in range(len(whole)) if whole[start : start + len(plain)] == plain]
+    return tuple(whole[: places[0]]) if places else ()
 
 
 def _end_id(folder: Path, tokenizer: Any) -> int:

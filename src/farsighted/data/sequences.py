@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from farsighted.config.audit import AuditConfig, Order, RandomOrders, order_problem
-from farsighted.config.fields import Measure
+from farsighted.config.fields import Measure, Style
 from farsighted.config.stages import StageConfig, SuiteConfig
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.core.rng import stream
@@ -44,9 +44,14 @@ class StageData:
     measure: Measure
     """Which measure is the stage's score."""
     chance: float | None
-    """Raw score of guessing; None = 0, or the mean of 1/options of a set under choice_accuracy."""
+    """Raw score of guessing; None = what the measure and its options say."""
     ceiling: float
     """Raw score that counts 100 points."""
+    ood_measure: Mapping[str, Measure] = field(default_factory=dict)
+    """Measures of shifted sets that differ from the stage's."""
+    style: Style = "native"
+    few_shot: int = 0
+    """Examples of the pool that stand before each evaluation item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +259,9 @@ class _Desk:
             measure=stage.measure,
             chance=stage.chance,
             ceiling=stage.ceiling,
+            ood_measure=stage.ood_measure,
+            style=stage.style,
+            few_shot=stage.few_shot,
         )
 
     def bad_row_notes(self) -> list[str]:

@@ -1,11 +1,11 @@
-"""One template for the whole project: prompt, separator, response, end token.
+"""One template for the whole project: what the tokenizer begins with, prompt, separator, response, end token.
 
 The separator is a line break, put after a prompt that does not end in white space (so an empty prompt becomes a line
 break, and the first response token always has something before it). Prompt and response are turned into tokens
 apart, so the boundary between them is exact and a response has the same tokens after every prompt.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -21,6 +21,10 @@ class Tokenizer(Protocol):
     @property
     def end_id(self) -> int:
         """The id of the end token."""
+
+    @property
+    def begin_ids(self) -> tuple[int, ...]:
+        """The ids that stand before every text."""
 
     def encode_text(self, text: str) -> list[int]:
         """Return the ids of a text, without any special token."""
@@ -77,6 +81,24 @@ def encode(example: Example, tokenizer: Tokenizer, context: int, on_long: OnLong
     return found if isinstance(found, Tokens) else None
 
 
+def encode_pair(
+    example: Example, context_text: str, continuation: str, tokenizer: Tokenizer, begin_ids: Sequence[int]
+) -> Tokens:
+    """Return a continuation after its context as lm-evaluation-harness reads them, without an end token.
+
+    White space at the end of the context moves to the continuation; both become tokens together and are parted where
+    the context alone ends.
+    """
+    kept = context_text.rstrip()
+    continuation = context_text[len(kept) :] + continuation
+    whole_ids = [*begin_ids, *tokenizer.encode_text(kept + continuation)]
+    prompt_length = len(begin_ids) + len(tokenizer.encode_text(kept))
+    if not 0 < prompt_length < len(whole_ids):
+        part = "continuation" if prompt_length else "context"
+        raise DataError(f"The {part} of '{example.id}' must become tokens, but becomes none. Mend or remove it.")
+    return Tokens(example, tuple(whole_ids), prompt_length)
+
+
 def encode_pool(examples: Iterable[Example], tokenizer: Tokenizer, context: int, on_long: OnLong = "error") -> Encoded:
     """Return examples as tokens, and those that were left out; see `encode`."""
     found = [_fitted(example, tokenizer, context, on_long) for example in examples]
@@ -85,19 +107,20 @@ def encode_pool(examples: Iterable[Example], tokenizer: Tokenizer, context: int,
 
 
 def _fitted(example: Example, tokenizer: Tokenizer, context: int, on_long: OnLong) -> Tokens | TooLong:
-    prompt_ids = tokenizer.encode_text(prompt_text(example.prompt))
+    begin_ids = list(tokenizer.begin_ids)
+    prompt_ids = begin_ids + tokenizer.encode_text(prompt_text(example.prompt))
     response_ids = tokenizer.encode_text(example.response)
-    if not prompt_ids or not response_ids:
-        part = "response" if prompt_ids else "prompt"
+    if len(prompt_ids) == len(begin_ids) or not response_ids:
+        part = "response" if len(prompt_ids) > len(begin_ids) else "prompt"
         raise DataError(f"The {part} of '{example.id}' must become tokens, but becomes none. Mend or remove it.")
     length = len(prompt_ids) + len(response_ids) + 1
     if length > context:
-        room = context - len(response_ids) - 1
+        room = context - len(begin_ids) - len(response_ids) - 1
         if on_long == "error":
             raise DataError(_too_long_message(TooLong(example.id, length, context)))
         if on_long == "skip" or room < 1:
             return TooLong(example.id, length, context)
-        prompt_ids = prompt_ids[-room:]
+        prompt_ids = begin_ids + prompt_ids[-room:]
     return Tokens(example, (*prompt_ids, *response_ids, tokenizer.end_id), len(prompt_ids))
 
 

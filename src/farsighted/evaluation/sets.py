@@ -7,16 +7,16 @@ the gold prefix: exact match needs one forward pass and no generation.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from farsighted.config.fields import Measure
 from farsighted.core.errors import DivergedError
+from farsighted.core.measures import GENERATED, MEASURES, Reads
 from farsighted.core.values import ItemScores, Tokens
-from farsighted.evaluation.choices import choice_hits
+from farsighted.evaluation.choices import option_measures
+from farsighted.evaluation.generation import Generation, generate, graded
 from farsighted.learners.base import Learner
-
-Measure = Literal["exact_match", "token_accuracy", "choice_accuracy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +26,49 @@ class EvaluationSet:
     name: str
     items: tuple[Tokens, ...]
     options: tuple[tuple[Tokens, ...], ...]
-    """For each item the texts to compare by likelihood; empty where it is not multiple choice."""
+    """For each item the texts to compare by likelihood; empty where there are none."""
     measure: Measure
     """The measure that is the set's score."""
     chance: float
     """Score of guessing, in the measure's own unit."""
     ceiling: float
+    generation: Generation | None = None
+    """How the model is made to write; None where no measure reads what it writes."""
+
+    @property
+    def reads(self) -> Reads:
+        """What of an item the score is taken on."""
+        return MEASURES[self.measure].reads
+
+    @property
+    def score_reads_options(self) -> bool:
+        """Whether the score compares options."""
+        return self.reads not in GENERATED | {"response"}
 
     def thinned(self, count: int) -> "EvaluationSet":
         """Return at most `count` items, evenly spaced (files may be sorted by topic), with the same normalisation."""
         size = len(self.items)
         rows = sorted({round(position) for position in np.linspace(0, size - 1, min(count, size))})
-        items, options = tuple(self.items[row] for row in rows), tuple(self.options[row] for row in rows)
-        return EvaluationSet(self.name, items, options, self.measure, self.chance, self.ceiling)
+        generation = self.generation
+        if generation is not None:
+            generation = dataclasses.replace(generation, prompts=tuple(generation.prompts[row] for row in rows))
+        return dataclasses.replace(
+            self,
+            items=tuple(self.items[row] for row in rows),
+            options=tuple(self.options[row] for row in rows),
+            generation=generation,
+        )
 
     def without_options(self) -> "EvaluationSet":
-        """Return the set without its options, so that choice accuracy is not measured."""
+        """Return the set without its options, so that they are not compared."""
         return dataclasses.replace(self, options=((),) * len(self.items))
 
 
 def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
-    """Score every item of a set under the current model by teacher forcing, one pass over items and options.
+    """Score every item of a set under the current model: one teacher-forced pass over items and options.
 
-    Raises `DivergedError` where a likelihood is not finite: an arg-max over NaN would pass for an answer.
+    Where the score reads what the model writes, generation follows. Raises `DivergedError` where a likelihood is not
+    finite: an arg-max over NaN would pass for an answer.
     """
     texts: list[Tokens] = [*evaluation_set.items, *(text for options in evaluation_set.options for text in options)]
     found = learner.likelihoods(texts)
@@ -58,13 +78,17 @@ def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
     count = len(evaluation_set.items)
     nll = found.nll_sum[:count] / found.length[:count]
     hit_share = found.hit_share[:count]
-    return ItemScores(
-        ids=tuple(item.example.id for item in evaluation_set.items),
-        nll=nll,
-        token_accuracy=hit_share,
-        exact_match=(hit_share == 1).astype(np.float64),
-        choice_accuracy=choice_hits(evaluation_set.items, evaluation_set.options, found.nll_sum[count:]),
-    )
+    raw = {"token_accuracy": hit_share, "exact_match": (hit_share == 1).astype(np.float64)}
+    if evaluation_set.measure == "perplexity":
+        with np.errstate(over="ignore"):
+            raw["perplexity"] = np.exp(nll)
+    reads = evaluation_set.reads if evaluation_set.score_reads_options else "choices"
+    raw |= option_measures(reads, evaluation_set.items, evaluation_set.options, found.nll_sum[count:])
+    generated: tuple[str, ...] = ()
+    if evaluation_set.generation is not None:
+        generated = generate(learner, evaluation_set.generation)
+        raw |= graded(evaluation_set.reads, [item.example for item in evaluation_set.items], generated)
+    return ItemScores(tuple(item.example.id for item in evaluation_set.items), nll, raw, generated)
 
 
 def normalised(scores: ItemScores, evaluation_set: EvaluationSet) -> np.ndarray:
@@ -72,12 +96,25 @@ def normalised(scores: ItemScores, evaluation_set: EvaluationSet) -> np.ndarray:
 
     NaN where the measure does not apply to an item.
     """
-    raw: np.ndarray = getattr(scores, evaluation_set.measure)
+    raw: np.ndarray = scores.raw[evaluation_set.measure]
     return 100 * (raw - evaluation_set.chance) / (evaluation_set.ceiling - evaluation_set.chance)
 
 
-def chance_of(items: Sequence[Tokens], measure: Measure) -> float:
-    """Return the score of guessing: the mean of 1 / number of choices for multiple choice, else 0."""
-    if measure != "choice_accuracy":
+def chance_of(items: Sequence[Tokens], options: Sequence[Sequence[Tokens]], measure: Measure, vocabulary: int) -> float:
+    """Return the raw score of guessing, as a mean over items.
+
+    One over the number of options where one is picked (MC1: among the best true and the false ones), the share of true
+    options for MC2, one half for a pair, the size of the vocabulary for perplexity, else 0.
+    """
+    if measure == "perplexity":
+        return float(vocabulary)
+    if measure == "preference":
+        return 0.5
+    if MEASURES[measure].reads in GENERATED | {"response"}:
         return 0.0
-    return float(np.mean([1 / len(item.example.choices) for item in items]))
+    counts = [len(texts) for texts in options]
+    if measure == "mc2":
+        return float(np.mean([len(i.example.gold.true_answers) / n for i, n in zip(items, counts, strict=True)]))
+    if measure == "mc1":
+        return float(np.mean([1 / (1 + len(item.example.gold.false_answers)) for item in items]))
+    return float(np.mean([1 / count for count in counts]))

@@ -1,6 +1,6 @@
 """What the protocol asks of anything that learns; it never knows which world it drives (spec §6)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -76,6 +76,20 @@ class Learner(Protocol):
         self, a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]
     ) -> "ChangeInner":
         """Return the inner products of the changes a → b and b → c of the function's weights (spec §3, drift)."""
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A learner that writes text."""
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, is_done: Callable[[Sequence[int]], bool]
+    ) -> list[list[int]]:
+        """Return the greedy continuation of each prompt, without the end token.
+
+        A continuation ends before the end token, at `max_new_tokens` tokens, or with the token after which `is_done` of
+        it is true. The same prompts in the same order give the same continuations.
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,11 +14,11 @@ def build_adaptation(config: AuditConfig, mode: str) -> Adaptation:
     return Lora(lora.r, lora.alpha, lora.dropout, lora.targets, config.training.train_head)
 
 
-def build_settings(config: AuditConfig) -> LearnerSettings:
-    """Return how the model is run."""
+def build_settings(config: AuditConfig, end_id: int | None = None) -> LearnerSettings:
+    """Return how the model is run; `end_id` is the end token's id, for models that are to write."""
     training = config.training
     optimizer = OptimizerSettings(
         training.learning_rate, training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
     )
     kept_bytes = training.single_pass_megabytes * 2**20
-    return LearnerSettings(optimizer, training.micro_batch_tokens, config.evaluation.batch_tokens, kept_bytes)
+    return LearnerSettings(optimizer, training.micro_batch_tokens, config.evaluation.batch_tokens, kept_bytes, end_id)

@@ -1,7 +1,7 @@
 """Any Hugging Face causal language model as a learner: the one place that knows that library's ways."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from farsighted.core.values import Tokens
 from farsighted.learners.adapters import Adaptation
 from farsighted.learners.base import ChangeInner, KeptSignals, Likelihoods, StepRecord
 from farsighted.learners.batching import PassSize, in_batches, in_batches_or_again, joined, run_parts
+from farsighted.learners.generate import generated
 from farsighted.learners.optim import OptimizerSettings, StageOptimizer
 from farsighted.learners.passes import GRADIENT_SIGNALS, Passes, trunk_and_head
 from farsighted.learners.single_pass import KeptBatch, has_dropout
@@ -36,6 +37,8 @@ class LearnerSettings:
     """Padded tokens of one scoring or evaluation pass."""
     kept_bytes: int = 2**30
     """Memory that the gradients of a batch of candidates may take so that a step needs no second pass; 0 = none."""
+    end_id: int | None = None
+    """Id of the end token, for generation."""
 
 
 def load_model(folder: Path, dtype: str) -> Any:
@@ -177,6 +180,15 @@ class CausalLM:
         found = self.signals(texts, frozenset({"nll", "correctness"}))
         length = np.array([tokens.response_length for tokens in texts], dtype=np.float64)
         return Likelihoods(found["nll"].astype(np.float64) * length, found["correctness"].astype(np.float64), length)
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, is_done: Callable[[Sequence[int]], bool]
+    ) -> list[list[int]]:
+        """Return greedy continuations, from batches of like length within the memory that scoring may take."""
+        end_id = self._settings.end_id
+        if end_id is None:
+            raise ModelError("Generation needs the id of the end token. Give `LearnerSettings.end_id`.")
+        return generated(self._lm, prompts, max_new_tokens, end_id, is_done, self._scoring_size.tokens)
 
     def parameters(self) -> Arrays:
         """Return a copy of the trainable parameters in float32."""

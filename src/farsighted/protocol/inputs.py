@@ -1,15 +1,15 @@
 """What all cells of an audit share: tokenised pools, evaluation sets, proxy, and the fingerprints of each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farsighted.config.audit import AuditConfig
+from farsighted.config.fields import Measure
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Pool, Tokens
 from farsighted.data.model_folder import (
-    TextTokenizer,
     context_of,
     load_tokenizer,
     model_folder,
@@ -18,8 +18,9 @@ from farsighted.data.model_folder import (
 )
 from farsighted.data.readers import BadRow
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
-from farsighted.data.templates import OnLong, encode, encode_pool
-from farsighted.evaluation.sets import EvaluationSet, chance_of
+from farsighted.data.templates import encode
+from farsighted.evaluation.items import SetBuilder, SetRules
+from farsighted.evaluation.sets import EvaluationSet
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class AuditInputs:
     folder: Path
     """The model's folder."""
     model_hash: str
+    end_id: int
+    """Id of the token that closes every response."""
     stages: Mapping[str, StageInputs]
     orders: Mapping[str, tuple[str, ...]]
     """Label of an order to its stages."""
@@ -63,7 +66,10 @@ class AuditInputs:
 def load_inputs(config: AuditConfig) -> AuditInputs:
     """Read, check and tokenise everything; raises `DataError`, `ModelError` or `ConfigError`."""
     folder = model_folder(config.model.path)
-    encoder = _Encoder(load_tokenizer(folder), _context(config, folder), config.data.on_long)
+    evaluation = config.evaluation
+    tokenizer, context = load_tokenizer(folder), _context(config, folder)
+    builder = SetBuilder(tokenizer, context, config.data.on_long, evaluation.max_new_tokens)
+    encoder = _Encoder(builder, evaluation.allow_code_execution)
     # Under `skip`, what is too long leaves before sets are cut to size, so that sizes are what they say.
     sequence = load_sequence(config, encoder.fits if config.data.on_long == "skip" else None)
     stages = {stage.name: encoder.stage(stage) for stage in sequence.stages}
@@ -71,6 +77,7 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
     return AuditInputs(
         folder=folder,
         model_hash=model_hash(folder),
+        end_id=tokenizer.end_id,
         stages=stages,
         orders=resolve_orders(config.orders, tuple(stages), config.data.seed),
         proxy=tuple(proxy),
@@ -94,63 +101,51 @@ def _context(config: AuditConfig, folder: Path) -> int:
 
 @dataclass
 class _Encoder:
-    """Turns examples into tokens and keeps a sentence about each that was left out."""
+    """Turns examples into tokens and sets and keeps a sentence about each that was left out."""
 
-    tokenizer: TextTokenizer
-    context: int
-    on_long: OnLong
-    notes: list[str] = field(default_factory=list)
+    sets: SetBuilder
+    allow_code_execution: bool
+
+    @property
+    def notes(self) -> list[str]:
+        return self.sets.notes
 
     def stage(self, stage: StageData) -> StageInputs:
         pool = self.tokens(stage.name, stage.train)
         if not pool:
             raise ConfigError(f"The pool of stage '{stage.name}' is empty. Give it more `train` examples.")
-        validation = self._evaluation_set(stage, stage.name, stage.validation)
-        ood = tuple(self._evaluation_set(stage, name, examples) for name, examples in stage.ood.items())
+        rules = SetRules(stage.measure, stage.chance, stage.ceiling, stage.style, stage.train[: stage.few_shot])
+        if stage.measure == "pass_at_1" and not self.allow_code_execution:
+            raise ConfigError(
+                f"Stage '{stage.name}' is measured by running programs that the model writes, which must be allowed. "
+                "Give --allow-code-execution (they run in a sandbox), or choose another `measure`."
+            )
+        validation = self.sets.build(stage.name, stage.validation, rules)
+        ood = tuple(
+            self.sets.build(name, examples, replace(rules, measure=stage.ood_measure.get(name, stage.measure)))
+            for name, examples in stage.ood.items()
+            if self._may_run(name, stage.ood_measure.get(name, stage.measure))
+        )
         parts = [fingerprint.of_examples(tokens.example for tokens in pool)]
         for found in (validation, *ood):
             parts.append(fingerprint.of_examples(item.example for item in found.items))
-            parts.append(f"{found.name}|{found.measure}|{found.chance!r}|{found.ceiling!r}")
+            parts.append(f"{found.name}|{found.measure}|{found.chance!r}|{found.ceiling!r}|{stage.style}")
+            if found.generation is not None:
+                parts.append(f"{found.generation.max_new_tokens}|{found.generation.stops}")
+        parts.append(fingerprint.of_examples(rules.shots))
         return StageInputs(stage.name, Pool(stage.name, pool), validation, ood, fingerprint.of_json(parts))
 
     def fits(self, example: Example) -> bool:
-        return encode(example, self.tokenizer, self.context, "skip") is not None
+        return encode(example, self.sets.tokenizer, self.sets.context, "skip") is not None
 
     def tokens(self, what: str, examples: Sequence[Example]) -> tuple[Tokens, ...]:
-        encoded = encode_pool(examples, self.tokenizer, self.context, self.on_long)
-        if encoded.skipped:
-            self.notes.append(
-                f"'{what}': {len(encoded.skipped)} of {len(examples)} examples were left out, because they do not fit "
-                f"into {self.context} tokens."
-            )
-        return encoded.tokens
+        return self.sets.tokens(what, examples)
 
-    def _evaluation_set(self, stage: StageData, name: str, examples: Sequence[Example]) -> EvaluationSet:
-        items = self.tokens(f"evaluation set {name}", examples)
-        options = [self._options(item) for item in items]
-        if stage.measure == "choice_accuracy":
-            scored = [row for row, texts in enumerate(options) if texts]
-            if len(scored) < len(items):
-                self.notes.append(
-                    f"'{name}': {len(items) - len(scored)} items are not multiple choice and were left out."
-                )
-            items, options = tuple(items[row] for row in scored), [options[row] for row in scored]
-        if not items:
-            raise ConfigError(
-                f"The evaluation set '{name}' has no item that `{stage.measure}` can score. Give it other files, or "
-                "change the stage's `measure`."
-            )
-        chance = stage.chance if stage.chance is not None else chance_of(items, stage.measure)
-        if chance >= stage.ceiling:
-            raise ConfigError(f"`ceiling` must be above chance, but in '{name}' chance is {chance:g}. Raise `ceiling`.")
-        return EvaluationSet(name, items, tuple(options), stage.measure, chance, stage.ceiling)
-
-    def _options(self, item: Tokens) -> tuple[Tokens, ...]:
-        example = item.example
-        texts = [
-            Example(f"{example.id}#{number}", example.prompt, choice) for number, choice in enumerate(example.choices)
-        ]
-        on_long: OnLong = "truncate_prompt" if self.on_long == "truncate_prompt" else "skip"
-        found = [encode(text, self.tokenizer, self.context, on_long) for text in texts]
-        # One option that does not fit leaves nothing to compare.
-        return tuple(tokens for tokens in found if tokens is not None) if all(found) else ()
+    def _may_run(self, name: str, measure: Measure) -> bool:
+        if measure != "pass_at_1" or self.allow_code_execution:
+            return True
+        self.notes.append(
+            f"'{name}' was not run: its score needs programs that the model writes to be run. Give "
+            "--allow-code-execution to run them in a sandbox."
+        )
+        return False

@@ -16,7 +16,7 @@ from farsighted.selectors import Selector, build_selector, fingerprint_of, param
 from farsighted.signals.plan import check_needs
 from farsighted.training.budget import RoundSettings, plan_stage, share_of
 
-RESULT_VERSION: Final = 3
+RESULT_VERSION: Final = 4
 """Part of every cell's hash: raised when a change of the code changes results."""
 
 _DECIDING = ("model", "lora", "training", "evaluation", "probe", "signals")
@@ -154,9 +154,11 @@ def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, Any]:
     dumped = config.model_dump(mode="json")
     # Where the model lies does not matter: its hash does.
     model = {key: value for key, value in dumped["model"].items() if key != "path"}
+    # Sets that need the permission are in the fingerprints where it is given.
+    evaluation = {key: value for key, value in dumped["evaluation"].items() if key != "allow_code_execution"}
     return {
         "version": RESULT_VERSION,
-        "config": {part: dumped[part] for part in _DECIDING} | {"model": model},
+        "config": {part: dumped[part] for part in _DECIDING} | {"model": model, "evaluation": evaluation},
         "model": inputs.model_hash,
         "data": inputs.fingerprints,
         # Sets cut from files are in the fingerprints; the start of k-means is not.

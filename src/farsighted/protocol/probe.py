@@ -27,10 +27,10 @@ def probe_points(probe: ProbeConfig) -> tuple[int, ...]:
 def probe_set(stage: StageInputs, config: AuditConfig) -> EvaluationSet:
     """Return the items of a stage's validation set that probes are evaluated on.
 
-    Options are compared only where choice accuracy is the stage's score: each costs a forward pass of its own.
+    Options are compared only where the stage's score reads them: each costs a forward pass of its own.
     """
     items = stage.validation.thinned(config.probe.items)
-    return items if items.measure == "choice_accuracy" else items.without_options()
+    return items if items.score_reads_options else items.without_options()
 
 
 def run_neutral_probe(

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from farsighted.core.errors import DivergedError
+from farsighted.core.measures import MEASURES
 from farsighted.core.values import ItemScores
 from farsighted.evaluation.sets import EvaluationSet, normalised
 from farsighted.store.schema import SCORES
@@ -48,9 +49,8 @@ class ScoreRows:
             "item": list(scores.ids),
             "score": _nullable(normalised(scores, evaluation_set)),
             "nll": _nullable(scores.nll),
-            "token_accuracy": _nullable(scores.token_accuracy),
-            "exact_match": _nullable(scores.exact_match),
-            "choice_accuracy": _nullable(scores.choice_accuracy),
+            **{name: _nullable(scores.raw.get(name, np.full(count, np.nan))) for name in MEASURES},
+            "generated": list(scores.generated) if scores.generated else pa.nulls(count, pa.string()),
         }
         self.tables.append(pa.table(columns, schema=SCORES))
 

@@ -79,6 +79,5 @@ def _cell(desk: Desk, cell_id: str) -> Cell:
 
 def _learner(desk: Desk, adaptation: str, seed: int) -> CausalLM:
     lm: Any = load_model(desk.inputs.folder, desk.config.model.dtype)
-    return CausalLM(
-        lm, desk.inputs.model_hash, build_adaptation(desk.config, adaptation), build_settings(desk.config), seed
-    )
+    settings = build_settings(desk.config, desk.inputs.end_id)
+    return CausalLM(lm, desk.inputs.model_hash, build_adaptation(desk.config, adaptation), settings, seed)

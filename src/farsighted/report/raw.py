@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from farsighted.core.measures import MEASURES
 from farsighted.report.columns import Column
 from farsighted.report.lookup import GroupKey, cells, seed_note, summaries, title
 from farsighted.report.typesetting import Measured, Row, Table
 
-MEASURES: Final = ("token_accuracy", "exact_match", "choice_accuracy")
-_LABELS: Final = {"token_accuracy": "token acc.", "exact_match": "exact", "choice_accuracy": "choice acc."}
+_SHARES: Final = tuple(name for name, kind in MEASURES.items() if kind.is_share)
 
 
 def raw_measures(scores: pa.Table, stages: int) -> list[dict[str, Any]]:
@@ -46,7 +46,9 @@ def raw_table(results: Mapping[str, Any], group: GroupKey) -> Table:
     for entry in summaries(results, group):
         own = [cell for cell in finished if cell["selector"] == entry["selector"]]
         lines.append(Row(entry["selector"], [_over(own, key) for key in columns], ranked=not entry["reference"]))
-    heads = [Column(f"{name}_{measure}", f"{name}: {_LABELS[measure]}", "higher", 1) for _, name, measure in columns]
+    heads = [
+        Column(f"{name}_{measure}", f"{name}: {MEASURES[measure].label}", "higher", 1) for _, name, measure in columns
+    ]
     notes = [
         seed_note(summaries(results, group)),
         "In percent, not corrected for chance; choice accuracy over the items that have choices.",
@@ -64,8 +66,8 @@ def _columns(finished: Sequence[Mapping[str, Any]]) -> list[Key]:
         (entry["kind"], entry["set"], measure)
         for entry in sorted(entries, key=lambda entry: order[entry["kind"]])
         if entry["after_stage"] > 0
-        for measure in MEASURES
-        if entry[measure] is not None
+        for measure in _SHARES
+        if entry.get(measure) is not None
     ]
     return list(dict.fromkeys(keys))
 

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from farsighted.core.measures import MEASURES
+
 SCORES: Final[Any] = pa.schema(
     [
         ("kind", pa.string()),  # validation, ood, probe_neutral, probe_own
@@ -14,9 +16,8 @@ SCORES: Final[Any] = pa.schema(
         ("item", pa.string()),
         ("score", pa.float64()),  # normalised, 0..100, unbounded below
         ("nll", pa.float64()),
-        ("token_accuracy", pa.float64()),
-        ("exact_match", pa.float64()),
-        ("choice_accuracy", pa.float64()),
+        *((name, pa.float64()) for name in MEASURES),  # null where a measure was not taken
+        ("generated", pa.string()),  # what the model wrote, where it wrote anything
     ]
 )
 

@@ -1,0 +1,114 @@
+"""What a model writes for each item, and the grades it gets for it. Shapes: I items."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from farsighted.core.errors import ModelError
+from farsighted.core.machine import core_count
+from farsighted.core.measures import Reads
+from farsighted.core.values import Example
+from farsighted.evaluation.graders import (
+    cut,
+    exact_answer,
+    fenced_code,
+    gsm8k_flexible,
+    gsm8k_format_failure,
+    gsm8k_strict,
+    token_f1,
+)
+from farsighted.evaluation.sandbox import Program, run_programs
+from farsighted.learners.base import Generates, Learner
+
+STOPS: Final[dict[str, tuple[str, ...]]] = {
+    "number": ("Question:", "</s>", "<|im_end|>"),
+    "text": (),
+    "program": (),
+    "completion": ("\nclass", "\ndef", "\n#", "\nif", "\nprint"),
+}
+"""Where an answer ends, by what reads it; `completion` is a program that goes on from its prompt (HumanEval)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How the items of a set are put to a model that is to write."""
+
+    prompts: tuple[tuple[int, ...], ...]
+    """Token ids, one prompt an item."""
+    max_new_tokens: int
+    stops: tuple[str, ...]
+    """Texts that end an answer and are no part of it."""
+    decode: Callable[[Sequence[int]], str]
+
+
+def generate(learner: Learner, generation: Generation) -> tuple[str, ...]:
+    """Return what the model writes for each prompt: greedy, in batches, cut at the first stop.
+
+    Raises:
+        ModelError: The learner writes no text.
+    """
+    if not isinstance(learner, Generates):
+        raise ModelError(f"A measure reads what the model writes, but {type(learner).__name__} writes no text.")
+
+    def is_done(ids: Sequence[int]) -> bool:
+        return bool(generation.stops) and any(stop in generation.decode(ids) for stop in generation.stops)
+
+    found = learner.generate(generation.prompts, generation.max_new_tokens, is_done)
+    return tuple(cut(generation.decode(ids), generation.stops) for ids in found)
+
+
+def graded(reads: Reads, examples: Sequence[Example], texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return each measure that reads such texts, (I,).
+
+    Raises:
+        ConfigError: Programs cannot be run safely on this machine.
+    """
+    pairs = list(zip(examples, texts, strict=True))
+    if reads == "number":
+        return {
+            "gsm8k_strict": np.array([gsm8k_strict(text, number_of(example)) for example, text in pairs]),
+            "gsm8k_flexible": np.array([gsm8k_flexible(text, number_of(example)) for example, text in pairs]),
+            "format_failure": np.array([gsm8k_format_failure(text) for text in texts]),
+        }
+    if reads == "text":
+        return {
+            "exact_answer": np.array([exact_answer(text, answers_of(example)) for example, text in pairs]),
+            "token_f1": np.array([token_f1(text, answers_of(example)) for example, text in pairs]),
+        }
+    verdicts = run_programs([program_of(example, text) for example, text in pairs], workers=core_count())
+    return {"pass_at_1": np.array([float(verdict.passed) for verdict in verdicts])}
+
+
+def number_of(example: Example) -> str:
+    """Return the gold number: the short answer where there is one, else the response with its `####`."""
+    return example.gold.answers[0] if example.gold.answers else example.response
+
+
+def answers_of(example: Example) -> tuple[str, ...]:
+    """Return the accepted answers: the short ones where there are any, else the response."""
+    return example.gold.answers or (example.response,)
+
+
+def completes_prompt(example: Example) -> bool:
+    """Return whether an answer goes on from a prompt that is the beginning of a program, as in HumanEval."""
+    entry_point = example.gold.entry_point
+    return bool(entry_point) and f"def {entry_point}(" in example.prompt and "def check(" in "".join(example.gold.tests)
+
+
+def program_of(example: Example, text: str) -> Program:
+    """Return the program that an answer is, with its tests.
+
+    HumanEval: prompt + answer, then the tests' `check` on the entry point. All else (MBPP, P3): the answer, with the
+    names of `typing`, then the tests. A fenced answer is the code inside its first fence.
+
+    *Reference:* Chen et al. 2021; Austin et al. 2021; Schuster et al. 2021.
+    """
+    gold = example.gold
+    code = fenced_code(text)
+    if completes_prompt(example):
+        # A whole function after the prompt stands in for the one that the prompt began.
+        source = f"{example.prompt}\n{code}" if code != text else example.prompt + text
+        return Program(source, (*gold.tests, f"check({gold.entry_point})"), gold.setup, gold.entry_point)
+    return Program(f"from typing import *\n{code}", gold.tests, gold.setup, gold.entry_point)

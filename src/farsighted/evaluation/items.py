@@ -1,0 +1,172 @@
+"""From examples to an evaluation set: which texts are put to the model, in which style.
+
+Style `native` puts an item as the model was trained: prompt, line break, response, end token. Style `harness` puts it
+as lm-evaluation-harness does: `Question: ...` and a line `Answer:` for numbers, `Q: ...` and `A:` for truths, the
+prompt alone for programs, and for all others the prompt with a line `Answer:` unless it ends in a colon; a space before
+each continuation, no end token, worked examples before the item.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from farsighted.config.fields import Measure, Style
+from farsighted.core.errors import ConfigError
+from farsighted.core.measures import GENERATED, MEASURES, Reads
+from farsighted.core.values import Example, Tokens
+from farsighted.data.model_folder import TextTokenizer
+from farsighted.data.templates import OnLong, encode, encode_pair, encode_pool, prompt_text
+from farsighted.evaluation.generation import STOPS, Generation, completes_prompt
+from farsighted.evaluation.sets import EvaluationSet, chance_of
+
+_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class SetRules:
+    """How one evaluation set is scored."""
+
+    measure: Measure
+    chance: float | None
+    """None: what the measure and its options say."""
+    ceiling: float
+    style: Style = "native"
+    shots: tuple[Example, ...] = ()
+    """Worked examples, in the order shown."""
+
+
+@dataclass
+class SetBuilder:
+    """Builds evaluation sets and keeps a sentence about everything that was left out or cut."""
+
+    tokenizer: TextTokenizer
+    context: int
+    on_long: OnLong
+    max_new_tokens: int
+    notes: list[str] = field(default_factory=list)
+
+    def build(self, name: str, examples: Sequence[Example], rules: SetRules) -> EvaluationSet:
+        """Return the set of the examples that the measure can score.
+
+        Raises:
+            ConfigError: None is left, or chance and ceiling do not fit.
+            DataError: An example is longer than the context, under `on_long: error`.
+        """
+        reads = MEASURES[rules.measure].reads
+        pairs = [(item, self._options(item, reads, rules)) for item in self.tokens(f"evaluation set {name}", examples)]
+        kept = [(item, options) for item, options in pairs if _scorable(item.example, options, reads)]
+        if len(kept) < len(pairs):
+            self.notes.append(f"'{name}': {len(pairs) - len(kept)} items {_LACKS[reads]} and were left out.")
+        if not kept:
+            raise ConfigError(
+                f"The evaluation set '{name}' has no item that `{rules.measure}` can score. Give it other files, or "
+                "change the stage's `measure`."
+            )
+        items, options = tuple(item for item, _ in kept), tuple(options for _, options in kept)
+        chance = rules.chance
+        if chance is None:
+            chance = chance_of(items, options, rules.measure, self.tokenizer.vocabulary_size)
+        if (chance >= rules.ceiling) != (rules.measure == "perplexity"):
+            raise ConfigError(f"`ceiling` must be above chance, but in '{name}' chance is {chance:g}. Raise `ceiling`.")
+        generation = self._generation(name, items, reads, rules) if reads in GENERATED else None
+        return EvaluationSet(name, items, options, rules.measure, chance, rules.ceiling, generation)
+
+    def tokens(self, what: str, examples: Sequence[Example]) -> tuple[Tokens, ...]:
+        """Return examples as the model is trained on them; what does not fit is left out with a note, or raises."""
+        encoded = encode_pool(examples, self.tokenizer, self.context, self.on_long)
+        if encoded.skipped:
+            self.notes.append(
+                f"'{what}': {len(encoded.skipped)} of {len(examples)} examples were left out, because they do not fit "
+                f"into {self.context} tokens."
+            )
+        return encoded.tokens
+
+    def _options(self, item: Tokens, reads: Reads, rules: SetRules) -> tuple[Tokens, ...]:
+        example = item.example
+        texts = _OPTION_TEXTS.get(reads, _OPTION_TEXTS["choices"])(example)
+        named = [replace(example, id=f"{example.id}#{number}", response=text) for number, text in enumerate(texts)]
+        if rules.style == "harness":
+            context = harness_context(example, reads, rules.shots)
+            return tuple(self._pair(option, context, f" {option.response}") for option in named)
+        if reads == "letters":
+            return tuple(
+                self._pair(option, prompt_text(example.prompt), option.response, cut=False) for option in named
+            )
+        on_long: OnLong = "truncate_prompt" if self.on_long == "truncate_prompt" else "skip"
+        found = [encode(option, self.tokenizer, self.context, on_long) for option in named]
+        # One option that does not fit leaves nothing to compare.
+        return tuple(tokens for tokens in found if tokens is not None) if all(found) else ()
+
+    def _pair(self, option: Example, context: str, continuation: str, cut: bool = True) -> Tokens:
+        """Return a pair, cut on the left where it is too long."""
+        begin = self.tokenizer.harness_begin_ids if cut else self.tokenizer.begin_ids
+        tokens = encode_pair(option, context, continuation, self.tokenizer, begin)
+        over = len(tokens.ids) - self.context
+        if over <= 0:
+            return tokens
+        note = f"'{option.id.rpartition('#')[0]}' was cut on the left by {over} tokens to fit the context."
+        if note not in self.notes:
+            self.notes.append(note)
+        return Tokens(option, tokens.ids[over:], max(1, tokens.prompt_length - over))
+
+    def _generation(self, name: str, items: Sequence[Tokens], reads: Reads, rules: SetRules) -> Generation:
+        kind = "completion" if reads == "program" and all(completes_prompt(item.example) for item in items) else reads
+        longest = max(1, self.context - self.max_new_tokens)
+        prompts, cut = [], 0
+        for item in items:
+            if rules.style == "harness":
+                text = harness_context(item.example, reads, rules.shots)
+                ids = (*self.tokenizer.harness_begin_ids, *self.tokenizer.encode_text(text))
+                cut += len(ids) > longest
+                prompts.append(ids[-longest:])
+            else:
+                prompts.append(item.ids[: item.prompt_length])
+        if cut:
+            self.notes.append(f"'{name}': {cut} prompts were cut on the left to leave room for an answer.")
+        return Generation(tuple(prompts), self.max_new_tokens, STOPS[kind], self.tokenizer.decode)
+
+
+def harness_context(example: Example, reads: Reads, shots: Sequence[Example]) -> str:
+    """Return what lm-evaluation-harness puts before a continuation: worked examples, then the item."""
+    ask = _ASK.get(reads, _ask_plainly)
+    return "\n\n".join([*(f"{ask(shot)} {_shown(shot, reads)}" for shot in shots), ask(example)])
+
+
+def _shown(shot: Example, reads: Reads) -> str:
+    """The answer of a worked example."""
+    return _LETTERS[shot.answer_index or 0] if reads == "letters" else shot.response
+
+
+def _ask_plainly(example: Example) -> str:
+    prompt = example.prompt.rstrip()
+    return prompt if prompt.endswith(":") else f"{prompt}\nAnswer:"
+
+
+_ASK: Final[dict[str, Callable[[Example], str]]] = {
+    "number": lambda example: f"Question: {example.prompt}\nAnswer:",
+    "truths": lambda example: f"Q: {example.prompt}\nA:",
+    "program": lambda example: example.prompt,
+}
+
+_OPTION_TEXTS: Final[dict[str, Callable[[Example], Sequence[str]]]] = {
+    "choices": lambda example: example.choices,
+    "letters": lambda example: _LETTERS[: len(example.choices)],
+    "truths": lambda example: (*example.gold.true_answers, *example.gold.false_answers),
+    "pair": lambda example: (example.response, example.gold.rejected) if example.gold.rejected else (),
+}
+
+_LACKS: Final[dict[str, str]] = {
+    "choices": "are not multiple choice",
+    "letters": "are not multiple choice",
+    "truths": "have no true and false answers",
+    "pair": "have no `rejected` response",
+    "program": "have no `tests`",
+}
+
+
+def _scorable(example: Example, options: Sequence[Tokens], reads: Reads) -> bool:
+    if reads == "truths":
+        return bool(options and example.gold.true_answers and example.gold.false_answers)
+    if reads == "program":
+        return bool(example.gold.tests)
+    return bool(options) or reads in GENERATED | {"response"}

@@ -1,0 +1,72 @@
+"""Greedy generation in batches of like length."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+
+_LENGTH_STEP: Final = 32
+"""Prompts whose lengths differ by less may share a batch."""
+
+
+class _Done(StoppingCriteria):  # type: ignore[misc]
+    """Says row by row whether a continuation has come to its end."""
+
+    def __init__(self, start: int, is_done: Callable[[Sequence[int]], bool]) -> None:
+        self._start, self._is_done = start, is_done
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any) -> Any:
+        """Return (B,) whether each row is finished."""
+        new = input_ids[:, self._start :].tolist()
+        return torch.tensor([self._is_done(row) for row in new], device=input_ids.device)
+
+
+@torch.no_grad()
+def generated(
+    lm: Any,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    end_id: int,
+    is_done: Callable[[Sequence[int]], bool],
+    batch_tokens: int,
+) -> list[list[int]]:
+    """Return the greedy continuation of each prompt, without the end token; see `learners.base.Generates`.
+
+    Batches depend on the prompts' lengths and `batch_tokens` (prompt and answer, padded) alone, so the same prompts
+    give the same continuations.
+    """
+    found: list[list[int]] = [[] for _ in prompts]
+    settings = GenerationConfig(
+        max_new_tokens=max_new_tokens, do_sample=False, use_cache=True, pad_token_id=end_id, eos_token_id=end_id
+    )
+    for rows in _batches([len(prompt) for prompt in prompts], max_new_tokens, batch_tokens):
+        width = max(len(prompts[row]) for row in rows)
+        ids = np.full((len(rows), width), end_id, dtype=np.int64)
+        mask = np.zeros((len(rows), width), dtype=np.int64)
+        for place, row in enumerate(rows):
+            ids[place, width - len(prompts[row]) :] = prompts[row]
+            mask[place, width - len(prompts[row]) :] = 1
+        out = lm.generate(
+            torch.from_numpy(ids).to(lm.device),
+            attention_mask=torch.from_numpy(mask).to(lm.device),
+            generation_config=settings,
+            stopping_criteria=StoppingCriteriaList([_Done(width, is_done)]),
+        )
+        for row, new in zip(rows, out[:, width:].tolist(), strict=True):
+            found[row] = new[: new.index(end_id)] if end_id in new else new
+    return found
+
+
+def _batches(lengths: Sequence[int], new_tokens: int, batch_tokens: int) -> list[list[int]]:
+    """Return row numbers, longest prompts first; a batch holds prompts of like length, and `batch_tokens` at most."""
+    batches: list[list[int]] = []
+    for row in np.argsort(-np.asarray(lengths), kind="stable").tolist():
+        longest = lengths[batches[-1][0]] if batches else 0
+        fits = batches and (len(batches[-1]) + 1) * (longest + new_tokens) <= batch_tokens
+        if fits and longest - lengths[row] < _LENGTH_STEP:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches

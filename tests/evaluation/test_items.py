@@ -1,0 +1,104 @@
+import pytest
+
+from farsighted.core.errors import ConfigError
+from farsighted.core.values import Example, Gold
+from farsighted.data.model_folder import TINY, load_tokenizer, model_folder
+from farsighted.evaluation.items import SetBuilder, SetRules, harness_context
+
+TOKENIZER = load_tokenizer(model_folder(TINY))
+QUIZ = Example("q", "Is 3 odd?", "A. Yes", choices=("A. Yes", "B. No"), answer_index=0)
+TRUTH = Example("t", "Who?", "I", gold=Gold(true_answers=("I", "me"), false_answers=("you",)))
+PAIR = Example("r", "Hi", "Hello", gold=Gold(rejected="Go"))
+SUM = Example("s", "2 + 2?", "It is\n#### 4")
+FUNCTION = Example(
+    "f", "def one():\n", "    return 1\n", gold=Gold(tests=("def check(c):\n    pass",), entry_point="one")
+)
+
+
+def build(examples, measure, context=200, **rules):
+    builder = SetBuilder(TOKENIZER, context, "error", 16)
+    return builder.build("quiz", examples, SetRules(measure, None, 1.0, **rules)), builder.notes
+
+
+def read(tokens):
+    return TOKENIZER.decode(tokens.ids[: tokens.prompt_length]), TOKENIZER.decode(tokens.ids[tokens.prompt_length :])
+
+
+def options(example, measure, **rules):
+    found, _ = build([example], measure, **rules)
+    return [read(option) for option in found.options[0]]
+
+
+def test_options_are_put_as_the_model_was_trained():
+    assert options(QUIZ, "choice_accuracy") == [("Is 3 odd?\n", "A. Yes"), ("Is 3 odd?\n", "B. No")]
+    assert options(TRUTH, "mc2") == [("Who?\n", "I"), ("Who?\n", "me"), ("Who?\n", "you")]
+    assert options(PAIR, "preference") == [("Hi\n", "Hello"), ("Hi\n", "Go")]
+    found, _ = build([QUIZ], "choice_accuracy")
+    assert {option.ids[-1] for option in found.options[0]} == {TOKENIZER.end_id}
+
+
+def test_a_letter_is_compared_without_what_follows_it():
+    assert options(QUIZ, "letter_accuracy") == [("Is 3 odd?", "\nA"), ("Is 3 odd?", "\nB")]
+
+
+def test_the_harness_style_puts_options_after_a_space_and_without_an_end_token():
+    assert options(QUIZ, "letter_accuracy", style="harness") == [
+        ("Is 3 odd?\nAnswer:", " A"),
+        ("Is 3 odd?\nAnswer:", " B"),
+    ]
+    assert options(TRUTH, "mc1", style="harness")[0] == ("Q: Who?\nA:", " I")
+    found, _ = build([QUIZ], "choice_accuracy", style="harness")
+    assert TOKENIZER.end_id not in {token for option in found.options[0] for token in option.ids}
+
+
+def test_worked_examples_stand_before_the_item():
+    assert (
+        harness_context(SUM, "number", (SUM,)) == "Question: 2 + 2?\nAnswer: It is\n#### 4\n\nQuestion: 2 + 2?\nAnswer:"
+    )
+    assert harness_context(QUIZ, "letters", (QUIZ,)) == "Is 3 odd?\nAnswer: A\n\nIs 3 odd?\nAnswer:"
+
+
+def test_a_model_is_made_to_write_after_its_prompt():
+    native, _ = build([SUM], "gsm8k_strict")
+    assert TOKENIZER.decode(native.generation.prompts[0]) == "2 + 2?\n"
+    assert "Question:" in native.generation.stops
+    harness, _ = build([SUM], "gsm8k_strict", style="harness")
+    assert TOKENIZER.decode(harness.generation.prompts[0]) == "Question: 2 + 2?\nAnswer:"
+    programs, _ = build([FUNCTION], "pass_at_1", style="harness")
+    assert TOKENIZER.decode(programs.generation.prompts[0]) == "def one():\n"
+    assert "\ndef" in programs.generation.stops
+
+
+def test_only_scores_that_read_what_is_written_make_the_model_write():
+    assert build([QUIZ], "choice_accuracy")[0].generation is None
+    assert build([SUM], "token_f1")[0].generation is not None
+
+
+@pytest.mark.parametrize(
+    ("measure", "lack"),
+    [
+        ("choice_accuracy", "are not multiple choice"),
+        ("letter_accuracy", "are not multiple choice"),
+        ("mc2", "have no true and false answers"),
+        ("preference", "have no `rejected` response"),
+        ("pass_at_1", "have no `tests`"),
+    ],
+)
+def test_items_that_a_measure_cannot_score_are_left_out_with_a_note(measure, lack):
+    every = [QUIZ, TRUTH, PAIR, FUNCTION]
+    found, notes = build([*every, SUM], measure)
+    assert len(found.items) == 1
+    assert f"'quiz': 4 items {lack} and were left out." in notes
+    with pytest.raises(ConfigError, match=f"no item that `{measure}` can score"):
+        build([SUM], measure)
+
+
+def test_what_is_too_long_for_the_harness_style_is_cut_on_the_left_with_a_note():
+    found, notes = build([QUIZ], "letter_accuracy", context=18, style="harness")
+    assert read(found.options[0][0]) == ("is 3 odd?\nAnswer:"[1:], " A")
+    assert notes == ["'q' was cut on the left by 1 tokens to fit the context."]
+
+
+def test_chance_comes_from_the_options_unless_it_is_given():
+    assert build([QUIZ], "choice_accuracy")[0].chance == 0.5
+    assert build([SUM], "perplexity")[0].chance == TOKENIZER.vocabulary_size
