@@ -168,7 +168,7 @@ def test_programs_are_not_run_unless_allowed_and_the_set_says_so(tmp_path):
 def test_a_stage_that_is_measured_by_programs_is_refused_unless_they_may_be_run(tmp_path):
     config = program_config(tmp_path)
     config["stages"][0] |= {"validation": ["programs.jsonl"], "measure": "pass_at_1", "ood": {}, "ood_measure": {}}
-    with pytest.raises(ConfigError, match="'quiz' is measured by running programs.*--allow-code-execution"):
+    with pytest.raises(ConfigError, match=r"'quiz' is measured by running programs.*--allow-code-execution"):
         inputs(config)
     assert inputs(config | {"evaluation": {"allow_code_execution": True}}).stages["quiz"].validation.chance == 0
 
