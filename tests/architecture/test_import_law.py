@@ -12,10 +12,18 @@ LAW = "core < store < config|metrics|selectors < data < signals < learners < tra
 LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in group.strip().split("|")}
 TORCHLESS = ("core", "store", "config", "metrics", "selectors", "data", "report")
 FOREIGN_HOMES = {
-    "transformers": {"learners.causal_lm", "learners.generate", "learners.optim", "learners.tiny", "bench.models"},
+    "transformers": {
+        "learners.causal_lm",
+        "learners.generate",
+        "evaluation.harness_run",
+        "learners.optim",
+        "learners.tiny",
+        "bench.models",
+    },
     "peft": {"learners.adapters"},
     "tokenizers": {"data.model_folder", "learners.tiny"},
     "datasets": set(),
+    "lm_eval": {"evaluation.harness_run"},
 }
 DRAWERS = {"utils", "util", "common", "misc", "helpers", "helper"}
 MODULES = {

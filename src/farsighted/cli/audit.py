@@ -5,17 +5,22 @@ import sys
 
 from farsighted.api import prepare, run_prepared
 from farsighted.cli.console import error_console, output_console
-from farsighted.cli.options import Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
+from farsighted.cli.options import AllowCode, Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
 from farsighted.cli.progress import GridProgress
 from farsighted.store.layout import Layout
 
 
 def audit_command(
-    source: Source, overrides: Overrides = None, out: Out = None, workers: Workers = 0, selector: Selector = None
+    source: Source,
+    overrides: Overrides = None,
+    out: Out = None,
+    workers: Workers = 0,
+    selector: Selector = None,
+    allow_code_execution: AllowCode = False,
 ) -> None:
     """Run what is missing of an audit, and print where its report is."""
     count = worker_count(workers)
-    prepared = prepare(load(source, overrides, selector))
+    prepared = prepare(load(source, overrides, selector, allow_code_execution))
     folder = out_folder(source, out)
     missing = prepared.missing(Layout(folder))
     labels = {cell.id: cell.title for cell in prepared.cells}

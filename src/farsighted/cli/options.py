@@ -20,12 +20,18 @@ Selector = Annotated[
     list[str] | None,
     typer.Option("--selector", "-s", help="A selector to add: a name or package.module:Name. May be repeated."),
 ]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code-execution", help="Let programs that the model writes be run, in a sandbox.")
+]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an audit.")]
 
 
-def load(source: str, overrides: list[str] | None, selectors: list[str] | None = None) -> AuditConfig:
-    """Return the configuration with overrides and added selectors."""
-    config = load_config(source, overrides or ())
+def load(
+    source: str, overrides: list[str] | None, selectors: list[str] | None = None, allow_code: bool = False
+) -> AuditConfig:
+    """Return the configuration with overrides and added selectors, and with leave to run programs."""
+    allowed = ["evaluation.allow_code_execution=true"] if allow_code else []
+    config = load_config(source, [*(overrides or ()), *allowed])
     known = {name for spec in config.selectors for name in (spec.label, spec.name)}
     added = [name for name in dict.fromkeys(selectors or ()) if name not in known]
     if not added:

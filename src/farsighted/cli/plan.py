@@ -4,16 +4,21 @@ from rich.table import Table
 
 from farsighted.api import estimate_prepared, prepare
 from farsighted.cli.console import as_duration, as_size, output_console
-from farsighted.cli.options import Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
+from farsighted.cli.options import AllowCode, Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
 from farsighted.store.layout import Layout
 
 
 def plan_command(
-    source: Source, overrides: Overrides = None, out: Out = None, workers: Workers = 0, selector: Selector = None
+    source: Source,
+    overrides: Overrides = None,
+    out: Out = None,
+    workers: Workers = 0,
+    selector: Selector = None,
+    allow_code_execution: AllowCode = False,
 ) -> None:
     """Read everything, time a few rounds of each kind of cell, and print what an audit would cost."""
     count = worker_count(workers)
-    prepared = prepare(load(source, overrides, selector))
+    prepared = prepare(load(source, overrides, selector, allow_code_execution))
     folder = out_folder(source, out)
     console = output_console()
     pools = Table("stage", "pool", "response tokens", "validation", "OOD sets", title=prepared.config.title)

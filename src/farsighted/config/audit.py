@@ -84,6 +84,8 @@ class EvaluationConfig(Part):
     """The longest answer that a model may write, in tokens, where a measure reads what it writes."""
     allow_code_execution: bool = False
     """Whether programs that a model writes may be run, in a sandbox (pass_at_1)."""
+    tasks_folder: Folder = None
+    """Folder with task files of one's own for `lm_eval:TASK` sets."""
 
 
 class ProbeConfig(Part):

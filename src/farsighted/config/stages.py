@@ -33,7 +33,7 @@ class StageConfig(Part):
     validation: Validation
     """Paths of the validation set, or how many examples to hold out of `train`."""
     ood: dict[Name, Paths] = Field(default_factory=dict)
-    """Shifted sets: name to paths; a set may be shared by stages under one name."""
+    """Shifted sets: name to paths, or to lm_eval:TASK; a set may be shared by stages under one name."""
     max_train: int | None = Field(default=None, ge=1)
     """Uniform subsample of the pool to so many examples; null = all."""
     max_validation: int | None = Field(default=None, ge=1)
@@ -61,6 +61,16 @@ class StageConfig(Part):
             raise expectation(f"{side} `chance` ({self.chance:g})", self.ceiling, "Write 1.0.", ("ceiling",))
         return self
 
+    @property
+    def ood_files(self) -> dict[str, tuple[str, ...]]:
+        """Shifted sets from files."""
+        return {name: paths for name, paths in self.ood.items() if not _is_task(paths)}
+
+    @property
+    def ood_tasks(self) -> dict[str, tuple[str, int | None]]:
+        """Shifted sets that are tasks of lm-evaluation-harness: name to task and the most items of it."""
+        return {name: (paths[0], self.max_ood) for name, paths in self.ood.items() if _is_task(paths)}
+
     @model_validator(mode="after")
     def _measures_have_sets(self) -> Self:
         for name in self.ood_measure:
@@ -69,6 +79,10 @@ class StageConfig(Part):
         if self.few_shot and self.style != "harness":
             raise expectation("0 under style native", self.few_shot, "Write `style: harness`.", ("few_shot",))
         return self
+
+
+def _is_task(paths: tuple[str, ...]) -> bool:
+    return len(paths) == 1 and paths[0].startswith("lm_eval:")
 
 
 class DataConfig(Part):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-Reads = Literal["response", "choices", "letters", "truths", "pair", "number", "text", "program"]
+Reads = Literal["response", "choices", "letters", "truths", "pair", "number", "text", "program", "task"]
 """What of an example a measure is taken on. `response`: the likelihood of the response. `choices`, `letters`, `truths`,
-`pair`: likelihoods of several continuations. `number`, `text`, `program`: what the model writes."""
+`pair`: likelihoods of several continuations. `number`, `text`, `program`: what the model writes. `task`: whatever a
+task of lm-evaluation-harness reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ MEASURES: Final[Mapping[str, MeasureKind]] = MappingProxyType(
         "exact_answer": MeasureKind("text", "answer"),
         "token_f1": MeasureKind("text", "F1"),
         "pass_at_1": MeasureKind("program", "pass@1"),
+        "harness": MeasureKind("task", "lm-eval", is_score=False),
     }
 )
 

@@ -52,6 +52,8 @@ class StageData:
     style: Style = "native"
     few_shot: int = 0
     """Examples of the pool that stand before each evaluation item."""
+    tasks: Mapping[str, tuple[str, int | None]] = field(default_factory=dict)
+    """Shifted sets that are tasks of lm-evaluation-harness: name to task and the most items of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ class _Desk:
     def draft(self, stage: StageConfig, number: int) -> _Draft:
         """Return a stage with its sets read whole and a held-out validation set taken from its pool."""
         pool = self._examples(stage.train, f"the pool of {stage.name}")
-        ood = {name: self._examples(paths, _ood_name(name)).examples for name, paths in stage.ood.items()}
+        ood = {name: self._examples(paths, _ood_name(name)).examples for name, paths in stage.ood_files.items()}
         what = f"the validation set of {stage.name}"
         if not isinstance(stage.validation, int):
             return _Draft(stage, pool.examples, self._examples(stage.validation, what).examples, ood)
@@ -262,6 +264,7 @@ class _Desk:
             ood_measure=stage.ood_measure,
             style=stage.style,
             few_shot=stage.few_shot,
+            tasks=stage.ood_tasks,
         )
 
     def bad_row_notes(self) -> list[str]:

@@ -7,6 +7,7 @@ the gold prefix: exact match needs one forward pass and no generation.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from farsighted.core.measures import GENERATED, MEASURES, Reads
 from farsighted.core.values import ItemScores, Tokens
 from farsighted.evaluation.choices import option_measures
 from farsighted.evaluation.generation import Generation, generate, graded
+from farsighted.evaluation.harness import HarnessTask
 from farsighted.learners.base import Learner
 
 
@@ -27,13 +29,15 @@ class EvaluationSet:
     items: tuple[Tokens, ...]
     options: tuple[tuple[Tokens, ...], ...]
     """For each item the texts to compare by likelihood; empty where there are none."""
-    measure: Measure
+    measure: Measure | Literal["harness"]
     """The measure that is the set's score."""
     chance: float
     """Score of guessing, in the measure's own unit."""
     ceiling: float
     generation: Generation | None = None
     """How the model is made to write; None where no measure reads what it writes."""
+    task: HarnessTask | None = None
+    """A task of lm-evaluation-harness; it has items of its own."""
 
     @property
     def reads(self) -> Reads:
@@ -70,6 +74,11 @@ def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
     Where the score reads what the model writes, generation follows. Raises `DivergedError` where a likelihood is not
     finite: an arg-max over NaN would pass for an answer.
     """
+    if evaluation_set.task is not None:
+        # It needs torch, which what only plans and reports starts without.
+        from farsighted.evaluation.harness_run import run_task
+
+        return run_task(learner, evaluation_set.task)
     texts: list[Tokens] = [*evaluation_set.items, *(text for options in evaluation_set.options for text in options)]
     found = learner.likelihoods(texts)
     bad = np.flatnonzero(~np.isfinite(found.nll_sum))

@@ -101,6 +101,11 @@ class CausalLM:
         return self._adaptation.backward_cost
 
     @property
+    def language_model(self) -> Any:
+        """The model itself, adapters included; whoever calls it must leave it as it was."""
+        return self._lm
+
+    @property
     def vocabulary_size(self) -> int:
         """V: rows of the output head."""
         return self._passes.vocabulary_size

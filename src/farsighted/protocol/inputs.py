@@ -19,6 +19,7 @@ from farsighted.data.model_folder import (
 from farsighted.data.readers import BadRow
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
 from farsighted.data.templates import encode
+from farsighted.evaluation.harness import HarnessTask, require_harness
 from farsighted.evaluation.items import SetBuilder, SetRules
 from farsighted.evaluation.sets import EvaluationSet
 
@@ -69,7 +70,7 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
     evaluation = config.evaluation
     tokenizer, context = load_tokenizer(folder), _context(config, folder)
     builder = SetBuilder(tokenizer, context, config.data.on_long, evaluation.max_new_tokens)
-    encoder = _Encoder(builder, evaluation.allow_code_execution)
+    encoder = _Encoder(builder, evaluation.allow_code_execution, evaluation.tasks_folder, folder)
     # Under `skip`, what is too long leaves before sets are cut to size, so that sizes are what they say.
     sequence = load_sequence(config, encoder.fits if config.data.on_long == "skip" else None)
     stages = {stage.name: encoder.stage(stage) for stage in sequence.stages}
@@ -105,6 +106,8 @@ class _Encoder:
 
     sets: SetBuilder
     allow_code_execution: bool
+    tasks_folder: Path | None
+    folder: Path
 
     @property
     def notes(self) -> list[str]:
@@ -126,14 +129,22 @@ class _Encoder:
             for name, examples in stage.ood.items()
             if self._may_run(name, stage.ood_measure.get(name, stage.measure))
         )
+        ood += tuple(self._task(name, *named) for name, named in stage.tasks.items())
         parts = [fingerprint.of_examples(tokens.example for tokens in pool)]
         for found in (validation, *ood):
             parts.append(fingerprint.of_examples(item.example for item in found.items))
             parts.append(f"{found.name}|{found.measure}|{found.chance!r}|{found.ceiling!r}|{stage.style}")
+            if found.task is not None:
+                parts.append(f"{found.task.task}|{found.task.metric}|{found.task.answers}|{found.task.limit}")
             if found.generation is not None:
                 parts.append(f"{found.generation.max_new_tokens}|{found.generation.stops}")
         parts.append(fingerprint.of_examples(rules.shots))
         return StageInputs(stage.name, Pool(stage.name, pool), validation, ood, fingerprint.of_json(parts))
+
+    def _task(self, name: str, text: str, limit: int | None) -> EvaluationSet:
+        require_harness()
+        task = HarnessTask.parse(text, limit, self.tasks_folder, self.folder)
+        return EvaluationSet(name, (), (), "harness", 0.0, 1.0, task=task)
 
     def fits(self, example: Example) -> bool:
         return encode(example, self.sets.tokenizer, self.sets.context, "skip") is not None

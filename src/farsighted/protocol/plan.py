@@ -60,6 +60,10 @@ class Cell:
         }
 
 
+_NOT_DECIDING = ("allow_code_execution", "tasks_folder")
+"""Settings of the evaluation whose effect is in the sets' fingerprints."""
+
+
 def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     """Return all cells, seeds outermost, so that whole comparisons finish early.
 
@@ -154,8 +158,7 @@ def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, Any]:
     dumped = config.model_dump(mode="json")
     # Where the model lies does not matter: its hash does.
     model = {key: value for key, value in dumped["model"].items() if key != "path"}
-    # Sets that need the permission are in the fingerprints where it is given.
-    evaluation = {key: value for key, value in dumped["evaluation"].items() if key != "allow_code_execution"}
+    evaluation = {key: value for key, value in dumped["evaluation"].items() if key not in _NOT_DECIDING}
     return {
         "version": RESULT_VERSION,
         "config": {part: dumped[part] for part in _DECIDING} | {"model": model, "evaluation": evaluation},

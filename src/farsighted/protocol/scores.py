@@ -35,8 +35,9 @@ class ScoreRows:
     tables: list[Any] = field(default_factory=list)
 
     def add(self, place: Place, evaluation_set: EvaluationSet, scores: ItemScores) -> None:
-        """Keep one evaluation; raises `DivergedError` where an item's NLL is not finite."""
-        bad = [name for name, nll in zip(scores.ids, scores.nll, strict=True) if not np.isfinite(nll)]
+        """Keep one evaluation; raises `DivergedError` where an item's NLL is not finite (a task gives none)."""
+        finite = np.isfinite(scores.nll) | (evaluation_set.task is not None)
+        bad = [name for name, is_finite in zip(scores.ids, finite, strict=True) if not is_finite]
         if bad:
             raise DivergedError.naming(f"The model's NLL on '{evaluation_set.name}' is not finite", bad)
         count = len(scores.ids)

@@ -1,0 +1,45 @@
+"""Which task of lm-evaluation-harness is asked for; `harness_run` runs it. Nothing here imports torch."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from farsighted.core.errors import ConfigError
+
+PREFIX = "lm_eval:"
+"""What stands before a task's name where a set is asked for."""
+MEASURE = "harness"
+"""The measure that a task's own metric is kept under."""
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessTask:
+    """One task, and what of it is the score."""
+
+    task: str
+    metric: str | None
+    """None: the first that the task reports."""
+    answers: str | None
+    """Name of the filter that answers go through; None: the first."""
+    limit: int | None
+    """Most items; None: all."""
+    tasks_folder: Path | None
+    """Folder with task files of one's own."""
+    model_folder: Path
+    """Where the tokenizer is."""
+    batch_size: int = 8
+
+    @classmethod
+    def parse(cls, text: str, limit: int | None, tasks_folder: Path | None, model_folder: Path) -> "HarnessTask":
+        """Return the task that `lm_eval:TASK[:METRIC[,FILTER]]` names; raises `ConfigError` for anything else."""
+        task, _, rest = text.removeprefix(PREFIX).partition(":")
+        metric, _, answers = rest.partition(",")
+        if not task or not text.startswith(PREFIX):
+            raise ConfigError(f"A task must be written lm_eval:TASK[:METRIC[,FILTER]], but is '{text}'. Mend it.")
+        return cls(task, metric or None, answers or None, limit, tasks_folder, model_folder)
+
+
+def require_harness() -> None:
+    """Raise `ConfigError` where the library is missing."""
+    if importlib.util.find_spec("lm_eval") is None:
+        raise ConfigError("Tasks of lm-evaluation-harness need the library: pip install 'farsighted[lm-eval]'.")

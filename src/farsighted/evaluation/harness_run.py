@@ -1,0 +1,120 @@
+"""Any task of lm-evaluation-harness on the current model, item by item; the library is an extra (`lm-eval`).
+
+The harness seeds Python's, numpy's and torch's generators and leaves the model in evaluation mode: all of that is put
+back. Its request cache, which knows requests by their text and not by the model, is never used.
+"""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from farsighted.core.errors import ConfigError, ModelError
+from farsighted.core.values import ItemScores
+from farsighted.evaluation.harness import MEASURE, HarnessTask, require_harness
+
+
+@runtime_checkable
+class HoldsModel(Protocol):
+    """A learner whose model another library can call."""
+
+    @property
+    def language_model(self) -> Any:
+        """The causal language model, adapters included."""
+
+
+def run_task(learner: object, task: HarnessTask) -> ItemScores:
+    """Return the task's metric of every item under the current model, in the order of the task's documents.
+
+    Raises:
+        ConfigError: The library, the task, its metric or filter is missing.
+        ModelError: The learner has no model to hand over.
+    """
+    require_harness()
+    if not isinstance(learner, HoldsModel):
+        raise ModelError(
+            f"Tasks of lm-evaluation-harness need a language model, but {type(learner).__name__} has none."
+        )
+    with _as_found(learner.language_model), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        samples = _samples(learner.language_model, task)
+    first = samples[0]
+    answers = task.answers or first["filter"]
+    metric = task.metric or first["metrics"][0]
+    chosen = [sample for sample in samples if sample["filter"] == answers]
+    if not chosen or metric not in chosen[0]:
+        filters = ", ".join(dict.fromkeys(sample["filter"] for sample in samples))
+        raise ConfigError(
+            f"'{task.task}' must report `{metric}` after the filter `{answers}`, but reports "
+            f"{', '.join(first['metrics'])} after {filters}. Write lm_eval:{task.task}:METRIC,FILTER."
+        )
+    values = np.array([float(sample[metric]) for sample in chosen])
+    written = tuple(_written(sample) for sample in chosen)
+    ids = tuple(f"{task.task}:{sample['doc_id']}" for sample in chosen)
+    nothing = np.full(len(ids), np.nan)
+    return ItemScores(ids, nothing, {MEASURE: values}, written)
+
+
+def _samples(lm: Any, task: HarnessTask) -> list[dict[str, Any]]:
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(task.model_folder, local_files_only=True)
+    hosted = HFLM(pretrained=lm, tokenizer=tokenizer, batch_size=task.batch_size)
+    folder = None if task.tasks_folder is None else str(task.tasks_folder)
+    try:
+        found: Any = simple_evaluate(
+            model=hosted,
+            tasks=[task.task],
+            limit=task.limit,
+            task_manager=TaskManager(include_path=folder),
+            use_cache=None,
+            cache_requests=False,
+            bootstrap_iters=0,
+            log_samples=True,
+        )
+    except (KeyError, ValueError, OSError, ConnectionError) as error:
+        reason = str(error).partition("\n")[0][:300]
+        raise ConfigError(
+            f"The task '{task.task}' of lm-evaluation-harness could not be run: {reason}. Check its name, and that its "
+            "data set is on this machine."
+        ) from error
+    listed = [sample for samples in found["samples"].values() for sample in samples]
+    if not listed:
+        raise ConfigError(f"The task '{task.task}' of lm-evaluation-harness has no items.")
+    return sorted(listed, key=lambda sample: int(sample["doc_id"]))
+
+
+def _written(sample: dict[str, Any]) -> str:
+    """What the model wrote, where the task made it write."""
+    answers = sample["resps"][0]
+    return answers[0] if isinstance(answers, list) and isinstance(answers[0], str) else ""
+
+
+@contextlib.contextmanager
+def _as_found(lm: Any) -> Iterator[None]:
+    """Put back every generator, the model's mode and its caching."""
+    # Only a generator that somebody has imported can be disturbed.
+    python = sys.modules.get("random")
+    python_state = python.getstate() if python else None
+    numpy_state = np.random.get_state()  # noqa: NPY002 - the global one is what the harness seeds
+    torch_state = torch.random.get_rng_state()
+    was_training, used_cache = lm.training, lm.config.use_cache
+    gradients = [parameter.requires_grad for parameter in lm.parameters()]
+    try:
+        yield
+    finally:
+        if python:
+            python.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        torch.random.set_rng_state(torch_state)
+        lm.train(was_training)
+        lm.config.use_cache = used_cache
+        for parameter, wanted in zip(lm.parameters(), gradients, strict=True):
+            parameter.requires_grad_(wanted)
