@@ -22,7 +22,7 @@ FOREIGN_HOMES = {
     },
     "peft": {"learners.adapters"},
     "tokenizers": {"data.model_folder", "learners.tiny"},
-    "datasets": set(),
+    "datasets": {"data.hub"},
     "lm_eval": {"evaluation.harness_run"},
 }
 DRAWERS = {"utils", "util", "common", "misc", "helpers", "helper"}

@@ -52,3 +52,17 @@ def test_a_plan_refuses_what_an_audit_refuses(nano):
     said = run_cli("plan", nano, "budgets=25")
     assert said.code == 2
     assert said.err.startswith("farsighted: `budgets")
+
+
+def test_an_example_of_each_stage_is_shown_token_by_token_with_its_loss(nano, tmp_path):
+    out = tmp_path / "out"
+    said = run_cli("plan", nano, "--show-example", "--out", out)
+    assert said.code == 0
+    first, second = said.out.split("tokens of context, ")[:2]
+    assert "general" in first
+    assert "math" in second
+    # The byte of the line break between prompt and response is context, the end token is trained on.
+    assert "'\\n'" in first.split("yes")[0]
+    assert "<|end|>" in first
+    assert "cells" not in said.out
+    assert not out.exists()

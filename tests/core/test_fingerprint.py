@@ -21,6 +21,7 @@ CHANGED = {
     "choices": ("r",),
     "answer_index": 1,
     "gold": Gold(answers=("t",)),
+    "turns": (("system", "s"),),
 }
 
 json_values = st.recursive(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
 from farsighted.data.formats import option_texts, read_examples, to_example
-from farsighted.data.readers import BadRow, Row, find_files
+from farsighted.data.readers import find_files
+from farsighted.data.rows import BadRow, Row
 from oracles.shared_data import needs_shared_data, shared_data
 
 PAIR = {"prompt": "p", "response": "r"}
@@ -53,26 +54,23 @@ def turns(*pairs):
     ],
 )
 def test_every_shape_gives_its_prompt_and_response(fields, prompt, response):
-    assert to_example(row(fields)) == Example("math.train:7", prompt, response)
+    found = to_example(row(fields))
+    assert (found.id, found.prompt, found.response) == ("math.train:7", prompt, response)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({}, "has the fields none, but must have prompt + response"),
-        (
-            {"question": "q", "answer": "a"},
-            "has the fields answer, question, but must have prompt + response, prompt + ",
-        ),
-        ({"text": "t"}, "part `text` into `prompt` and `response`"),
-        ({"conversations": []}, "rename `conversations` to `messages`"),
+        ({"question": "q", "reply": "a"}, "has the fields question, reply, but must have prompt + response, prompt + "),
+        ({"conversations": []}, "no list of turns"),
         ({"input_ids": [1]}, "give the text, not its token ids"),
         ({"prompt": "p"}, "has the fields prompt, but must have"),
         ({"prompt": "p", "response": None}, "has the fields prompt, but must have"),
         ({"prompt": "p", "response": ""}, "has an empty response"),
         ({"prompt": "p", "response": " \n\t"}, "has an empty response"),
         ({"prompt": "p", "response": 3}, "has a `response` of type int; it must be text"),
-        ({"prompt": ["p"], "response": "r"}, "has a `prompt` of type list; it must be text"),
+        ({"prompt": ["p"], "response": "r"}, "has a message of type str; every message must be an object"),
         ({"prompt": "p", "completion": {"a": 1}}, "has a `completion` of type object"),
         ({"instruction": "i", "input": 3, "output": "o"}, "has a `input` of type int"),
         ({"messages": []}, "no list of turns"),

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from farsighted.core.errors import DataError
-from farsighted.data.readers import BadRow, Row, excerpt, find_files, read_rows, refuse_bad_rows, write_quarantine
+from farsighted.data.readers import find_files, read_rows, refuse_bad_rows, write_quarantine
+from farsighted.data.rows import BadRow, Row, excerpt
 
 FUZZ = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -238,9 +239,9 @@ def test_a_path_without_data_files_is_refused_with_pattern_and_folder(tmp_path, 
 
 
 def test_a_file_of_an_unknown_kind_is_refused(tmp_path):
-    put(tmp_path, "a.csv", "")
-    with pytest.raises(DataError, match=r"a\.csv' must end in \.jsonl\.gz"):
-        find_files("a.csv", tmp_path)
+    put(tmp_path, "a.xlsx", "")
+    with pytest.raises(DataError, match=r"a\.xlsx' must end in \.jsonl\.gz"):
+        find_files("a.xlsx", tmp_path)
 
 
 def test_the_same_file_twice_is_refused(tmp_path):

@@ -14,6 +14,7 @@ class Bytes:
 
     end_id = 256
     begin_ids = ()
+    chat = None
 
     def encode_text(self, text):
         return list(text.encode())

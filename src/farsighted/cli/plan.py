@@ -1,10 +1,17 @@
 """`farsighted plan`."""
 
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from farsighted.api import estimate_prepared, prepare
 from farsighted.cli.console import as_duration, as_size, output_console
 from farsighted.cli.options import AllowCode, Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
+from farsighted.core.values import Tokens
 from farsighted.store.layout import Layout
 
 
@@ -15,12 +22,19 @@ def plan_command(
     workers: Workers = 0,
     selector: Selector = None,
     allow_code_execution: AllowCode = False,
+    show_example: Annotated[
+        bool, typer.Option("--show-example", help="Print the first example of each stage, token by token, and stop.")
+    ] = False,
 ) -> None:
     """Read everything, time a few rounds of each kind of cell, and print what an audit would cost."""
     count = worker_count(workers)
     prepared = prepare(load(source, overrides, selector, allow_code_execution))
     folder = out_folder(source, out)
     console = output_console()
+    if show_example:
+        for stage in prepared.inputs.stages.values():
+            _show(console, stage.name, stage.pool.tokens[0], prepared.inputs.decode)
+        return
     pools = Table("stage", "pool", "response tokens", "validation", "OOD sets", title=prepared.config.title)
     for stage in prepared.inputs.stages.values():
         shifted = ", ".join(f"{found.name} ({len(found.items)})" for found in stage.ood)
@@ -42,3 +56,14 @@ def plan_command(
         f"each kind of cell on this machine, and {as_size(cost.disk_bytes)} on disk.",
         soft_wrap=True,
     )
+
+
+def _show(console: Console, stage: str, tokens: Tokens, decode: Callable[[Sequence[int]], str]) -> None:
+    """Print an example as the model reads it, with what is trained on."""
+    table = Table("token", "id", "text", "loss", title=f"{stage}: {tokens.example.id}")
+    for place, token in enumerate(tokens.ids):
+        trained = place >= tokens.prompt_length
+        text = Text(repr(decode([token])), style="bold" if trained else "dim")
+        table.add_row(str(place), str(token), text, "yes" if trained else "")
+    console.print(table)
+    console.print(f"{tokens.prompt_length} tokens of context, {tokens.response_length} with loss.")

@@ -12,7 +12,8 @@ import yaml
 from farsighted.cli.console import error_console, output_console
 from farsighted.config.audit import parse_budget
 from farsighted.core.errors import ConfigError, DataError
-from farsighted.data.readers import Row, find_files, read_rows, write_quarantine
+from farsighted.data.readers import find_files, read_rows, write_quarantine
+from farsighted.data.rows import Row
 from farsighted.selectors import build_selector
 from farsighted.store import atomic
 from farsighted.store.cache import ArrayCache

@@ -7,6 +7,25 @@ from pydantic import Field, model_validator
 from farsighted.config.fields import Measure, Name, Part, Paths, Style, Validation
 from farsighted.config.messages import expectation
 
+Column = Literal[
+    "id",
+    "prompt",
+    "response",
+    "messages",
+    "text",
+    "rejected",
+    "cluster",
+    "difficulty",
+    "quality",
+    "source",
+    "choices",
+    "answer_index",
+    "answer",
+    "answers",
+    "tests",
+    "entry_point",
+]
+
 
 class SuiteConfig(Part):
     """A controlled suite, made on the fly; sizes are per stage."""
@@ -98,5 +117,9 @@ class DataConfig(Part):
     """What to do where a training example stands in an evaluation set: stop, or drop it from training."""
     proxy_per_stage: int = Field(default=16, ge=0)
     """Examples held out of each stage's training files for selectors that look ahead."""
+    columns: dict[Column, str] = Field(default_factory=dict)
+    """Our field to the name that the files have for it: {prompt: ask, cluster: topic, quality: score}."""
+    template: Literal["plain", "chat"] = "plain"
+    """How an example is written: prompt, line break, response; or by the tokenizer's chat template."""
     seed: int = Field(default=0, ge=0)
     """Seed of subsampling, held-out splits, suites and random orders; the same for every cell."""

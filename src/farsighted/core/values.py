@@ -49,6 +49,8 @@ class Example:
     """Full response texts to compare by likelihood; empty where the example is not multiple choice."""
     answer_index: int | None = None
     gold: Gold = Gold()
+    turns: tuple[tuple[str, str], ...] = ()
+    """Role and content of what came before the response; empty where that is the prompt, said by the user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,21 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
 from farsighted.data.gold import gold_of
-from farsighted.data.readers import SUFFIXES, BadRow, Row, excerpt, read_rows, refuse_bad_rows
+from farsighted.data.readers import SUFFIXES, read_rows, refuse_bad_rows
+from farsighted.data.rows import BadRow, Row, excerpt
+from farsighted.data.shapes import UnfitError, kind_of, talk_of, text_of
 
-_SHAPES: Final = "prompt + response, prompt + completion, messages, or instruction + output (+ input)"
-_FOREIGN_SHAPES: Final[Mapping[str, str]] = {
-    "conversations": "rename `conversations` to `messages`, `from` to `role`, `value` to `content`",
-    "text": "part `text` into `prompt` and `response`",
-    "input_ids": "give the text, not its token ids",
-    "question": "rename `question` to `prompt` and the answer to `response`",
-}
-
-
-class _UnfitError(Exception):
-    """A row of the wrong shape; the message is to be read after "file:line"."""
+Columns = Mapping[str, str]
+_NO_COLUMNS: Final[Columns] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +32,10 @@ class Examples:
 
 
 def read_examples(
-    files: Sequence[Path], on_bad_row: Literal["error", "skip"] = "error", max_bad_share: float = 0.01
+    files: Sequence[Path],
+    on_bad_row: Literal["error", "skip"] = "error",
+    max_bad_share: float = 0.01,
+    columns: Columns = _NO_COLUMNS,
 ) -> Examples:
     """Return the examples of files.
 
@@ -46,6 +43,7 @@ def read_examples(
         files: Data files, read in this order.
         on_bad_row: Stop at the first bad row, or set bad rows aside (a second row of the same id is one).
         max_bad_share: Under skip, the tolerated share of bad rows among all, 0 to 1.
+        columns: Our field to the name that the files have for it; see `to_example`.
 
     Raises:
         DataError: A bad row under error, too many under skip, a damaged file, or no rows at all.
@@ -54,7 +52,7 @@ def read_examples(
     places: dict[str, str] = {}
     bad_rows: list[BadRow] = []
     for row in read_rows(files):
-        found = row if isinstance(row, BadRow) else _distinct(row, to_example(row), places)
+        found = row if isinstance(row, BadRow) else _distinct(row, to_example(row, columns), places)
         if isinstance(found, Example):
             examples.append(found)
         elif on_bad_row == "error":
@@ -86,19 +84,18 @@ def _distinct(row: Row, found: Example | BadRow, places: dict[str, str]) -> Exam
     return found
 
 
-def to_example(row: Row) -> Example | BadRow:
-    """Return the example that a row holds; its shape is found by its fields.
+def to_example(row: Row, columns: Columns = _NO_COLUMNS) -> Example | BadRow:
+    """Return the example that a row holds; its shape is found by its fields (see `data.shapes`).
 
-    Shapes: prompt + response; prompt + completion; messages (list of role and content; the last one is the
-    assistant's and becomes the response; a single user turn before it becomes the prompt as it stands, several turns
-    become "role: content" lines); Alpaca's instruction + output, with input after a blank line.
+    `columns` says which field of the row stands for one of ours: {"prompt": "ask", "quality": "score"}.
+
     Metadata stand in `meta` or beside the text: cluster (or category), difficulty, quality, source, choices with
     answer_index, and what answers are graded against (see `data.gold`). Null counts as absent. Without `id` the id is
     "<file name>:<line>", with the folder and the suffix where two files have one name.
     """
     try:
-        return _example(row)
-    except _UnfitError as error:
+        return _example(row, columns)
+    except UnfitError as error:
         return _bad(row, str(error))
 
 
@@ -137,67 +134,30 @@ def _bad(row: Row, reason: str) -> BadRow:
     return BadRow(str(row.file), row.line, reason, excerpt(json.dumps(row.fields, default=str, ensure_ascii=False)))
 
 
-def _example(row: Row) -> Example:
+def _example(row: Row, columns: Columns) -> Example:
     fields = {name: value for name, value in row.fields.items() if value is not None}
-    prompt, response = _shape(fields)(fields)
-    if not response.strip():
-        raise _UnfitError("has an empty response; a response must hold at least one visible character")
+    fields |= {name: fields[given] for name, given in columns.items() if given in fields}
+    talk = talk_of(fields)
+    if not talk.response.strip():
+        raise UnfitError("has an empty response; a response must hold at least one visible character")
     meta = fields.get("meta", {})
     if not isinstance(meta, dict):
-        raise _UnfitError(f"has a `meta` of type {_kind(meta)}; it must be an object")
+        raise UnfitError(f"has a `meta` of type {kind_of(meta)}; it must be an object")
     known = {**{name: value for name, value in meta.items() if value is not None}, **fields}
     return _with_choices(
         Example(
             id=_id(row, fields),
-            prompt=prompt,
-            response=response,
+            prompt=talk.prompt,
+            response=talk.response,
             cluster=_cluster(known),
             difficulty=_number(known, "difficulty"),
             quality=_number(known, "quality"),
-            source=_text(known, "source") if "source" in known else "",
-            gold=gold_of(known),
+            source=text_of(known, "source") if "source" in known else "",
+            gold=replace(gold_of(known), rejected=talk.rejected or gold_of(known).rejected),
+            turns=() if len(talk.turns) == 1 and talk.turns[0][0] == "user" else talk.turns,
         ),
         known,
     )
-
-
-def _shape(fields: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], tuple[str, str]]:
-    if "prompt" in fields and "response" in fields:
-        return lambda row: (_text(row, "prompt"), _text(row, "response"))
-    if "prompt" in fields and "completion" in fields:
-        return lambda row: (_text(row, "prompt"), _text(row, "completion"))
-    if "messages" in fields:
-        return _from_messages
-    if "instruction" in fields and "output" in fields:
-        return _from_instruction
-    foreign = next((advice for name, advice in _FOREIGN_SHAPES.items() if name in fields), "rename the fields")
-    found = ", ".join(sorted(fields)[:8]) or "none"
-    raise _UnfitError(f"has the fields {found}, but must have {_SHAPES}; {foreign}")
-
-
-def _from_instruction(row: Mapping[str, Any]) -> tuple[str, str]:
-    instruction, context = _text(row, "instruction"), _text(row, "input") if "input" in row else ""
-    return (f"{instruction}\n\n{context}" if context.strip() else instruction), _text(row, "output")
-
-
-def _from_messages(row: Mapping[str, Any]) -> tuple[str, str]:
-    messages = row["messages"]
-    if not isinstance(messages, list) or not messages:
-        raise _UnfitError("has `messages` that are no list of turns; write [{role, content}, ...]")
-    turns = [_turn(message) for message in messages]
-    role, response = turns[-1]
-    if role != "assistant":
-        raise _UnfitError(f"ends with a turn of '{role}'; the last message must be the assistant's")
-    before = turns[:-1]
-    if len(before) == 1 and before[0][0] == "user":
-        return before[0][1], response
-    return "\n".join(f"{role}: {content}" for role, content in before), response
-
-
-def _turn(message: object) -> tuple[str, str]:
-    if not isinstance(message, dict):
-        raise _UnfitError(f"has a message of type {_kind(message)}; every message must be an object")
-    return _text(message, "role"), _text(message, "content")
 
 
 def _with_choices(example: Example, known: Mapping[str, Any]) -> Example:
@@ -205,9 +165,9 @@ def _with_choices(example: Example, known: Mapping[str, Any]) -> Example:
         return example
     choices, index = known["choices"], known["answer_index"]
     if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
-        raise _UnfitError("has `choices` that are no list of texts")
+        raise UnfitError("has `choices` that are no list of texts")
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(choices):
-        raise _UnfitError(f"has the `answer_index` {index!r}; it must be a whole number from 0 to {len(choices) - 1}")
+        raise UnfitError(f"has the `answer_index` {index!r}; it must be a whole number from 0 to {len(choices) - 1}")
     options = option_texts(example.response, choices, index)
     return replace(example, choices=options, answer_index=index if options else None)
 
@@ -218,7 +178,7 @@ def _id(row: Row, fields: Mapping[str, Any]) -> str:
         suffix = next(suffix for suffix in SUFFIXES if row.file.name.endswith(suffix))
         return f"{row.file.name.removesuffix(suffix)}:{row.line}"
     if isinstance(found, bool) or not isinstance(found, (str, int)) or not str(found).strip():
-        raise _UnfitError(f"has the id {found!r}; it must be text or a whole number")
+        raise UnfitError(f"has the id {found!r}; it must be text or a whole number")
     return str(found)
 
 
@@ -227,7 +187,7 @@ def _cluster(known: Mapping[str, Any]) -> str | None:
     found = known.get("cluster", known.get("category"))
     labels = found if isinstance(found, list) else [found]
     if not all(label is None or isinstance(label, (str, int)) for label in labels):
-        raise _UnfitError(f"has a cluster of type {_kind(found)}; it must be text or a list of texts")
+        raise UnfitError(f"has a cluster of type {kind_of(found)}; it must be text or a list of texts")
     return " + ".join(sorted(str(label) for label in labels if label is not None)) or None
 
 
@@ -236,22 +196,11 @@ def _number(known: Mapping[str, Any], name: str) -> float | None:
         return None
     found = known[name]
     if isinstance(found, bool) or not isinstance(found, (int, float)):
-        raise _UnfitError(f"has a `{name}` of type {_kind(found)}; it must be a number")
+        raise UnfitError(f"has a `{name}` of type {kind_of(found)}; it must be a number")
     try:
         number = float(found)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise _UnfitError(f"has a `{name}` beyond the range of numbers")
+        raise UnfitError(f"has a `{name}` beyond the range of numbers")
     return number
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    found = fields.get(name)
-    if not isinstance(found, str):
-        raise _UnfitError(f"has a `{name}` of type {_kind(found)}; it must be text")
-    return found
-
-
-def _kind(value: object) -> str:
-    return {dict: "object", list: "list", bool: "boolean", type(None): "null"}.get(type(value), type(value).__name__)

@@ -3,7 +3,7 @@
 import importlib.resources
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from farsighted.core import fingerprint
 from farsighted.core.errors import ModelError
+from farsighted.data.chat import ChatTemplate, compile_template
 
 TINY: Final = "tiny"
 """Name of the base model that ships with the package."""
@@ -28,10 +29,17 @@ class TextTokenizer:
     """What the tokenizer puts before every text; models that were trained with it need it."""
     harness_begin_ids: tuple[int, ...] = ()
     """The same where lm-evaluation-harness keeps it: for Gemma models alone."""
+    chat: ChatTemplate | None = None
+    """The chat template that examples are written by; None: the project's own."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    def shown(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens spelled out."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False)
         return text
 
     def encode_text(self, text: str) -> list[int]:
@@ -67,7 +75,7 @@ def model_hash(folder: Path) -> str:
             f"'{folder}' has no *.safetensors weights. Save the model with `save_pretrained`, which writes them."
         )
     # tokenizer_config.json names the end token, but need not be there.
-    named = [folder / name for name in ("tokenizer_config.json",) if (folder / name).is_file()]
+    named = [folder / name for name in ("tokenizer_config.json", "chat_template.jinja") if (folder / name).is_file()]
     return fingerprint.of_files([folder / "config.json", _tokenizer_file(folder), *named, *weights])
 
 
@@ -87,6 +95,43 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     begin_ids = _begin_ids(tokenizer)
     is_gemma = str(_json(folder / "config.json").get("model_type", "")).startswith("gemma")
     return TextTokenizer(tokenizer, end_id, tokenizer.get_vocab_size(), begin_ids, begin_ids if is_gemma else ())
+
+
+def with_chat(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
+    """Return a tokenizer that writes examples by the folder's chat template; raises `ModelError` where it has none."""
+    settings = _json(folder / "tokenizer_config.json")
+    file = folder / "chat_template.jinja"
+    text = file.read_text(encoding="utf-8") if file.is_file() else settings.get("chat_template")
+    if isinstance(text, list):
+        named = {entry.get("name"): entry.get("template") for entry in text if isinstance(entry, dict)}
+        text = named.get("default")
+    if not isinstance(text, str):
+        raise ModelError(f"The tokenizer in '{folder}' has no chat template. Write `data.template: plain`.")
+    reader = Tokenizer.from_file(str(_tokenizer_file(folder)))
+    reader.no_padding()
+    reader.no_truncation()
+    named_tokens = {
+        name: _token_text(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")
+    }
+    special = {name: found for name, found in named_tokens.items() if found is not None}
+    generation = _json(folder / "generation_config.json").get("eos_token_id", [])
+    ends = generation if isinstance(generation, list) else [generation]
+    end_ids = frozenset({tokenizer.end_id, *(int(token) for token in ends)} | _turn_ends(reader))
+    return replace(tokenizer, chat=ChatTemplate(compile_template(text), reader, tokenizer.end_id, end_ids, special))
+
+
+_TURN_ENDS: Final = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>", "</s>")
+
+
+def _turn_ends(reader: Any) -> set[int]:
+    """Ids of the tokens that close turns in the templates in use."""
+    found = (reader.token_to_id(text) for text in _TURN_ENDS)
+    return {int(token) for token in found if token is not None}
+
+
+def _token_text(named: object) -> str | None:
+    found = named.get("content") if isinstance(named, dict) else named
+    return found if isinstance(found, str) else None
 
 
 def positions_of(folder: Path) -> int | None:
@@ -119,8 +164,7 @@ def _begin_ids(tokenizer: Any) -> tuple[int, ...]:
 
 
 def _end_id(folder: Path, tokenizer: Any) -> int:
-    named = _json(folder / "tokenizer_config.json").get("eos_token")
-    token = named.get("content") if isinstance(named, dict) else named
+    token = _token_text(_json(folder / "tokenizer_config.json").get("eos_token"))
     end_id = tokenizer.token_to_id(token) if token else None
     if end_id is None:
         end_id = _json(folder / "config.json").get("eos_token_id")

@@ -6,53 +6,20 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from farsighted.core.errors import DataError
+from farsighted.data.hub import HUB, hub_files
+from farsighted.data.rows import BadRow, Row, excerpt
+from farsighted.data.tables import table_rows
 from farsighted.store.atomic import write_text
 
-SUFFIXES: Final = (".jsonl.gz", ".json.gz", ".jsonl", ".json", ".parquet")
+SUFFIXES: Final = (".jsonl.gz", ".json.gz", ".jsonl", ".json", ".parquet", ".csv.gz", ".csv", ".tsv", ".arrow")
+_NOT_ROWS: Final = frozenset({"dataset_info.json", "state.json", "dataset_dict.json"})
+"""What stands beside the rows in a folder that `datasets` saved."""
 _GLOB_CHARACTERS: Final = frozenset("*?[")
-_EXCERPT: Final = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One object of a data file."""
-
-    fields: dict[str, Any]
-    """What the row holds, field by field."""
-    file: Path
-    """The file that it stands in."""
-    line: int
-    """Line (or row, in Parquet), counted from 1."""
-
-    @property
-    def place(self) -> str:
-        """Where the row stands, as "file:line"."""
-        return f"{self.file}:{self.line}"
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that cannot be used."""
-
-    file: str
-    """The file that it stands in."""
-    line: int
-    """Line (or row, in Parquet), counted from 1."""
-    reason: str
-    """What is wrong, to be read after "file:line"."""
-    excerpt: str
-    """At most 80 characters of the row, unprintable ones replaced."""
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} {self.reason}: {self.excerpt!r}"
 
 
 def find_files(paths: str | Sequence[str], root: Path) -> tuple[Path, ...]:
@@ -61,7 +28,7 @@ def find_files(paths: str | Sequence[str], root: Path) -> tuple[Path, ...]:
     Paths keep the order given; what a glob or a folder holds (hidden files aside) is sorted by its path.
 
     Args:
-        paths: One or several paths, globs or folders, absolute or relative to `root`.
+        paths: One or several paths, globs or folders, absolute or relative to `root`; or hub:NAME (see `data.hub`).
         root: Folder that relative paths start from.
 
     Raises:
@@ -69,7 +36,7 @@ def find_files(paths: str | Sequence[str], root: Path) -> tuple[Path, ...]:
     """
     files: list[Path] = []
     for path in [paths] if isinstance(paths, str) else paths:
-        found = _files_of(path, root)
+        found = list(hub_files(path)) if path.startswith(HUB) else _files_of(path, root)
         if not found:
             raise DataError(
                 f"'{path}' must lead to data files ({', '.join(SUFFIXES)}), but there are none in '{root}'. "
@@ -95,7 +62,10 @@ def read_rows(files: Sequence[Path]) -> Iterator[Row | BadRow]:
             lost is unknown, so this is never skipped.
     """
     for file in files:
-        yield from _parquet_rows(file) if file.suffix == ".parquet" else _json_rows(file)
+        if file.suffix in {".parquet", ".arrow"} or file.name.endswith((".csv", ".csv.gz", ".tsv")):
+            yield from table_rows(file)
+        else:
+            yield from _json_rows(file)
 
 
 def refuse_bad_rows(bad_rows: Sequence[BadRow], rows: int, max_bad_share: float) -> None:
@@ -118,12 +88,6 @@ def write_quarantine(path: Path, bad_rows: Sequence[BadRow]) -> None:
     write_text(path, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in bad_rows))
 
 
-def excerpt(text: str, around: int = 0) -> str:
-    """Return at most 80 characters of a text, with those around a position in sight and unprintable ones replaced."""
-    start = max(0, min(around - _EXCERPT // 2, len(text) - _EXCERPT))
-    return "".join(sign if sign.isprintable() else "·" for sign in text[start : start + _EXCERPT])
-
-
 def _files_of(path: str, root: Path) -> list[Path]:
     whole = root / Path(path).expanduser()
     try:
@@ -141,6 +105,7 @@ def _files_of(path: str, root: Path) -> list[Path]:
 
 def _inside(folder: Path, pattern: str) -> list[Path]:
     found = [file for file in folder.glob(pattern) if file.is_file() and file.name.endswith(SUFFIXES)]
+    found = [file for file in found if file.name not in _NOT_ROWS]
     shown = [file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
     return sorted(shown, key=lambda file: file.as_posix())
 
@@ -242,34 +207,3 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_distinct)
-
-
-def _parquet_rows(file: Path) -> Iterator[Row | BadRow]:
-    number = 0
-    try:
-        with pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(batch_size=1024):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield _checked(fields, file, number)
-    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
-        reason = excerpt(" ".join(str(error).split()))
-        raise DataError(
-            f"'{file}' must be a whole Parquet file, but is damaged or unreadable after row {number}: {reason}. "
-            "Write or copy it again."
-        ) from None
-
-
-def _checked(fields: dict[str, Any], file: Path, number: int) -> Row | BadRow:
-    if _holds_non_finite(fields):
-        text = json.dumps(fields, default=str, ensure_ascii=False)
-        return BadRow(str(file), number, "holds NaN or infinity where a number or null must stand", excerpt(text))
-    return Row(fields, file, number)
-
-
-def _holds_non_finite(value: object) -> bool:
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, dict):
-        return any(_holds_non_finite(part) for part in value.values())
-    return isinstance(value, list) and any(_holds_non_finite(part) for part in value)

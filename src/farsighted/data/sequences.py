@@ -17,7 +17,8 @@ from farsighted.core.rng import stream
 from farsighted.core.values import Example
 from farsighted.data.formats import Examples, read_examples
 from farsighted.data.leaks import Overlap, check_disjoint, drop_overlap, overlap_with, refuse_overlap, twins_of
-from farsighted.data.readers import BadRow, find_files
+from farsighted.data.readers import find_files
+from farsighted.data.rows import BadRow
 from farsighted.data.skills.suite import build_suite
 from farsighted.data.splits import hold_out, subsample
 
@@ -275,7 +276,8 @@ class _Desk:
         files = find_files(paths, self.config.data_root or Path.cwd())
         if files not in self._read:
             data = self.config.data
-            self._read[files] = self._fitting(read_examples(files, data.on_bad_row, data.max_bad_share), what)
+            columns = {str(name): given for name, given in data.columns.items()}
+            self._read[files] = self._fitting(read_examples(files, data.on_bad_row, data.max_bad_share, columns), what)
         found = self._read[files]
         self._places[what] = found.places
         self.bad_rows.update({(row.file, row.line): row for row in found.bad_rows})

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example, Tokens
+from farsighted.data.chat import ChatTemplate
 
 OnLong = Literal["error", "skip", "truncate_prompt"]
 
@@ -25,6 +26,10 @@ class Tokenizer(Protocol):
     @property
     def begin_ids(self) -> tuple[int, ...]:
         """The ids that stand before every text."""
+
+    @property
+    def chat(self) -> ChatTemplate | None:
+        """The chat template that examples are written by; None: the project's own."""
 
     def encode_text(self, text: str) -> list[int]:
         """Return the ids of a text, without any special token."""
@@ -107,21 +112,31 @@ def encode_pool(examples: Iterable[Example], tokenizer: Tokenizer, context: int,
 
 
 def _fitted(example: Example, tokenizer: Tokenizer, context: int, on_long: OnLong) -> Tokens | TooLong:
+    if tokenizer.chat is not None:
+        prompt_ids, closed_ids = tokenizer.chat.encode(example)
+        return _cut(example, prompt_ids, closed_ids, 0, context, on_long)
     begin_ids = list(tokenizer.begin_ids)
     prompt_ids = begin_ids + tokenizer.encode_text(prompt_text(example.prompt))
     response_ids = tokenizer.encode_text(example.response)
     if len(prompt_ids) == len(begin_ids) or not response_ids:
         part = "response" if len(prompt_ids) > len(begin_ids) else "prompt"
         raise DataError(f"The {part} of '{example.id}' must become tokens, but becomes none. Mend or remove it.")
-    length = len(prompt_ids) + len(response_ids) + 1
+    return _cut(example, prompt_ids, [*response_ids, tokenizer.end_id], len(begin_ids), context, on_long)
+
+
+def _cut(
+    example: Example, prompt_ids: list[int], closed_ids: list[int], begin: int, context: int, on_long: OnLong
+) -> Tokens | TooLong:
+    """Return the example, cut as `on_long` says where it is too long; the first `begin` ids of a prompt are kept."""
+    length = len(prompt_ids) + len(closed_ids)
     if length > context:
-        room = context - len(begin_ids) - len(response_ids) - 1
+        room = context - begin - len(closed_ids)
         if on_long == "error":
             raise DataError(_too_long_message(TooLong(example.id, length, context)))
         if on_long == "skip" or room < 1:
             return TooLong(example.id, length, context)
-        prompt_ids = begin_ids + prompt_ids[-room:]
-    return Tokens(example, (*prompt_ids, *response_ids, tokenizer.end_id), len(prompt_ids))
+        prompt_ids = prompt_ids[:begin] + prompt_ids[-room:]
+    return Tokens(example, (*prompt_ids, *closed_ids), len(prompt_ids))
 
 
 def _too_long_message(found: TooLong) -> str:

@@ -1,7 +1,7 @@
 """What all cells of an audit share: tokenised pools, evaluation sets, proxy, and the fingerprints of each."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from farsighted.config.audit import AuditConfig
@@ -15,8 +15,9 @@ from farsighted.data.model_folder import (
     model_folder,
     model_hash,
     positions_of,
+    with_chat,
 )
-from farsighted.data.readers import BadRow
+from farsighted.data.rows import BadRow
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
 from farsighted.data.templates import encode
 from farsighted.evaluation.harness import HarnessTask, require_harness
@@ -45,6 +46,8 @@ class AuditInputs:
     model_hash: str
     end_id: int
     """Id of the token that closes every response."""
+    decode: Callable[[Sequence[int]], str] = field(compare=False)
+    """Token ids to text."""
     stages: Mapping[str, StageInputs]
     orders: Mapping[str, tuple[str, ...]]
     """Label of an order to its stages."""
@@ -69,6 +72,8 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
     folder = model_folder(config.model.path)
     evaluation = config.evaluation
     tokenizer, context = load_tokenizer(folder), _context(config, folder)
+    if config.data.template == "chat":
+        tokenizer = with_chat(tokenizer, folder)
     builder = SetBuilder(tokenizer, context, config.data.on_long, evaluation.max_new_tokens)
     encoder = _Encoder(builder, evaluation.allow_code_execution, evaluation.tasks_folder, folder)
     # Under `skip`, what is too long leaves before sets are cut to size, so that sizes are what they say.
@@ -79,6 +84,7 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
         folder=folder,
         model_hash=model_hash(folder),
         end_id=tokenizer.end_id,
+        decode=tokenizer.shown,
         stages=stages,
         orders=resolve_orders(config.orders, tuple(stages), config.data.seed),
         proxy=tuple(proxy),

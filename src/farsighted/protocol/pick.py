@@ -18,7 +18,8 @@ from farsighted.core.rng import stream
 from farsighted.core.values import Budget, Example, Pool, Ranking, Signals, Tokens
 from farsighted.data.formats import Examples, read_examples
 from farsighted.data.model_folder import context_of, load_tokenizer, model_folder, model_hash
-from farsighted.data.readers import BadRow, find_files
+from farsighted.data.readers import find_files
+from farsighted.data.rows import BadRow
 from farsighted.data.templates import OnLong, encode_pool
 from farsighted.learners.adapters import Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model

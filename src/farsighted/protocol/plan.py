@@ -164,6 +164,7 @@ def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, Any]:
         "config": {part: dumped[part] for part in _DECIDING} | {"model": model, "evaluation": evaluation},
         "model": inputs.model_hash,
         "data": inputs.fingerprints,
+        "template": config.data.template,
         # Sets cut from files are in the fingerprints; the start of k-means is not.
         "data_seed": config.data.seed,
     }

@@ -170,7 +170,9 @@ def _stage_key(config: AuditConfig, inputs: AuditInputs, name: str) -> str:
     ood = [shifted.name for shifted in _owned_ood(inputs, name)]
     model = _model_key(config, inputs.model_hash)
     # Under `truncate_prompt` the context decides what the model reads of an example.
-    return fingerprint.of_json(["stage", model, config.model.context, inputs.stages[name].fingerprint, ood])[:16]
+    return fingerprint.of_json(
+        ["stage", model, config.model.context, config.data.template, inputs.stages[name].fingerprint, ood]
+    )[:16]
 
 
 def _clusters_key(config: AuditConfig, inputs: AuditInputs) -> str:

@@ -1,0 +1,93 @@
+"""Chat templates of tokenizers: turns to tokens, with the loss on the last assistant turn.
+
+A template is a Jinja text that ships with the tokenizer, rendered in a sandbox with the settings that templates are
+written for.
+"""
+
+import datetime
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import jinja2
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from farsighted.core.errors import DataError, ModelError
+from farsighted.core.values import Example
+
+Turn = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """A tokenizer's template, and the tokenizer as it reads rendered text: special tokens are tokens."""
+
+    template: Any
+    """The compiled Jinja template."""
+    tokenizer: Any
+    end_id: int
+    end_ids: frozenset[int]
+    """Tokens that may close a turn."""
+    special: dict[str, str]
+    """Names that templates use (`bos_token`, `eos_token`) to their texts."""
+
+    def encode(self, example: Example) -> tuple[list[int], list[int]]:
+        """Return ids of everything up to the answer, and of the answer with the token that closes it.
+
+        Raises:
+            DataError: The template refuses the turns, or writes an answer differently once it is there.
+        """
+        turns = example.turns or (("user", example.prompt),)
+        prompt = self._rendered(example.id, turns, asks=True)
+        whole = self._rendered(example.id, (*turns, ("assistant", example.response)), asks=False)
+        if not whole.startswith(prompt):
+            raise DataError(
+                f"The chat template must write the turns of '{example.id}' alike with and without the answer, but does "
+                "not: the answer's tokens cannot be told apart. Write `data.template: plain`."
+            )
+        answer_ids = self._ids(whole[len(prompt) :])
+        ends = [place for place, token in enumerate(answer_ids) if token in self.end_ids]
+        closed = answer_ids[: ends[-1] + 1] if ends else [*self._ids(whole[len(prompt) :].rstrip()), self.end_id]
+        return self._ids(prompt), closed
+
+    def _rendered(self, example_id: str, turns: Sequence[Turn], asks: bool) -> str:
+        messages = [{"role": role, "content": content} for role, content in turns]
+        try:
+            text: str = self.template.render(messages=messages, add_generation_prompt=asks, **self.special)
+        except jinja2.TemplateError as error:
+            raise DataError(
+                f"The model's chat template refuses '{example_id}': {error}. Mend its turns, or write "
+                "`data.template: plain`."
+            ) from error
+        return text
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+def compile_template(text: str) -> Any:
+    """Return a compiled chat template; raises `ModelError` where it is no Jinja."""
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = _today
+    try:
+        return environment.from_string(text)
+    except jinja2.TemplateError as error:
+        raise ModelError(f"The tokenizer's chat template cannot be read: {error}. Mend it, or use another.") from error
+
+
+def _refuse(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)
+
+
+def _today(form: str) -> str:
+    # A date of the day would change the tokens, and the results, from one day to the next.
+    return datetime.date(2024, 1, 1).strftime(form)
+
+
+def _to_json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)

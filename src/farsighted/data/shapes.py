@@ -1,0 +1,164 @@
+"""The shapes that rows come in: what was said before the answer, the answer, and the one that was rejected."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+Turn = tuple[str, str]
+"""Role and content."""
+Fields = Mapping[str, Any]
+
+ROLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "human": "user",
+        "gpt": "assistant",
+        "bot": "assistant",
+        "chatgpt": "assistant",
+        "model": "assistant",
+        "function_call": "assistant",
+        "observation": "tool",
+    }
+)
+"""Other names of roles, as ShareGPT, LLaMA-Factory and Axolotl write them."""
+
+_CONTENT: Final = ("content", "value", "text")
+_ROLE: Final = ("role", "from")
+
+
+class UnfitError(Exception):
+    """A row of the wrong shape; the message is to be read after "file:line"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What a row holds to train on."""
+
+    turns: tuple[Turn, ...]
+    """Everything before the answer."""
+    response: str
+    rejected: str = ""
+    """A worse answer, where the row has one."""
+
+    @property
+    def prompt(self) -> str:
+        """The turns as one text: a single user turn as it stands, several as "role: content" lines."""
+        if len(self.turns) == 1 and self.turns[0][0] == "user":
+            return self.turns[0][1]
+        return "\n".join(f"{role}: {content}" for role, content in self.turns)
+
+
+def talk_of(fields: Fields) -> Talk:
+    """Return what a row of any known shape holds; raises `UnfitError` for other rows.
+
+    Shapes, found by their fields in this order: prompt + chosen (+ rejected), prompt + response, prompt + completion
+    (each a text or a list of messages), `messages`, ShareGPT's `conversations`, Alpaca's instruction + output (+ input,
+    system, history), query + response, question + answer, and `text` alone, all of which is trained on.
+    """
+    for names, read in _SHAPES:
+        if all(name in fields for name in names):
+            return read(fields)
+    found = ", ".join(sorted(fields)[:8]) or "none"
+    if "input_ids" in fields:
+        advice = "give the text, not its token ids"
+    else:
+        advice = "rename the fields, or name them under `data.columns`"
+    raise UnfitError(f"has the fields {found}, but must have {_KNOWN}; {advice}")
+
+
+def text_of(fields: Fields, name: str) -> str:
+    """Return a field that must be text."""
+    found = fields.get(name)
+    if not isinstance(found, str):
+        raise UnfitError(f"has a `{name}` of type {kind_of(found)}; it must be text")
+    return found
+
+
+def kind_of(value: object) -> str:
+    """Return the name of a value's type as JSON has it."""
+    return {dict: "object", list: "list", bool: "boolean", type(None): "null"}.get(type(value), type(value).__name__)
+
+
+def _pair(prompt: str, response: str) -> Callable[[Fields], Talk]:
+    def read(row: Fields) -> Talk:
+        turns = _turns(row, prompt) if isinstance(row[prompt], list) else (("user", text_of(row, prompt)),)
+        return Talk(turns, _answer(row, response), _answer(row, "rejected") if "rejected" in row else "")
+
+    return read
+
+
+def _answer(row: Fields, name: str) -> str:
+    """A text, or the last message of a list."""
+    return _last(row, name)[1] if isinstance(row[name], list) else text_of(row, name)
+
+
+def _from_messages(row: Fields) -> Talk:
+    return _talk(row, "messages")
+
+
+def _from_conversations(row: Fields) -> Talk:
+    found = _talk(row, "conversations")
+    return Talk((*_system(row), *found.turns), found.response)
+
+
+def _from_instruction(row: Fields) -> Talk:
+    instruction, context = text_of(row, "instruction"), text_of(row, "input") if "input" in row else ""
+    asked = f"{instruction}\n\n{context}" if context.strip() else instruction
+    history = row.get("history", [])
+    if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
+        raise UnfitError("has a `history` that is no list of pairs; write [[instruction, answer], ...]")
+    before = tuple(
+        (role, str(text)) for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)
+    )
+    return Talk((*_system(row), *before, ("user", asked)), text_of(row, "output"))
+
+
+def _from_text(row: Fields) -> Talk:
+    return Talk((("user", ""),), text_of(row, "text"))
+
+
+def _system(row: Fields) -> tuple[Turn, ...]:
+    return (("system", text_of(row, "system")),) if row.get("system") else ()
+
+
+def _talk(row: Fields, name: str) -> Talk:
+    role, response = _last(row, name)
+    if role != "assistant":
+        raise UnfitError(f"ends with a turn of '{role}'; the last message must be the assistant's")
+    return Talk(_turns(row, name)[:-1], response)
+
+
+def _last(row: Fields, name: str) -> Turn:
+    return _turns(row, name)[-1]
+
+
+def _turns(row: Fields, name: str) -> tuple[Turn, ...]:
+    messages = row[name]
+    if not isinstance(messages, list) or not messages:
+        raise UnfitError(f"has `{name}` that are no list of turns; write [{{role, content}}, ...]")
+    return tuple(_turn(message) for message in messages)
+
+
+def _turn(message: object) -> Turn:
+    if not isinstance(message, dict):
+        raise UnfitError(f"has a message of type {kind_of(message)}; every message must be an object")
+    role = text_of(message, next((name for name in _ROLE if name in message), "role"))
+    content = text_of(message, next((name for name in _CONTENT if name in message), "content"))
+    return ROLES.get(role, role), content
+
+
+_SHAPES: Final[tuple[tuple[tuple[str, ...], Callable[[Fields], Talk]], ...]] = (
+    (("prompt", "chosen"), _pair("prompt", "chosen")),
+    (("prompt", "response"), _pair("prompt", "response")),
+    (("prompt", "completion"), _pair("prompt", "completion")),
+    (("messages",), _from_messages),
+    (("conversations",), _from_conversations),
+    (("instruction", "output"), _from_instruction),
+    (("query", "response"), _pair("query", "response")),
+    (("question", "answer"), _pair("question", "answer")),
+    (("text",), _from_text),
+)
+_KNOWN: Final = (
+    "prompt + response, prompt + completion, messages, conversations, instruction + output (+ input), "
+    "question + answer, or text"
+)

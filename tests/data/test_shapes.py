@@ -1,0 +1,108 @@
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farsighted.data.shapes import UnfitError, talk_of
+
+ASKED = (("user", "q"),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "turns", "response"),
+    [
+        ({"prompt": "q", "completion": "a"}, ASKED, "a"),
+        (
+            {"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]},
+            ASKED,
+            "a",
+        ),
+        ({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}, ASKED, "a"),
+        (
+            {"system": "s", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]},
+            (("system", "s"), *ASKED),
+            "a",
+        ),
+        ({"instruction": "q", "input": "", "output": "a"}, ASKED, "a"),
+        (
+            {"instruction": "q", "output": "a", "history": [["q0", "a0"]], "system": "s"},
+            (("system", "s"), ("user", "q0"), ("assistant", "a0"), *ASKED),
+            "a",
+        ),
+        ({"query": "q", "response": "a"}, ASKED, "a"),
+        ({"question": "q", "answer": "a"}, ASKED, "a"),
+        ({"text": "a"}, (("user", ""),), "a"),
+    ],
+)
+def test_shapes_of_other_trainers_are_read(fields, turns, response):
+    talk = talk_of(fields)
+    assert (talk.turns, talk.response) == (turns, response)
+
+
+def test_a_preference_pair_trains_on_what_was_chosen_and_keeps_what_was_not():
+    plain = talk_of({"prompt": "q", "chosen": "a", "rejected": "b"})
+    turns = [{"role": "user", "content": "q"}]
+    listed = talk_of(
+        {
+            "prompt": "q",
+            "chosen": [*turns, {"role": "assistant", "content": "a"}],
+            "rejected": [*turns, {"role": "assistant", "content": "b"}],
+        }
+    )
+    assert plain == listed
+    assert (plain.response, plain.rejected) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"conversations": [{"from": "gpt", "value": "a"}, {"from": "human", "value": "q"}]},
+            "ends with a turn of 'user'",
+        ),
+        ({"conversations": [{"value": "a"}]}, "has a `role` of type null"),
+        ({"instruction": "q", "output": "a", "history": ["q"]}, "`history` that is no list of pairs"),
+        ({"input_ids": [1]}, "give the text, not its token ids"),
+        ({"ask": "q"}, "has the fields ask, but must have .*`data.columns`"),
+    ],
+)
+def test_an_unknown_shape_says_what_must_be(fields, message):
+    with pytest.raises(UnfitError, match=message):
+        talk_of(fields)
+
+
+_NAMES = (
+    "prompt",
+    "response",
+    "completion",
+    "messages",
+    "conversations",
+    "instruction",
+    "output",
+    "input",
+    "history",
+    "system",
+    "text",
+    "chosen",
+    "rejected",
+    "query",
+    "question",
+    "answer",
+)
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(st.sampled_from(("role", "from", "content", "value")), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.dictionaries(st.sampled_from(_NAMES), _values, max_size=5))
+def test_a_row_of_any_make_is_a_talk_or_unfit_and_nothing_else(fields):
+    with contextlib.suppress(UnfitError):
+        talk = talk_of(fields)
+        assert isinstance(talk.prompt, str)
+        assert isinstance(talk.response, str)
+        assert all(isinstance(part, str) for turn in talk.turns for part in turn)
