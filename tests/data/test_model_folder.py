@@ -34,11 +34,9 @@ def test_a_path_may_begin_at_home(folder, monkeypatch):
     assert model_folder("~/model") == folder
 
 
-@pytest.mark.parametrize("path", ["nowhere", "meta-llama/Llama-3.2-1B"])
+@pytest.mark.parametrize("path", ["nowhere", "no/where/at/all", "../nowhere"])
 def test_what_is_no_folder_with_a_model_is_refused_and_nothing_is_downloaded(path):
-    with pytest.raises(
-        ModelError, match=rf"'{path}' has no config\.json\. Download the model first and give its folder"
-    ):
+    with pytest.raises(ModelError, match=rf"'{path}' has no config\.json\. Mend the path"):
         model_folder(path)
 
 
@@ -145,3 +143,27 @@ def test_the_context_is_the_models_number_of_positions(folder):
     change(folder / "config.json", max_position_embeddings=None)
     with pytest.raises(ModelError, match=r"Set `model\.context`"):
         context_of(folder)
+
+
+def test_a_hub_name_is_downloaded_without_code_where_no_folder_has_it(tmp_path, monkeypatch):
+    asked = []
+
+    def download(name, allow_patterns):
+        asked.append((name, allow_patterns))
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert model_folder("owner/name") == tmp_path
+    ((name, patterns),) = asked
+    assert name == "owner/name"
+    assert not any(pattern.endswith((".py", "*")) and pattern in {"*", "*.py"} for pattern in patterns)
+    assert "*.bin" not in patterns
+
+
+def test_a_hub_name_that_cannot_be_had_says_so(monkeypatch):
+    def refuse(name, allow_patterns):
+        raise OSError("offline mode is on")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(ModelError, match="'owner/name' is no folder here and cannot be had from the hub: offline mode"):
+        model_folder("owner/name")

@@ -14,6 +14,7 @@ from farsighted.data.model_folder import TINY, model_folder
 from farsighted.learners.adapters import Full, Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
 from farsighted.learners.optim import OptimizerSettings
+from oracles.families import save_family
 from oracles.hf_reference import greedy, hf_batch_loss, plain_batch_loss, response_log_probabilities
 from oracles.signal_autograd import make_batch, mean_nll, norm_of, tiny_llama
 from oracles.tiny_folder import read_texts, save_tiny
@@ -499,3 +500,31 @@ def test_a_model_with_weights_that_are_not_finite_is_refused():
         found._lm.model.norm.weight[0] = torch.nan
     with pytest.raises(ModelError):
         found.self_test(BATCH)
+
+
+@every_adaptation
+def test_gradient_checkpointing_changes_memory_and_nothing_else(adaptation):
+    plain, checkpointed = trained(adaptation=adaptation), trained(adaptation=adaptation, gradient_checkpointing=True)
+    one, other = plain.step(BATCH, RNG(9)), checkpointed.step(BATCH, RNG(9))
+    assert other.loss == pytest.approx(one.loss, rel=1e-6)
+    np.testing.assert_allclose(other.sketch, one.sketch, rtol=1e-4, atol=1e-6)
+    for name, values in plain.parameters().items():
+        np.testing.assert_allclose(checkpointed.parameters()[name], values, rtol=1e-4, atol=1e-6)
+    one, other = (found.signals(BATCH, EVERY_SIGNAL) for found in (plain, checkpointed))
+    for name in one:
+        np.testing.assert_allclose(other[name], one[name], rtol=1e-3, atol=1e-5)
+
+
+def test_a_device_that_is_not_there_is_refused_with_what_to_do(saved):
+    with pytest.raises(ModelError, match=r"must be a device of this machine, but 'cuda:9' is not.*Write auto or cpu"):
+        load_model(saved, "float32", "cuda:9")
+    with pytest.raises(ModelError, match="'gpu' is not"):
+        load_model(saved, "float32", "gpu")
+
+
+def test_an_architecture_without_fused_attention_runs_all_the_same(tmp_path, caplog):
+    lm = load_model(save_family("gemma", tmp_path), "float32", "cpu")
+    assert lm.config._attn_implementation == "eager"
+    assert "no fused attention" in caplog.text
+    lm = load_model(save_family("llama", tmp_path / "llama"), "float32", "cpu")
+    assert lm.config._attn_implementation == "sdpa"

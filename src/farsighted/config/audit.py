@@ -26,9 +26,11 @@ class ModelConfig(Part):
     """The model that every cell starts from."""
 
     path: str = Field(default="tiny", min_length=1)
-    """'tiny' (the model that ships with the package), or a folder with a Hugging Face model."""
+    """'tiny' (the model that ships with the package), a folder with a Hugging Face model, or a hub name: owner/name."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of the weights."""
+    device: str = Field(default="auto", min_length=1)
+    """Where the model runs: auto (a GPU where there is one), cpu, cuda, cuda:1, mps."""
     context: int | None = Field(default=512, ge=2)
     """The longest example, in tokens; null = as many positions as the model has."""
 
@@ -71,6 +73,8 @@ class TrainingConfig(Part):
     """Memory that a candidate batch's gradients may take so that a step needs no second pass; 0 = always two passes."""
     train_head: bool = False
     """Whether the language-model head is trained as well."""
+    gradient_checkpointing: bool = False
+    """Whether training recomputes layers in the backward pass: less memory, about a third more time."""
 
 
 class EvaluationConfig(Part):

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,16 @@ from farsighted.data.chat import ChatTemplate, compile_template
 
 TINY: Final = "tiny"
 """Name of the base model that ships with the package."""
+
+_HUB_NAME: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_HUB_FILES: Final = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "chat_template*",
+    "*.safetensors*",
+    "*.model",
+)
 
 
 @dataclass(frozen=True)
@@ -49,19 +60,36 @@ class TextTokenizer:
 
 
 def model_folder(path: str) -> Path:
-    """Return the folder of a model: the shipped one for "tiny", else a local folder.
+    """Return the folder of a model: the shipped one for "tiny", a local folder, or that of a hub name.
 
-    Raises `ModelError` where there is none; nothing is downloaded.
+    A hub name (owner/name) is downloaded where it is not on this machine yet: configuration, tokenizer and safetensors
+    weights, no code. Raises `ModelError` where there is none.
     """
     if path == TINY:
         return Path(str(importlib.resources.files("farsighted"))) / "assets" / "tiny"
     folder = Path(path).expanduser()
     if not (folder / "config.json").is_file():
+        if _HUB_NAME.fullmatch(path) and not folder.exists():
+            return _from_hub(path)
         raise ModelError(
-            f"`model.path` must be '{TINY}' or a folder with a Hugging Face model, but '{path}' has no config.json. "
-            "Download the model first and give its folder."
+            f"`model.path` must be '{TINY}', a folder with a Hugging Face model, or a hub name (owner/name), but "
+            f"'{path}' has no config.json. Mend the path."
         )
     return folder
+
+
+def _from_hub(name: str) -> Path:
+    # It takes a moment to import, and most models lie in a folder.
+    import huggingface_hub
+
+    try:
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(_HUB_FILES)))
+    except Exception as error:  # The library lets through whatever its parts raise.
+        reason = str(error).partition("\n")[0][:300].rstrip(".")
+        raise ModelError(
+            f"The model '{name}' is no folder here and cannot be had from the hub: {reason}. Check the name and the "
+            "network, or download it and give its folder."
+        ) from error
 
 
 def model_hash(folder: Path) -> str:

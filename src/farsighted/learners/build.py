@@ -21,4 +21,11 @@ def build_settings(config: AuditConfig, end_id: int | None = None) -> LearnerSet
         training.learning_rate, training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
     )
     kept_bytes = training.single_pass_megabytes * 2**20
-    return LearnerSettings(optimizer, training.micro_batch_tokens, config.evaluation.batch_tokens, kept_bytes, end_id)
+    return LearnerSettings(
+        optimizer,
+        training.micro_batch_tokens,
+        config.evaluation.batch_tokens,
+        kept_bytes,
+        end_id,
+        training.gradient_checkpointing,
+    )

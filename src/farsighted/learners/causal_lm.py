@@ -1,6 +1,7 @@
 """Any Hugging Face causal language model as a learner: the one place that knows that library's ways."""
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from farsighted.learners.single_pass import KeptBatch, has_dropout
 
 Arrays = Mapping[str, np.ndarray]
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class LearnerSettings:
@@ -39,25 +42,28 @@ class LearnerSettings:
     """Memory that the gradients of a batch of candidates may take so that a step needs no second pass; 0 = none."""
     end_id: int | None = None
     """Id of the end token, for generation."""
+    gradient_checkpointing: bool = False
+    """Whether training passes recompute what is inside each layer instead of keeping it."""
 
 
-def load_model(folder: Path, dtype: str) -> Any:
+def load_model(folder: Path, dtype: str, device: str = "auto") -> Any:
     """Load a causal LM from safetensors weights, nothing from the network, no code from the folder.
 
-    Raises `ModelError` where the library cannot make a causal language model of it, or would have to invent weights.
+    Attention runs through torch's own fused function where the architecture allows it.
+
+    Raises `ModelError` where the library cannot make a causal language model of it, would have to invent weights, or
+    where the device is not there or cannot compute in `dtype`.
     """
+    target = _device(device, dtype)
     transformers_logging.disable_progress_bar()
     try:
-        lm, report = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, dtype),
-            attn_implementation="sdpa",
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,  # they are refused below, by name
-            output_loading_info=True,
-        )
+        try:
+            lm, report = _loaded(folder, dtype, "sdpa")
+        except ValueError as error:
+            if "scaled_dot_product_attention" not in str(error):
+                raise
+            _log.warning("The model in '%s' has no fused attention: it runs in plain steps, which are slower.", folder)
+            lm, report = _loaded(folder, dtype, "eager")
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         # Some of the library's messages list everything that it knows.
         reason = str(error).partition("\n")[0].rstrip(".")
@@ -71,7 +77,38 @@ def load_model(folder: Path, dtype: str) -> Any:
             f"missing or of another shape (the first is '{invented[0]}'). Save the whole model with `save_pretrained`."
         )
     lm.config.use_cache = False
-    return lm
+    return lm.to(target)
+
+
+def _loaded(folder: Path, dtype: str, attention: str) -> tuple[Any, Any]:
+    lm, report = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=getattr(torch, dtype),
+        attn_implementation=attention,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,  # the caller refuses them, by name
+        output_loading_info=True,
+    )
+    return lm, report
+
+
+def _device(name: str, dtype: str) -> torch.device:
+    """Return the device meant; "auto" is the first GPU where there is one."""
+    found = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    try:
+        device = torch.device(found)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ModelError(
+            f"`model.device` must be a device of this machine, but '{name}' is not: {reason}. Write auto or cpu, or "
+            "install a torch build for the device."
+        ) from error
+    if device.type == "cuda" and dtype == "bfloat16" and not torch.cuda.is_bf16_supported():
+        raise ModelError(f"'{device}' does not compute in bfloat16. Set `model.dtype` to float16 or float32.")
+    return device
 
 
 class CausalLM:
@@ -88,6 +125,8 @@ class CausalLM:
         for parameter in lm.parameters():
             parameter.requires_grad_(False)
         self._lm = adaptation.apply(lm, stream(seed, "init"))
+        if settings.gradient_checkpointing:
+            _checkpoint_layers(self._lm)
         self._trainable = [(name, p) for name, p in sorted(self._lm.named_parameters()) if p.requires_grad]
         trunk, head = trunk_and_head(self._lm)
         _refuse_strays(self._trainable, trunk, head.weight_VD)
@@ -218,6 +257,14 @@ class CausalLM:
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
         """Return the inner products of the weight changes a → b and b → c."""
         return self._adaptation.change_inner(a, b, c)
+
+
+def _checkpoint_layers(lm: Any) -> None:
+    if not lm.supports_gradient_checkpointing:
+        raise ModelError(
+            f"{type(lm).__name__} has no gradient checkpointing. Set `training.gradient_checkpointing: false`."
+        )
+    lm.activation_checkpointing_enable({"use_reentrant": False})
 
 
 def _refuse_strays(trainable: Sequence[tuple[str, Any]], trunk: torch.nn.Module, head_weight: torch.Tensor) -> None:

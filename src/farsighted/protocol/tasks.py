@@ -78,6 +78,6 @@ def _cell(desk: Desk, cell_id: str) -> Cell:
 
 
 def _learner(desk: Desk, adaptation: str, seed: int) -> CausalLM:
-    lm: Any = load_model(desk.inputs.folder, desk.config.model.dtype)
+    lm: Any = load_model(desk.inputs.folder, desk.config.model.dtype, desk.config.model.device)
     settings = build_settings(desk.config, desk.inputs.end_id)
     return CausalLM(lm, desk.inputs.model_hash, build_adaptation(desk.config, adaptation), settings, seed)
