@@ -17,7 +17,7 @@ from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.origins import selector_modules
 from farsighted.protocol.plan import Cell, plan_cells, short_stages
-from farsighted.protocol.shared import clusters_are_prepared, heuristics_note, stage_is_prepared
+from farsighted.protocol.shared import clusters_are_prepared, heuristics_note, quality_notes, stage_is_prepared
 from farsighted.report.results import ReportPaths, write_results
 from farsighted.store import atomic
 from farsighted.store.layout import SCHEMA, Layout
@@ -101,7 +101,7 @@ def run_prepared(
         raise ConfigError(f"`--workers` must be at least 1, but is {workers}. Give as many as there are cores.")
     layout = Layout(out)
     atomic.ensure_writable(out)
-    atomic.write_json(layout.audit, _plan(prepared, command))
+    atomic.write_json(layout.audit, _plan(prepared, layout, command))
     if prepared.inputs.bad_rows:
         write_quarantine(layout.bad_rows, prepared.inputs.bad_rows)
     failures: list[TaskResult] = []
@@ -113,9 +113,9 @@ def run_prepared(
                 if failures and tasks[0].kind != "cell":
                     raise CellsFailedError(f"'{failures[0].task.name}' could not be prepared: {failures[0].failure}")
     check_fair(read_meta(layout.cell(cell.id)) for cell in prepared.cells if layout.finished(cell.id))
-    if failures:
-        reasons = {outcome.task.name: str(outcome.failure) for outcome in failures}
-        atomic.write_json(layout.audit, _plan(prepared, command, reasons))
+    reasons = {outcome.task.name: str(outcome.failure) for outcome in failures}
+    # What failed, and what a judge cost, is known only now.
+    atomic.write_json(layout.audit, _plan(prepared, layout, command, reasons))
     paths = write_results(out)
     if failures:
         first = failures[0]
@@ -157,8 +157,11 @@ def _phases(prepared: Prepared, missing: Sequence[Cell], layout: Layout) -> list
     return [phase for phase in (stages, clusters, [Task("cell", cell.id) for cell in cells]) if phase]
 
 
-def _plan(prepared: Prepared, command: str | None, failures: Mapping[str, str] | None = None) -> dict[str, Any]:
+def _plan(
+    prepared: Prepared, layout: Layout, command: str | None, failures: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     inputs = prepared.inputs
+    judged = quality_notes(prepared.config, inputs, layout)
     return {
         "schema": SCHEMA,
         "farsighted": importlib.metadata.version("farsighted"),
@@ -170,7 +173,12 @@ def _plan(prepared: Prepared, command: str | None, failures: Mapping[str, str] |
             "machine": platform.machine(),
             **{name: importlib.metadata.version(name) for name in _LIBRARIES},
         },
-        "notes": [*inputs.notes, *short_stages(prepared.config, inputs), *heuristics_note(inputs)],
+        "notes": [
+            *inputs.notes,
+            *short_stages(prepared.config, inputs),
+            *heuristics_note(prepared.config, inputs),
+            *judged,
+        ],
         "fingerprints": inputs.fingerprints,
         "model_hash": inputs.model_hash,
         "cells": [cell.row() for cell in prepared.cells],

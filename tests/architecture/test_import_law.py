@@ -16,6 +16,7 @@ FOREIGN_HOMES = {
         "learners.causal_lm",
         "learners.generate",
         "evaluation.harness_run",
+        "learners.reward",
         "learners.optim",
         "learners.tiny",
         "bench.models",

@@ -100,7 +100,7 @@ def test_labels_of_the_data_come_before_heuristics(desk):
         examples = [tokens.example for tokens in stage.pool.tokens]
         np.testing.assert_array_equal(known[name].rows["quality"], [example.quality for example in examples])
         np.testing.assert_array_equal(known[name].rows["difficulty"], [example.difficulty for example in examples])
-    assert heuristics_note(desk.inputs) == ()
+    assert heuristics_note(desk.config, desk.inputs) == ()
 
 
 def test_heuristics_stand_in_where_a_label_is_missing_and_a_note_says_so(tmp_path):
@@ -113,7 +113,7 @@ def test_heuristics_stand_in_where_a_label_is_missing_and_a_note_says_so(tmp_pat
     nll = FakeLearner().signals(tokens, frozenset({"nll"}))["nll"]
     np.testing.assert_array_equal(known["math"].rows["difficulty"], difficulty_from_nll(nll))
     np.testing.assert_array_equal(known["math"].rows["quality"], [rule_quality(item.example) for item in tokens])
-    notes = heuristics_note(desk.inputs)
+    notes = heuristics_note(desk.config, desk.inputs)
     assert len(notes) == 4
     assert sum("'math'" in note for note in notes) == 2
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farsighted.core.values import Example
-from farsighted.signals.quality import difficulty_from_nll, rule_quality
+from farsighted.signals.quality import difficulty_from_nll, ifd_quality, rule_quality
 
 
 def quality(response):
@@ -44,8 +44,8 @@ def test_a_plain_short_response_has_nothing_against_it(response):
     ],
     ids=["empty", "one letter", "endless", "stutter", "loop", "signs", "comma", "bracket", "cut", "finished"],
 )
-def test_quality_is_the_mean_of_four_filters(response, length, repetition, characters, ending):
-    assert quality(response) == pytest.approx((length + repetition + characters + ending) / 4)
+def test_quality_is_the_mean_of_five_filters(response, length, repetition, characters, ending):
+    assert quality(response) == pytest.approx((length + repetition + characters + ending + 1) / 5)
 
 
 def test_repeating_oneself_more_costs_more():
@@ -75,3 +75,16 @@ def test_difficulty_knows_the_order_of_surprise_alone(nll):
     found = difficulty_from_nll(np.array(nll, dtype=float))
     assert np.array_equal(found, difficulty_from_nll(np.exp(np.array(nll) / 10)))
     assert found.mean() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("response", ["I'm sorry, but no.", "I can't help.", "As an AI language model", "Sorry"])
+def test_a_refusal_counts_against_a_response(response):
+    assert quality(response) == pytest.approx(4 / 5)
+
+
+def test_what_only_speaks_of_refusing_is_no_refusal():
+    assert quality("She said: I can't.") == 1.0
+
+
+def test_ifd_is_the_share_of_surprise_that_the_prompt_leaves():
+    assert ifd_quality(np.array([1.0, 3.0, 2.0, 0.5]), np.array([2.0, 2.0, 2.0, 0.0])).tolist() == [0.5, 0, 0, 0]

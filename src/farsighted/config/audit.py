@@ -16,6 +16,7 @@ from farsighted.config.grid import (
     parse_budget,
 )
 from farsighted.config.messages import KeyPath, expectation
+from farsighted.config.quality import QualityConfig
 from farsighted.config.stages import DataConfig, StageConfig, SuiteConfig
 from farsighted.core.values import Budget
 
@@ -217,6 +218,8 @@ class AuditConfig(Part):
     """What is evaluated after each stage."""
     probe: ProbeConfig = ProbeConfig()
     """The short training that measures future adaptation."""
+    quality: QualityConfig = QualityConfig()
+    """Where the quality of training examples comes from."""
     signals: SignalsConfig = SignalsConfig()
     """What selectors look at."""
     cache: CacheConfig = CacheConfig()

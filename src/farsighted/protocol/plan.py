@@ -19,7 +19,7 @@ from farsighted.training.budget import RoundSettings, plan_stage, share_of
 RESULT_VERSION: Final = 4
 """Part of every cell's hash: raised when a change of the code changes results."""
 
-_DECIDING = ("model", "lora", "training", "evaluation", "probe", "signals")
+_DECIDING = ("model", "lora", "training", "evaluation", "probe", "signals", "quality")
 """Parts of the configuration that decide a cell's result, beside its data, its selector and its place in the grid."""
 
 

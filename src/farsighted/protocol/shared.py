@@ -23,10 +23,11 @@ from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
 from farsighted.protocol.plan import RESULT_VERSION
+from farsighted.protocol.quality import judge_cost_note, stage_quality
 from farsighted.protocol.scores import Place, ScoreRows
 from farsighted.protocol.signal_cache import SignalCache
 from farsighted.signals.clusters import spherical_kmeans
-from farsighted.signals.quality import difficulty_from_nll, rule_quality
+from farsighted.signals.quality import difficulty_from_nll
 from farsighted.store import atomic
 from farsighted.store.cache import ArrayCache
 from farsighted.store.layout import Layout
@@ -65,7 +66,8 @@ def prepare_stage(learner: Learner, config: AuditConfig, inputs: AuditInputs, la
         scores.add(Place("validation", 0), stage.validation, evaluate(learner, stage.validation))
         for shifted in _owned_ood(inputs, name):
             scores.add(Place("ood", 0), shifted, evaluate(learner, shifted))
-        arrays = {**found.rows, "seconds": np.array([found.seconds])}
+        graded = stage_quality(learner, config, stage, found.rows["nll"], layout.judge)
+        arrays = {**found.rows, **graded, "seconds": np.array([found.seconds])}
         atomic.write_folder(folder, {ARRAYS: save_arrays(arrays), SCORES: table_bytes(scores.table())})
 
 
@@ -102,7 +104,7 @@ def load_known(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> dict
             "embedding": arrays["embedding"],
             "cluster": labels[name],
             "difficulty": _difficulty(stage, arrays["nll"]),
-            "quality": _quality(stage),
+            "quality": arrays["quality"],
             "tokens": np.array([tokens.response_length for tokens in stage.pool.tokens], dtype=np.int32),
         }
         tokens = sum(len(item.ids) for item in stage.pool.tokens)
@@ -134,11 +136,31 @@ class FirstSignals:
         return self._signals.get(learner, batch, needs)
 
 
-def heuristics_note(inputs: AuditInputs) -> tuple[str, ...]:
-    """Return a sentence for each stage whose quality or difficulty comes from a heuristic."""
+def quality_notes(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> tuple[str, ...]:
+    """Return a sentence for each stage that a judge has graded, with what that cost."""
     notes = []
+    for name in inputs.stages:
+        file = layout.shared / _stage_key(config, inputs, name) / ARRAYS
+        if config.quality.source == "judge" and file.is_file():
+            notes.append(judge_cost_note(config, name, load_arrays(file.read_bytes())["judge_tokens"]))
+    return tuple(notes)
+
+
+_SOURCES: Final = {
+    "ifd": "'{stage}': quality is how much the prompt helps the base model to expect the response (IFD).",
+    "reward_model": "'{stage}': quality comes from the reward model {reward_model}.",
+    "rules": "'{stage}': quality comes from rule filters.",
+}
+
+
+def heuristics_note(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
+    """Return a sentence for each stage whose quality or difficulty comes from no label."""
+    notes = []
+    quality = config.quality
     for stage in inputs.stages.values():
-        if not _labelled(stage, "quality"):
+        if quality.source in _SOURCES:
+            notes.append(_SOURCES[quality.source].format(stage=stage.name, reward_model=quality.reward_model))
+        elif quality.source == "auto" and not _labelled(stage, "quality"):
             notes.append(f"'{stage.name}': quality comes from rule filters, because not every example carries it.")
         if not _labelled(stage, "difficulty"):
             notes.append(
@@ -171,8 +193,21 @@ def _stage_key(config: AuditConfig, inputs: AuditInputs, name: str) -> str:
     model = _model_key(config, inputs.model_hash)
     # Under `truncate_prompt` the context decides what the model reads of an example.
     return fingerprint.of_json(
-        ["stage", model, config.model.context, config.data.template, inputs.stages[name].fingerprint, ood]
+        [
+            "stage",
+            model,
+            config.model.context,
+            config.data.template,
+            _quality_key(config),
+            inputs.stages[name].fingerprint,
+            ood,
+        ]
     )[:16]
+
+
+def _quality_key(config: AuditConfig) -> Any:
+    prices = {"judge": {"dollars_per_million_read", "dollars_per_million_written"}}
+    return config.quality.model_dump(mode="json", exclude=prices)
 
 
 def _clusters_key(config: AuditConfig, inputs: AuditInputs) -> str:
@@ -215,9 +250,3 @@ def _difficulty(stage: StageInputs, nll_N: np.ndarray) -> np.ndarray:
     if _labelled(stage, "difficulty"):
         return np.array([tokens.example.difficulty for tokens in stage.pool.tokens], dtype=np.float64)
     return difficulty_from_nll(nll_N)
-
-
-def _quality(stage: StageInputs) -> np.ndarray:
-    if _labelled(stage, "quality"):
-        return np.array([tokens.example.quality for tokens in stage.pool.tokens], dtype=np.float64)
-    return np.array([rule_quality(tokens.example) for tokens in stage.pool.tokens])

@@ -1,6 +1,8 @@
 """Quality and difficulty of examples that carry no label: rule filters and the base model's surprise (spec §4)."""
 
+import re
 from collections import Counter
+from typing import Final
 
 import numpy as np
 from scipy.stats import rankdata
@@ -12,15 +14,15 @@ _SHORTEST, _LONGEST = 2, 8000
 
 
 def rule_quality(example: Example) -> float:
-    """Return a quality in [0, 1]: the mean of four filters on the response, each in [0, 1].
+    """Return a quality in [0, 1]: the mean of five filters on the response, each in [0, 1].
 
     Length: 1 within 2..8000 characters, falling outside. Repetition: distinct word trigrams over all (1 below four
     words). Characters: share of letters, digits, spaces and common punctuation. Ending: 1 unless the response is cut in
-    a word after 200 characters or more, or ends in a comma or an opening bracket. A heuristic stands in for a label; it
-    is no judge of truth.
+    a word after 200 characters or more, or ends in a comma or an opening bracket. Refusal: 0 where it opens as one. A
+    heuristic stands in for a label; it is no judge of truth.
     """
     text = example.response.strip()
-    return float(np.mean([_length(text), _repetition(text), _characters(text), _ending(text)]))
+    return float(np.mean([_length(text), _repetition(text), _characters(text), _ending(text), _willing(text)]))
 
 
 def difficulty_from_nll(nll_N: np.ndarray) -> np.ndarray:
@@ -61,3 +63,31 @@ def _ending(text: str) -> float:
     if text[-1] in ",([{":
         return 0.0
     return 0.5 if len(text) >= 200 and text[-1].isalpha() else 1.0
+
+
+def ifd_quality(nll_N: np.ndarray, alone_N: np.ndarray) -> np.ndarray:
+    """Return (N,) the ratio of a response's NLL after its prompt to that without it, 0 where the prompt does not help.
+
+    Near 1: the prompt says little of what the response must be, so there is much to learn; at 1 and above they do not
+    fit together. *Reference:* Li et al. 2024 (Cherry LLM), instruction-following difficulty.
+
+    Args:
+        nll_N: (N,) mean NLL of the response after its prompt, nats.
+        alone_N: (N,) the same without the prompt.
+
+    >>> ifd_quality(np.array([1.0, 3.0]), np.array([2.0, 2.0])).tolist()
+    [0.5, 0.0]
+    """
+    # A response that is sure without any prompt has nothing to learn from one.
+    ratio_N = np.divide(nll_N, alone_N, out=np.ones(len(nll_N)), where=alone_N > 0)
+    found: np.ndarray = np.where(ratio_N < 1, ratio_N, 0.0)
+    return found
+
+
+_REFUSAL: Final = re.compile(
+    r"(i'?m sorry|sorry|i apologi[sz]e|i can(?:'|no)t|i(?:'| a)m (?:unable|not able)|as an ai\b)", re.IGNORECASE
+)
+
+
+def _willing(text: str) -> float:
+    return 0.0 if _REFUSAL.match(text.replace("\u2019", "'")) else 1.0

@@ -51,6 +51,11 @@ class Layout:
         return self.shared / "signals"
 
     @property
+    def judge(self) -> Path:
+        """Folder of a judge's answers, one file each."""
+        return self.root / "judge"
+
+    @property
     def logs(self) -> Path:
         """Folder of the worker processes' messages."""
         return self.root / "logs"

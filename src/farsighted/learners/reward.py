@@ -1,0 +1,72 @@
+"""Quality from a reward model: a sequence classifier with one output, in batches of like length."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from farsighted.core.errors import ModelError
+from farsighted.core.values import Example
+from farsighted.data.batches import length_sorted_batches
+
+
+@torch.no_grad()
+def reward_scores(examples: Sequence[Example], folder: Path, batch_tokens: int) -> np.ndarray:
+    """Return (N,) the reward model's output for each prompt and response, unbounded.
+
+    The text is the tokenizer's chat template of the turns where it has one, else prompt, line break, response; one that
+    is longer than the model reads loses its beginning.
+
+    Raises:
+        ModelError: The folder holds no such model, or one with several outputs.
+    """
+    tokenizer, model = _loaded(folder)
+    ids = [_ids(tokenizer, example) for example in examples]
+    scores = np.empty(len(ids))
+    pad_id = model.config.pad_token_id
+    for rows in length_sorted_batches([len(row) for row in ids], batch_tokens):
+        # A classifier reads its last token: rows of one length need no pad, whatever it knows of pads.
+        for part in _of_one_length(rows, ids) if pad_id is None else [rows]:
+            width = max(len(ids[row]) for row in part)
+            batch = torch.full((len(part), width), pad_id or 0)
+            mask = torch.zeros((len(part), width), dtype=torch.long)
+            for place, row in enumerate(part):
+                batch[place, : len(ids[row])] = torch.tensor(ids[row])
+                mask[place, : len(ids[row])] = 1
+            scores[part] = model(input_ids=batch, attention_mask=mask).logits[:, 0].float().numpy()
+    return scores
+
+
+def _loaded(folder: Path) -> tuple[Any, Any]:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        ).eval()
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ModelError(f"'{folder}' cannot be loaded as a reward model: {reason}. Name another.") from error
+    if model.config.num_labels != 1:
+        raise ModelError(
+            f"A reward model must have one output, but the one in '{folder}' has {model.config.num_labels}. Name "
+            "another."
+        )
+    return tokenizer, model
+
+
+def _ids(tokenizer: Any, example: Example) -> list[int]:
+    turns = [*(example.turns or (("user", example.prompt),)), ("assistant", example.response)]
+    if tokenizer.chat_template:
+        messages = [{"role": role, "content": content} for role, content in turns]
+        ids: list[int] = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)
+    else:
+        ids = tokenizer(f"{example.prompt}\n{example.response}")["input_ids"]
+    return ids[-min(tokenizer.model_max_length, 10**6) :]
+
+
+def _of_one_length(rows: np.ndarray, ids: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    lengths = np.array([len(ids[row]) for row in rows])
+    return [rows[lengths == length] for length in np.unique(lengths)]

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, LlamaConfig
+
+from farsighted.core.errors import ModelError
+from farsighted.core.values import Example
+from farsighted.learners.reward import reward_scores
+from farsighted.learners.tiny import byte_tokenizer
+
+EXAMPLES = [Example(str(n), "p" * n, "r" * (3 * n % 7 + 1)) for n in range(1, 9)]
+
+
+def save(folder, labels=1, pad=256):
+    config = LlamaConfig(
+        vocab_size=259, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        num_labels=labels, pad_token_id=pad, bos_token_id=257, eos_token_id=258,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        model = AutoModelForSequenceClassification.from_config(config)
+    model.save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder, model.eval()
+
+
+@pytest.mark.parametrize("pad", [256, None])
+def test_batches_give_what_one_text_at_a_time_gives(tmp_path, pad):
+    folder, model = save(tmp_path, pad=pad)
+    found = reward_scores(EXAMPLES, folder, 40)
+    for example, score in zip(EXAMPLES, found, strict=True):
+        ids = torch.tensor([[*f"{example.prompt}\n{example.response}".encode()]])
+        with torch.no_grad():
+            assert score == pytest.approx(float(model(ids).logits[0, 0]), abs=1e-5)
+    assert np.ptp(found) > 0
+
+
+def test_a_model_with_several_outputs_or_none_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"must have one output, but the one in .* has 3"):
+        reward_scores(EXAMPLES, save(tmp_path / "three", labels=3)[0], 40)
+    with pytest.raises(ModelError, match="cannot be loaded as a reward model"):
+        reward_scores(EXAMPLES, tmp_path / "none", 40)
