@@ -1,5 +1,6 @@
 """A configuration to stages."""
 
+import itertools
 import json
 import math
 import subprocess
@@ -11,6 +12,7 @@ from farsighted.config.audit import RandomOrders
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.data.leaks import find_overlap
+from farsighted.data.readers import find_files
 from farsighted.data.sequences import load_sequence, resolve_orders
 from oracles.shared_data import needs_shared_data, shared_data
 
@@ -242,3 +244,18 @@ def test_the_real_files_of_two_stages_are_disjoint():
 def test_data_starts_without_torch():
     code = "import sys, farsighted.data.sequences; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@needs_shared_data
+@pytest.mark.parametrize("preset", ["skill", "domain", "interleaved", "llama-8b-lora"])
+def test_presets_over_folders_find_their_files(preset):
+    config = load_config(preset, [f"data_root={shared_data()}"])
+    for stage in config.stages:
+        for paths in (stage.train, stage.validation, *stage.ood.values()):
+            assert find_files(paths, shared_data())
+
+
+def test_overlap_makes_neighbours_share_what_is_asked():
+    config = load_config({"suite": {"name": "skills", "train": 20}, "data": {"overlap": 0.2}})
+    pools = [{example.id for example in stage.train} for stage in load_sequence(config).stages]
+    assert [len(a & b) for a, b in itertools.pairwise(pools)] == [4] * 4

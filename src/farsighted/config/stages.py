@@ -117,6 +117,8 @@ class DataConfig(Part):
     """What to do where a training example stands in an evaluation set: stop, or drop it from training."""
     proxy_per_stage: int = Field(default=16, ge=0)
     """Examples held out of each stage's training files for selectors that look ahead."""
+    overlap: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of its pool that a stage has in common with each neighbour in canonical order, 0 to 0.5."""
     columns: dict[Column, str] = Field(default_factory=dict)
     """Our field to the name that the files have for it: {prompt: ask, cluster: topic, quality: score}."""
     template: Literal["plain", "chat"] = "plain"

@@ -16,6 +16,7 @@ from farsighted.core.errors import ConfigError, DataError
 from farsighted.core.rng import stream
 from farsighted.core.values import Example
 from farsighted.data.formats import Examples, read_examples
+from farsighted.data.interleave import interleaved
 from farsighted.data.leaks import Overlap, check_disjoint, drop_overlap, overlap_with, refuse_overlap, twins_of
 from farsighted.data.readers import find_files
 from farsighted.data.rows import BadRow
@@ -80,9 +81,12 @@ def load_sequence(config: AuditConfig, fits: Callable[[Example], bool] | None = 
         DataError: Files that cannot be read as they stand, sets that overlap (under `data.on_overlap: error`), or a
             stage that is left without examples.
     """
-    if config.suite is not None:
-        return _from_suite(config.suite, config.data.seed)
-    return _from_files(config, fits)
+    made = _from_files(config, fits) if config.suite is None else _from_suite(config.suite, config.data.seed)
+    if not config.data.overlap:
+        return made
+    pools = interleaved([stage.train for stage in made.stages], config.data.overlap, config.data.seed)
+    stages = tuple(replace(stage, train=pool) for stage, pool in zip(made.stages, pools, strict=True))
+    return replace(made, stages=stages)
 
 
 def resolve_orders(orders: Rows[Order], stage_names: Rows[str], seed: int) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,55 @@
+"""Neighbouring pools that share examples, so that the boundaries between stages blur (spec §7)."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from farsighted.core.errors import ConfigError
+from farsighted.core.rng import stream
+from farsighted.core.values import Example
+
+_STREAM = 1004
+"""First position in the stream "data", apart from splits, orders, suites and cells."""
+
+
+def interleaved(pools: Sequence[tuple[Example, ...]], overlap: float, seed: int) -> list[tuple[Example, ...]]:
+    """Return pools of the same sizes of which every two neighbours share a fraction of their examples.
+
+    Each of two neighbours takes half of what they share from the other, drawn uniformly, in the place of as many of its
+    own, drawn from what no neighbour takes.
+
+    Args:
+        pools: In canonical order.
+        overlap: Shared examples over the size of the smaller pool of the two, 0 to 0.5.
+        seed: Decides what is exchanged.
+
+    Raises:
+        ConfigError: A pool too small for an exchange on both sides.
+    """
+    rng = stream(seed, "data", _STREAM)
+    halves = [round(overlap * min(len(a), len(b)) / 2) for a, b in itertools.pairwise(pools)]
+    orders = [rng.permutation(len(pool)) for pool in pools]
+    left, right = [0, *halves], [*halves, 0]
+    found = []
+    for place, (pool, order) in enumerate(zip(pools, orders, strict=True)):
+        # Of an order, the first are lent to the left, the next to the right, and the last make room.
+        lent, taken = left[place] + right[place], left[place] + right[place]
+        if lent + taken > len(pool):
+            raise ConfigError(
+                f"`data.overlap: {overlap:g}` needs pools that can lend and take {lent} examples, but one has "
+                f"{len(pool)}. Lower it, or add training examples."
+            )
+        own = [pool[row] for row in np.sort(order[: len(pool) - taken])]
+        guests = []
+        if left[place]:
+            other = left[place - 1]
+            guests += _rows(pools[place - 1], orders[place - 1][other : other + left[place]])
+        if right[place]:
+            guests += _rows(pools[place + 1], orders[place + 1][: right[place]])
+        found.append((*own, *guests))
+    return found
+
+
+def _rows(pool: Sequence[Example], rows: np.ndarray) -> list[Example]:
+    return [pool[row] for row in np.sort(rows)]
