@@ -62,10 +62,10 @@ def test_added_selectors_are_checked_too(micro_file):
 
 
 def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_name(micro_file):
-    text = micro_file.read_text().replace("seeds:", "seed:")
+    text = micro_file.read_text().replace("seeds:", "sedes:")
     micro_file.write_text(text)
-    line = text.splitlines().index("seed:") + 1
-    refused(run_cli("validate", micro_file), "`seed`", "Did you mean `seeds`?", f"micro.yaml:{line}")
+    line = text.splitlines().index("sedes:") + 1
+    refused(run_cli("validate", micro_file), "`sedes`", "Did you mean 'seeds'?", f"micro.yaml:{line}")
 
 
 def test_an_unknown_key_inside_a_section_is_refused_with_its_line(micro_file):

@@ -26,8 +26,8 @@ def test_every_foreign_name_leads_to_a_key_that_exists_and_is_none_itself():
     [
         ({"training": {"lr": 1}}, "`training.lr` must be a known key, but is none (in the mapping). Did you mean "
         "`training.learning_rate`?"),
-        ({"per_device_train_batch_size": 4}, "Did you mean `training.batch_size`?"),
-        ({"lora_r": 4}, "Did you mean `lora.r`?"),
+        ({"train_batch_size": 4}, "Did you mean `training.batch_size`?"),
+        ({"training": {"lora_r": 4}}, "Did you mean `lora.r`?"),
         ({"num_train_epochs": 3}, "A stage is one pass over its pool, cut by `budgets`; remove the key."),
         ({"batch_size": 4}, "Did you mean `training.batch_size`?"),
         ({"budgetts": ["5%"]}, "Did you mean 'budgets'?"),

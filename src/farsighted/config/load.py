@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from farsighted.config.aliases import with_our_names
 from farsighted.config.audit import AuditConfig
 from farsighted.config.located import COMMAND_LINE, Located, override, parse_yaml
 from farsighted.config.messages import sentences
@@ -38,6 +39,7 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Iterable[str]
     located, base = _read(source)
     for text in overrides:
         located = override(located, text)
+    located = with_our_names(located)
     try:
         config = AuditConfig.model_validate(located.value)
     except ValidationError as error:

@@ -60,6 +60,10 @@ FOREIGN_NAMES: Final[Mapping[str, str]] = {
 """Names that users of other trainers know, to the key that means the same (or the nearest thing) here."""
 
 NO_COUNTERPART: Final[Mapping[str, str]] = {
+    "sample_packing": "Packing would blur which example was selected; remove the key.",
+    "bf16": "Write `model: {dtype: bfloat16}` instead.",
+    "fp16": "Write `model: {dtype: float16}` instead.",
+    "dataset": "Write `stages`, each with its files, instead.",
     "num_train_epochs": "A stage is one pass over its pool, cut by `budgets`; remove the key.",
     "num_epochs": "A stage is one pass over its pool, cut by `budgets`; remove the key.",
     "max_steps": "The length of a stage follows from `budgets`; remove the key.",
@@ -70,7 +74,7 @@ NO_COUNTERPART: Final[Mapping[str, str]] = {
     "evaluation_strategy": "Every stage is followed by an evaluation (`evaluation.evaluate`); remove the key.",
     "eval_strategy": "Every stage is followed by an evaluation (`evaluation.evaluate`); remove the key.",
     "group_by_length": "Batches follow the order of arrival, the same for every selector; remove the key.",
-    "no_cuda": "The device is no part of the configuration; remove the key.",
+    "no_cuda": "Write `model: {device: cpu}` instead.",
 }
 """Names that users of other trainers know and that have no place here, with the reason."""
 
