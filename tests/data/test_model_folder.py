@@ -1,5 +1,6 @@
 import json
 import shutil
+from fnmatch import fnmatch
 
 import pytest
 
@@ -156,8 +157,10 @@ def test_a_hub_name_is_downloaded_without_code_where_no_folder_has_it(tmp_path, 
     assert model_folder("owner/name") == tmp_path
     ((name, patterns),) = asked
     assert name == "owner/name"
-    assert not any(pattern.endswith((".py", "*")) and pattern in {"*", "*.py"} for pattern in patterns)
-    assert "*.bin" not in patterns
+    wanted = ["config.json", "tokenizer.json", "tokenizer_config.json", "model-00001-of-00002.safetensors"]
+    unwanted = ["modeling_own.py", "tokenizer_own.py", "tokenizer.py", "pytorch_model.bin", "training_args.bin"]
+    taken = [name for name in wanted + unwanted if any(fnmatch(name, pattern) for pattern in patterns)]
+    assert taken == wanted
 
 
 def test_a_hub_name_that_cannot_be_had_says_so(monkeypatch):

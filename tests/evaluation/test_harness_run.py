@@ -299,3 +299,26 @@ def test_a_task_that_cannot_be_run_says_why(learner, folder, text, message):
 def test_a_learner_without_a_model_is_refused(folder):
     with pytest.raises(ModelError, match="FakeLearner has none"):
         run_task(FakeLearner(), HarnessTask("x", None, None, None, folder, FOLDER))
+
+
+CHOICE = {
+    "output_type": "multiple_choice",
+    "doc_to_text": "{{question.rstrip()}}\nAnswer:",
+    "doc_to_choice": "{{choices}}",
+    "doc_to_target": "answer",
+}
+
+
+def test_a_group_gives_every_item_of_each_of_its_tasks_its_own_name(learner, folder):
+    for name in ("one", "two"):
+        task(folder, name, QUIZ[:3], **CHOICE, metric_list=[{"metric": "acc"}])
+    (folder / "pair.yaml").write_text(yaml.safe_dump({"group": "pair", "task": ["one", "two"]}))
+    found = run_task(learner, HarnessTask.parse("lm_eval:pair", None, folder, FOLDER))
+    assert found.ids == tuple(f"{name}:{number}" for name in ("one", "two") for number in range(3))
+
+
+def test_a_metric_of_which_less_is_more_is_refused(learner, folder):
+    metrics = [{"metric": "acc", "aggregation": "mean", "higher_is_better": False}]
+    parse = task(folder, "errors", QUIZ[:3], **CHOICE, metric_list=metrics)
+    with pytest.raises(ConfigError, match="must be larger where the model is better, but `acc` of 'errors' is smaller"):
+        run_task(learner, parse())

@@ -144,6 +144,7 @@ def _example(row: Row, columns: Columns) -> Example:
     if not isinstance(meta, dict):
         raise UnfitError(f"has a `meta` of type {kind_of(meta)}; it must be an object")
     known = {**{name: value for name, value in meta.items() if value is not None}, **fields}
+    gold = gold_of(known)
     return _with_choices(
         Example(
             id=_id(row, fields),
@@ -153,7 +154,7 @@ def _example(row: Row, columns: Columns) -> Example:
             difficulty=_number(known, "difficulty"),
             quality=_number(known, "quality"),
             source=text_of(known, "source") if "source" in known else "",
-            gold=replace(gold_of(known), rejected=talk.rejected or gold_of(known).rejected),
+            gold=replace(gold, rejected=talk.rejected or gold.rejected),
             turns=() if len(talk.turns) == 1 and talk.turns[0][0] == "user" else talk.turns,
         ),
         known,

@@ -21,10 +21,10 @@ _HUB_NAME: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _HUB_FILES: Final = (
     "config.json",
     "generation_config.json",
-    "tokenizer*",
-    "chat_template*",
-    "*.safetensors*",
-    "*.model",
+    "tokenizer*.json",
+    "chat_template*.jinja",
+    "*.safetensors",
+    "*.safetensors.index.json",
 )
 
 

@@ -22,6 +22,9 @@ from farsighted.evaluation.graders import (
 from farsighted.evaluation.sandbox import Program, run_programs
 from farsighted.learners.base import Generates, Learner
 
+_LONGEST_CHARACTER: Final = 4
+"""Bytes of a character in UTF-8."""
+
 STOPS: Final[dict[str, tuple[str, ...]]] = {
     "number": ("Question:", "</s>", "<|im_end|>"),
     "text": (),
@@ -52,8 +55,12 @@ def generate(learner: Learner, generation: Generation) -> tuple[str, ...]:
     if not isinstance(learner, Generates):
         raise ModelError(f"A measure reads what the model writes, but {type(learner).__name__} writes no text.")
 
+    # A stop that is new ends here, and a token is a byte at least.
+    window = _LONGEST_CHARACTER * max((len(stop) for stop in generation.stops), default=0)
+
     def is_done(ids: Sequence[int]) -> bool:
-        return bool(generation.stops) and any(stop in generation.decode(ids) for stop in generation.stops)
+        tail = generation.decode(ids[-2 * window :]) if window else ""
+        return any(stop in tail for stop in generation.stops)
 
     found = learner.generate(generation.prompts, generation.max_new_tokens, is_done)
     return tuple(cut(generation.decode(ids), generation.stops) for ids in found)

@@ -28,7 +28,7 @@ class HoldsModel(Protocol):
 
 
 def run_task(learner: object, task: HarnessTask) -> ItemScores:
-    """Return the task's metric of every item under the current model, in the order of the task's documents.
+    """Return the task's metric of every item under the current model, in the order of tasks and documents.
 
     Raises:
         ConfigError: The library, the task, its metric or filter is missing.
@@ -42,6 +42,7 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
     with _as_found(learner.language_model), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         samples = _samples(learner.language_model, task)
+    # A group holds several tasks, each with documents from 0.
     first = samples[0]
     answers = task.answers or first["filter"]
     metric = task.metric or first["metrics"][0]
@@ -52,9 +53,14 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
             f"'{task.task}' must report `{metric}` after the filter `{answers}`, but reports "
             f"{', '.join(first['metrics'])} after {filters}. Write lm_eval:{task.task}:METRIC,FILTER."
         )
+    if first["higher_is_better"].get(metric) is False:
+        raise ConfigError(
+            f"The metric of a task must be larger where the model is better, but `{metric}` of '{task.task}' is "
+            f"smaller. Name another: lm_eval:{task.task}:METRIC."
+        )
     values = np.array([float(sample[metric]) for sample in chosen])
     written = tuple(_written(sample) for sample in chosen)
-    ids = tuple(f"{task.task}:{sample['doc_id']}" for sample in chosen)
+    ids = tuple(f"{sample['task']}:{sample['doc_id']}" for sample in chosen)
     nothing = np.full(len(ids), np.nan)
     return ItemScores(ids, nothing, {MEASURE: values}, written)
 
@@ -85,10 +91,15 @@ def _samples(lm: Any, task: HarnessTask) -> list[dict[str, Any]]:
             f"The task '{task.task}' of lm-evaluation-harness could not be run: {reason}. Check its name, and that its "
             "data set is on this machine."
         ) from error
-    listed = [sample for samples in found["samples"].values() for sample in samples]
+    better = found["higher_is_better"]
+    listed = [
+        sample | {"task": name, "higher_is_better": better.get(name, {})}
+        for name, samples in sorted(found["samples"].items())
+        for sample in sorted(samples, key=lambda sample: int(sample["doc_id"]))
+    ]
     if not listed:
         raise ConfigError(f"The task '{task.task}' of lm-evaluation-harness has no items.")
-    return sorted(listed, key=lambda sample: int(sample["doc_id"]))
+    return listed
 
 
 def _written(sample: dict[str, Any]) -> str:
