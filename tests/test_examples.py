@@ -9,7 +9,7 @@ import pytest
 
 from farsighted.config.load import load_config
 from farsighted.data.model_folder import context_of, load_tokenizer
-from farsighted.learners.causal_lm import load_model
+from farsighted.learners.loading import load_model
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

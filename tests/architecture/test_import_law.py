@@ -13,7 +13,7 @@ LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in g
 TORCHLESS = ("core", "store", "config", "metrics", "selectors", "data", "report")
 FOREIGN_HOMES = {
     "transformers": {
-        "learners.causal_lm",
+        "learners.loading",
         "learners.generate",
         "evaluation.harness_run",
         "learners.reward",
@@ -21,7 +21,7 @@ FOREIGN_HOMES = {
         "learners.tiny",
         "bench.models",
     },
-    "peft": {"learners.adapters"},
+    "peft": {"learners.adapters", "learners.peft_by_name", "learners.transitions"},
     "tokenizers": {"data.model_folder", "learners.tiny"},
     "datasets": {"data.hub"},
     "lm_eval": {"evaluation.harness_run"},

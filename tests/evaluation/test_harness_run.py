@@ -25,7 +25,8 @@ from farsighted.evaluation.harness_run import run_task
 from farsighted.evaluation.items import SetBuilder, SetRules
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.adapters import Lora
-from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
+from farsighted.learners.causal_lm import CausalLM, LearnerSettings
+from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.micro import write_jsonl

@@ -1,8 +1,13 @@
+import pytest
+
 from farsighted.config.audit import AuditConfig
+from farsighted.core.errors import ConfigError
 from farsighted.learners.adapters import Full, Lora
 from farsighted.learners.build import build_adaptation, build_settings
 from farsighted.learners.causal_lm import LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
+from farsighted.learners.peft_by_name import NamedPeft
+from farsighted.learners.transitions import MergeAndReinit, Stack
 
 CONFIG = AuditConfig.model_validate(
     {
@@ -26,6 +31,39 @@ CONFIG = AuditConfig.model_validate(
 def test_every_setting_reaches_the_adapter():
     assert build_adaptation(CONFIG, "lora") == Lora(3, 7.0, 0.25, ("q_proj",), train_head=True)
     assert build_adaptation(CONFIG, "full") == Full(train_head=True)
+
+
+def changed(**options):
+    return AuditConfig.model_validate({"suite": {"name": "skills"}, **options})
+
+
+@pytest.mark.parametrize(
+    ("asked", "transition"), [("continue", None), ("merge_and_reinit", MergeAndReinit()), ("stack", Stack())]
+)
+def test_the_transition_between_stages_is_that_of_lora_and_nothing_to_full(asked, transition):
+    config = changed(training={"stage_transition": asked})
+    assert build_adaptation(config, "lora").transition == transition
+    assert build_adaptation(config, "full").transition is None
+
+
+def test_variants_of_lora_take_their_shape_from_its_section():
+    config = changed(lora={"r": 3, "alpha": 5.0, "targets": ["q_proj"]})
+    shape = {"r": 3, "lora_alpha": 5.0, "lora_dropout": 0.0, "target_modules": ["q_proj"]}
+    assert build_adaptation(config, "dora") == NamedPeft("dora", "LORA", {**shape, "use_dora": True})
+    assert build_adaptation(config, "rslora") == NamedPeft("rslora", "LORA", {**shape, "use_rslora": True})
+
+
+def test_a_named_adaptation_has_the_settings_of_its_entry():
+    config = changed(peft={"mine": {"peft_type": "loha", "r": 4}})
+    assert build_adaptation(config, "mine") == NamedPeft("mine", "LOHA", {"r": 4})
+    assert build_adaptation(config, "ia3") == NamedPeft("ia3", "IA3", {})
+
+
+def test_transitions_that_an_adaptation_cannot_make_are_refused():
+    with pytest.raises(ConfigError, match=r"those of qlora have 4 bits.*Write stack or continue"):
+        build_adaptation(changed(training={"stage_transition": "merge_and_reinit"}), "qlora")
+    with pytest.raises(ConfigError, match=r"is for lora, but `adaptations` has 'ia3'\. Write continue"):
+        build_adaptation(changed(training={"stage_transition": "stack"}), "ia3")
 
 
 def test_every_setting_reaches_the_optimizer_and_the_passes():

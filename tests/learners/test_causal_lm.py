@@ -1,20 +1,18 @@
 import dataclasses
-import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from farsighted.core import fingerprint
 from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.values import Example, Tokens
 from farsighted.data.model_folder import TINY, model_folder
 from farsighted.learners.adapters import Full, Lora
-from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
+from farsighted.learners.causal_lm import CausalLM, LearnerSettings
+from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
-from oracles.families import save_family
 from oracles.hf_reference import greedy, hf_batch_loss, plain_batch_loss, response_log_probabilities
 from oracles.signal_autograd import make_batch, mean_nll, norm_of, tiny_llama
 from oracles.tiny_folder import read_texts, save_tiny
@@ -60,59 +58,6 @@ def weights(found):
 
 def same(one, other):
     return one.keys() == other.keys() and all(one[name].tobytes() == other[name].tobytes() for name in one)
-
-
-# Loading
-
-
-def test_a_model_is_loaded_from_its_folder_without_touching_torchs_generator(saved):
-    before = torch.random.get_rng_state()
-    lm = load_model(saved, "bfloat16")
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert {p.dtype for p in lm.parameters()} == {torch.bfloat16}
-    assert not lm.training
-    assert not lm.config.use_cache
-
-
-def edited(folder, **fields):
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
-
-
-def without_head(folder):
-    tensors = load_file(folder / "model.safetensors")
-    tensors.pop("lm_head.weight")
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-@pytest.mark.parametrize(
-    ("spoil", "sentence"),
-    [
-        (without_head, r"but 1 are missing or of another shape \(the first is 'lm_head\.weight'\)"),
-        (lambda folder: edited(folder, num_hidden_layers=3), r"but 9 are missing .* 'model\.layers\.2\."),
-        (lambda folder: edited(folder, intermediate_size=32), r"another shape .*mlp.*Save the whole model"),
-        (lambda folder: edited(folder, model_type="t5"), "cannot be loaded as a causal language model"),
-        (lambda folder: edited(folder, model_type="unheard-of"), "cannot be loaded as a causal language model"),
-        (lambda folder: (folder / "config.json").write_text("{"), "cannot be loaded as a causal language model"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 99), "cannot be loaded"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "cannot be loaded"),
-    ],
-    ids=[
-        "no head",
-        "no layer",
-        "other shape",
-        "no causal LM",
-        "unknown",
-        "broken json",
-        "broken weights",
-        "no weights",
-    ],
-)
-def test_a_folder_that_does_not_hold_a_whole_causal_lm_is_refused(folder, spoil, sentence):
-    spoil(folder)
-    with pytest.raises(ModelError, match=sentence) as raised:
-        load_model(folder, "float32")
-    assert len(str(raised.value)) < 400
 
 
 # What is trained
@@ -513,18 +458,3 @@ def test_gradient_checkpointing_changes_memory_and_nothing_else(adaptation):
     one, other = (found.signals(BATCH, EVERY_SIGNAL) for found in (plain, checkpointed))
     for name in one:
         np.testing.assert_allclose(other[name], one[name], rtol=1e-3, atol=1e-5)
-
-
-def test_a_device_that_is_not_there_is_refused_with_what_to_do(saved):
-    with pytest.raises(ModelError, match=r"must be a device of this machine, but 'cuda:9' is not.*Write auto or cpu"):
-        load_model(saved, "float32", "cuda:9")
-    with pytest.raises(ModelError, match="'gpu' is not"):
-        load_model(saved, "float32", "gpu")
-
-
-def test_an_architecture_without_fused_attention_runs_all_the_same(tmp_path, caplog):
-    lm = load_model(save_family("gemma", tmp_path), "float32", "cpu")
-    assert lm.config._attn_implementation == "eager"
-    assert "no fused attention" in caplog.text
-    lm = load_model(save_family("llama", tmp_path / "llama"), "float32", "cpu")
-    assert lm.config._attn_implementation == "sdpa"

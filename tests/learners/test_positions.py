@@ -6,7 +6,8 @@ import torch
 from farsighted.core.values import Example, Tokens
 from farsighted.data.model_folder import model_folder
 from farsighted.learners.adapters import Lora
-from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
+from farsighted.learners.causal_lm import CausalLM, LearnerSettings
+from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
 
 

@@ -27,11 +27,15 @@ FAMILIES = {
 }
 
 
-def save_family(name, folder):
+WIDE = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 32}
+"""Sizes that 4-bit products on a CPU can take."""
+
+
+def save_family(name, folder, **sizes):
     """Write a random model of a family with the byte tokenizer, and return its folder."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(3)
-        model = AutoModelForCausalLM.from_config(FAMILIES[name])
+        model = AutoModelForCausalLM.from_config(type(FAMILIES[name])(**FAMILIES[name].to_dict() | sizes))
     model.save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return folder

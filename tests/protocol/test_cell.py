@@ -131,7 +131,11 @@ def test_a_cell_stopped_at_every_round_goes_on_bit_for_bit_at_every_granularity(
 def language_model_world(tmp_path_factory):
     """The nano audit for the tiny model, with its shared work done."""
     folder = tmp_path_factory.mktemp("nano")
-    desk = desk_of(nano_config(folder, selectors=list(REMEMBERING)), folder / "out")
+    return prepared_desk(nano_config(folder, selectors=list(REMEMBERING)), folder / "out")
+
+
+def prepared_desk(config, root):
+    desk = desk_of(config, root)
     for name in desk.inputs.stages:
         run_stage_task(desk, name)
     run_clusters_task(desk)
@@ -140,9 +144,20 @@ def language_model_world(tmp_path_factory):
 
 @pytest.mark.parametrize("selector", REMEMBERING)
 def test_a_language_model_stopped_at_every_round_goes_on_bit_for_bit(language_model_world, tmp_path, selector):
-    whole = language_model_world
+    cell = next(cell for cell in language_model_world.cells.values() if cell.label == selector)
+    assert_stopping_changes_nothing(language_model_world, cell, tmp_path)
+
+
+@pytest.mark.parametrize("transition", ["merge_and_reinit", "stack"])
+def test_a_model_whose_adapters_are_folded_goes_on_bit_for_bit(tmp_path, transition):
+    training = {"batch_size": 2, "learning_rate": 5.0e-3, "stage_transition": transition}
+    whole = prepared_desk(nano_config(tmp_path, selectors=["random"], training=training), tmp_path / "whole")
+    (cell,) = whole.cells.values()
+    assert_stopping_changes_nothing(whole, cell, tmp_path / "parts")
+
+
+def assert_stopping_changes_nothing(whole, cell, tmp_path):
     shutil.copytree(whole.layout.shared, tmp_path / "shared")
-    cell = next(cell for cell in whole.cells.values() if cell.label == selector)
     assert run_cell_task(whole, cell.id) == "done"
     broken, stops = Layout(tmp_path), 0
     while not broken.finished(cell.id):

@@ -27,6 +27,21 @@ def test_full_fine_tuning_of_half_precision_weights_is_refused():
         prepare(load_config(source))
 
 
+def test_qlora_stands_alone_because_its_model_is_another_one():
+    with pytest.raises(ConfigError, match="`adaptations: qlora` must stand alone"):
+        prepare(load_config({"suite": SUITE, "adaptations": ["lora", "qlora"]}))
+
+
+def test_an_unknown_adaptation_is_refused_before_any_cell():
+    with pytest.raises(ConfigError, match="`adaptations` must name lora, full, qlora"):
+        prepare(load_config({"suite": SUITE, "adaptations": ["lorra"]}))
+
+
+def test_the_model_in_4_bits_has_a_hash_of_its_own():
+    plain, quantized = (prepare(load_config({"suite": SUITE, "adaptations": [mode]})) for mode in ("lora", "qlora"))
+    assert plain.inputs.model_hash != quantized.inputs.model_hash
+
+
 def test_a_selector_that_needs_an_unknown_signal_is_refused_with_the_nearest_name(tmp_path, monkeypatch):
     code = """
 from dataclasses import dataclass

@@ -140,7 +140,7 @@ def test_clusters_come_from_k_means_where_one_example_has_no_label(tmp_path):
 
 
 def first_signals(config, layout):
-    return FirstSignals(layout, config, "model", "adapter")
+    return FirstSignals(layout, config, "model", ("lora", "adapter"))
 
 
 def test_first_signals_come_from_disk_the_second_time_with_the_same_values_and_cost(desk):
@@ -203,7 +203,7 @@ def test_first_signals_are_not_shared_between_settings_that_change_them(tmp_path
 def test_first_signals_of_forward_passes_are_shared_between_adapters_and_gradients_are_not(desk):
     batch, learner = desk.inputs.stages["math"].pool.tokens[:5], Counting()
     for adapter, passes in (("lora", 2), ("full", 3)):
-        first = FirstSignals(desk.layout, desk.config, "model", adapter)
+        first = FirstSignals(desk.layout, desk.config, "model", ("lora", adapter))
         first.get(learner, batch, frozenset({"nll", "grad_norm"}))
         assert learner.passes == passes
 

@@ -14,7 +14,8 @@ from farsighted.config.audit import AuditConfig
 from farsighted.core.values import Example, Tokens
 from farsighted.learners.adapters import Lora
 from farsighted.learners.build import build_adaptation
-from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
+from farsighted.learners.causal_lm import CausalLM, LearnerSettings
+from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.protocol import signal_cache
 from farsighted.protocol.signal_cache import SignalCache

@@ -1,6 +1,7 @@
 """The whole configuration of an audit, as one frozen tree; field names are the YAML keys."""
 
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -74,6 +75,9 @@ class TrainingConfig(Part):
     """Memory that a candidate batch's gradients may take so that a step needs no second pass; 0 = always two passes."""
     train_head: bool = False
     """Whether the language-model head is trained as well."""
+    stage_transition: Literal["continue", "merge_and_reinit", "stack"] = "continue"
+    """What becomes of a LoRA adapter between stages: it is trained on; or it goes into the weights and a new one
+    starts; or it stays, frozen, and a new one is added. Full training goes on in any case."""
     gradient_checkpointing: bool = False
     """Whether training recomputes layers in the backward pass: less memory, about a third more time."""
 
@@ -207,11 +211,16 @@ class AuditConfig(Part):
     references: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), Field(strict=False)] = _DEFAULT_REFERENCES
     """Selectors that are run and shown, but stand outside ranks and gap."""
     adaptations: Annotated[
-        tuple[Literal["lora", "full"], ...], BeforeValidator(listed), _List, AfterValidator(distinct)
+        tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...],
+        BeforeValidator(listed),
+        _List,
+        AfterValidator(distinct),
     ] = ("lora",)
-    """Adaptation modes."""
+    """Adaptation modes: lora, full, qlora, dora, rslora, pissa, a name under `peft`, or a type of PEFT (ia3, ...)."""
     lora: LoraConfig = LoraConfig()
     """The adapter of adaptation mode lora."""
+    peft: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """Settings of adaptations by PEFT: a name, and the fields of its PEFT configuration with `peft_type`."""
     training: TrainingConfig = TrainingConfig()
     """How a stage is trained."""
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -11,6 +11,7 @@ from peft import LoraConfig, inject_adapter_in_model
 
 from farsighted.core.errors import ModelError
 from farsighted.learners.base import ChangeInner
+from farsighted.learners.transitions import Transition, joined_factors
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -22,11 +23,18 @@ class Adaptation(Protocol):
     def backward_cost(self) -> float:
         """K of spec §4."""
 
+    @property
+    def transition(self) -> Transition | None:
+        """What becomes of the adapter between stages; None = it is trained on."""
+
     def apply(self, model: Any, rng: np.random.Generator) -> Any:
         """Make `model` trainable in place and return the causal LM module to call; draws only from `rng`."""
 
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
         """Return the inner products of the weight changes a → b and b → c."""
+
+    def restart(self, lm: Any, rng: np.random.Generator) -> None:
+        """Give the adapter new initial values, which change nothing yet; only where there is a transition."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Lora:
     targets: str | tuple[str, ...] = "all-linear"
     train_head: bool = False
     backward_cost: float = 1.0
+    transition: Transition | None = None
 
     def apply(self, model: Any, rng: np.random.Generator) -> Any:
         """Insert adapters: A uniform in ±1/√fan_in (PEFT's own law) from `rng`, B zero, so that M_0 is unchanged.
@@ -64,19 +73,28 @@ class Lora:
         return lm
 
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
-        """Inner products of B·A·scale changes from the factors alone: ⟨BA, DC⟩ = tr((BᵀD)(CAᵀ))."""
+        """Inner products of B·A·scale changes from the factors alone: ⟨BA, DC⟩ = tr((BᵀD)(CAᵀ)).
+
+        Adapters of finished stages count with the current one.
+        """
         scale = self.alpha / self.r
         ab_bc = ab_ab = bc_bc = 0.0
-        for name_a in (name for name in a if ".lora_A." in name):
-            name_b = name_a.replace(".lora_A.", ".lora_B.")
-            p, q, s = ((arrays[name_b], arrays[name_a]) for arrays in (a, b, c))
+        before, between, after = (joined_factors(arrays) for arrays in (a, b, c))
+        for name in before:
+            p, q, s = before[name], between[name], after[name]
             pq, qs, ps = _inner(p, q), _inner(q, s), _inner(p, s)
             pp, qq, ss = _inner(p, p), _inner(q, q), _inner(s, s)
             ab_bc += qs - qq - ps + pq
             ab_ab += qq - 2 * pq + pp
             bc_bc += ss - 2 * qs + qq
         adapter = ChangeInner(ab_bc * scale**2, max(ab_ab, 0.0) * scale**2, max(bc_bc, 0.0) * scale**2)
-        return adapter.plus(_full_change(a, b, c, [name for name in a if ".lora_" not in name]))
+        return adapter.plus(full_change(a, b, c, [name for name in a if ".lora_" not in name]))
+
+    def restart(self, lm: Any, rng: np.random.Generator) -> None:
+        """Draw A anew from `rng` and set B to zero."""
+        for name, parameter in sorted(lm.named_parameters()):
+            if parameter.requires_grad and ".lora_" in name:
+                _initialise(name, parameter, rng)
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,7 @@ class Full:
 
     train_head: bool = False
     backward_cost: float = 2.0
+    transition: None = None
 
     def apply(self, model: Any, rng: np.random.Generator) -> Any:
         """Unfreeze everything but the head; a head tied to the embedding freezes the embedding with it."""
@@ -95,10 +114,15 @@ class Full:
 
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
         """Inner products of parameter changes, in double precision."""
-        return _full_change(a, b, c, list(a))
+        return full_change(a, b, c, list(a))
+
+    def restart(self, lm: Any, rng: np.random.Generator) -> None:
+        """Never asked for: there is no adapter."""
+        raise RuntimeError("Full training has no adapter to start again.")
 
 
-def _full_change(a: Arrays, b: Arrays, c: Arrays, names: Sequence[str]) -> ChangeInner:
+def full_change(a: Arrays, b: Arrays, c: Arrays, names: Sequence[str]) -> ChangeInner:
+    """Return the inner products of the changes a → b and b → c of the named arrays, in double precision."""
     ab_bc = ab_ab = bc_bc = 0.0
     for name in names:
         earlier = b[name].astype(np.float64).ravel() - a[name].astype(np.float64).ravel()
@@ -123,5 +147,5 @@ def _initialise(name: str, parameter: torch.nn.Parameter, rng: np.random.Generat
 
 
 def _inner(x: tuple[np.ndarray, np.ndarray], y: tuple[np.ndarray, np.ndarray]) -> float:
-    (bx, ax), (by, ay) = ((b.astype(np.float64), a.astype(np.float64)) for b, a in (x, y))
+    (bx, ax), (by, ay) = x, y
     return float(np.sum((bx.T @ by) * (ax @ ay.T)))

@@ -48,6 +48,12 @@ class Learner(Protocol):
     def vocabulary_size(self) -> int:
         """V."""
 
+    def next_stage(self, index: int) -> None:
+        """Get ready for stage `index` (from 2) once the one before is evaluated; what the model computes stays.
+
+        A learner whose parameters are simply trained on does nothing. What is done here is part of `parameters`.
+        """
+
     def begin_stage(self, steps: int) -> None:
         """Start a stage: a fresh optimizer and a schedule over `steps` steps."""
 

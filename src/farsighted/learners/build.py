@@ -1,17 +1,55 @@
 """From a configuration to a learner."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
 from farsighted.config.audit import AuditConfig
+from farsighted.core.errors import ConfigError
 from farsighted.learners.adapters import Adaptation, Full, Lora
 from farsighted.learners.causal_lm import LearnerSettings
+from farsighted.learners.loading import load_model, load_quantized
 from farsighted.learners.optim import OptimizerSettings
+from farsighted.learners.peft_by_name import named_peft
+from farsighted.learners.transitions import MergeAndReinit, Stack, Transition
+
+_TRANSITIONS: Final[Mapping[str, Transition]] = {"merge_and_reinit": MergeAndReinit(), "stack": Stack()}
+_VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "dora": {"use_dora": True},
+    "rslora": {"use_rslora": True},
+    "pissa": {"init_lora_weights": "pissa"},
+}
+"""Settings of PEFT's LoRA that go by a name of their own; rank, scale, dropout and targets come from `lora`."""
 
 
 def build_adaptation(config: AuditConfig, mode: str) -> Adaptation:
-    """Return the adaptation of a cell."""
+    """Return the adaptation of a cell; raises `ConfigError` for a mode that is unknown or cannot be combined."""
+    transition, train_head, lora = config.training.stage_transition, config.training.train_head, config.lora
     if mode == "full":
-        return Full(config.training.train_head)
-    lora = config.lora
-    return Lora(lora.r, lora.alpha, lora.dropout, lora.targets, config.training.train_head)
+        return Full(train_head)
+    if mode == "qlora" and transition == "merge_and_reinit":
+        raise ConfigError(
+            "`training.stage_transition: merge_and_reinit` must add to the weights, but those of qlora have 4 bits, "
+            "which round a change away. Write stack or continue."
+        )
+    if mode in {"lora", "qlora"}:
+        return Lora(lora.r, lora.alpha, lora.dropout, lora.targets, train_head, transition=_TRANSITIONS.get(transition))
+    if transition != "continue":
+        raise ConfigError(
+            f"`training.stage_transition: {transition}` is for lora, but `adaptations` has '{mode}'. Write continue."
+        )
+    settings = config.peft.get(mode, {})
+    if mode in _VARIANTS and "peft_type" not in settings:
+        targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+        shape = {"r": lora.r, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout, "target_modules": targets}
+        settings = {"peft_type": "lora", **shape, **_VARIANTS[mode], **settings}
+    return named_peft(mode, settings, train_head)
+
+
+def load_base(config: AuditConfig, folder: Path, mode: str) -> Any:
+    """Return the model that an adaptation is put on: in 4 bits for qlora, else as it is in the folder."""
+    load = load_quantized if mode == "qlora" else load_model
+    return load(folder, config.model.dtype, config.model.device)
 
 
 def build_settings(config: AuditConfig, end_id: int | None = None) -> LearnerSettings:

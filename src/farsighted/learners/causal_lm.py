@@ -1,17 +1,12 @@
 """Any Hugging Face causal language model as a learner: the one place that knows that library's ways."""
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM
-from transformers.utils import logging as transformers_logging
 
 from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.rng import stream
@@ -20,13 +15,13 @@ from farsighted.learners.adapters import Adaptation
 from farsighted.learners.base import ChangeInner, KeptSignals, Likelihoods, StepRecord
 from farsighted.learners.batching import PassSize, in_batches, in_batches_or_again, joined, run_parts
 from farsighted.learners.generate import generated
+from farsighted.learners.one_by_one import build_passes
 from farsighted.learners.optim import OptimizerSettings, StageOptimizer
-from farsighted.learners.passes import GRADIENT_SIGNALS, Passes, trunk_and_head
+from farsighted.learners.passes import GRADIENT_SIGNALS, trunk_and_head
 from farsighted.learners.single_pass import KeptBatch, has_dropout
+from farsighted.learners.transitions import FoldedStages
 
 Arrays = Mapping[str, np.ndarray]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,71 +41,6 @@ class LearnerSettings:
     """Whether training passes recompute what is inside each layer instead of keeping it."""
 
 
-def load_model(folder: Path, dtype: str, device: str = "auto") -> Any:
-    """Load a causal LM from safetensors weights, nothing from the network, no code from the folder.
-
-    Attention runs through torch's own fused function where the architecture allows it.
-
-    Raises `ModelError` where the library cannot make a causal language model of it, would have to invent weights, or
-    where the device is not there or cannot compute in `dtype`.
-    """
-    target = _device(device, dtype)
-    transformers_logging.disable_progress_bar()
-    try:
-        try:
-            lm, report = _loaded(folder, dtype, "sdpa")
-        except ValueError as error:
-            if "scaled_dot_product_attention" not in str(error):
-                raise
-            _log.warning("The model in '%s' has no fused attention: it runs in plain steps, which are slower.", folder)
-            lm, report = _loaded(folder, dtype, "eager")
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        # Some of the library's messages list everything that it knows.
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise ModelError(
-            f"'{folder}' cannot be loaded as a causal language model: {reason}. Save one there with `save_pretrained`."
-        ) from error
-    invented = sorted([*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])])
-    if invented:
-        raise ModelError(
-            f"The weights in '{folder}' must fill the model that its config.json describes, but {len(invented)} are "
-            f"missing or of another shape (the first is '{invented[0]}'). Save the whole model with `save_pretrained`."
-        )
-    lm.config.use_cache = False
-    return lm.to(target)
-
-
-def _loaded(folder: Path, dtype: str, attention: str) -> tuple[Any, Any]:
-    lm, report = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=getattr(torch, dtype),
-        attn_implementation=attention,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        ignore_mismatched_sizes=True,  # the caller refuses them, by name
-        output_loading_info=True,
-    )
-    return lm, report
-
-
-def _device(name: str, dtype: str) -> torch.device:
-    """Return the device meant; "auto" is the first GPU where there is one."""
-    found = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-    try:
-        device = torch.device(found)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise ModelError(
-            f"`model.device` must be a device of this machine, but '{name}' is not: {reason}. Write auto or cpu, or "
-            "install a torch build for the device."
-        ) from error
-    if device.type == "cuda" and dtype == "bfloat16" and not torch.cuda.is_bf16_supported():
-        raise ModelError(f"'{device}' does not compute in bfloat16. Set `model.dtype` to float16 or float32.")
-    return device
-
-
 class CausalLM:
     """A causal language model with an adaptation, driven by the stage protocol; see `learners.base.Learner`.
 
@@ -121,6 +51,7 @@ class CausalLM:
         self.model_hash = model_hash
         self._adaptation = adaptation
         self._settings = settings
+        self._seed = seed
         self._scoring_size, self._training_size = PassSize(settings.batch_tokens), PassSize(settings.micro_batch_tokens)
         for parameter in lm.parameters():
             parameter.requires_grad_(False)
@@ -130,7 +61,8 @@ class CausalLM:
         self._trainable = [(name, p) for name, p in sorted(self._lm.named_parameters()) if p.requires_grad]
         trunk, head = trunk_and_head(self._lm)
         _refuse_strays(self._trainable, trunk, head.weight_VD)
-        self._passes = Passes(trunk, head)
+        self._passes = build_passes(trunk, head)
+        self._folded = FoldedStages(self._lm, adaptation.transition)
         self._optimizer: StageOptimizer | None = None
         self._lm.eval()
 
@@ -152,6 +84,16 @@ class CausalLM:
     def self_test(self, batch: Sequence[Tokens]) -> None:
         """Compare logits and gradients of two examples with the model's own; raises `ModelError` on a mismatch."""
         self._passes.self_test(self._lm, batch)
+
+    def next_stage(self, index: int) -> None:
+        """Do what the adaptation does before stage `index` (from 2): nothing, or fold the adapter and start a new one.
+
+        What the model computes stays as it is, but for rounding; the optimizer is dropped.
+        """
+        if self._adaptation.transition is not None:
+            self._folded.add({name: values for name, values in self._current().items() if ".lora_" in name})
+            self._adaptation.restart(self._lm, stream(self._seed, "init", index))
+            self._optimizer = None
 
     def begin_stage(self, steps: int) -> None:
         """Start a stage: a fresh optimizer and a schedule over `steps` steps."""
@@ -235,15 +177,23 @@ class CausalLM:
         return generated(self._lm, prompts, max_new_tokens, end_id, is_done, self._scoring_size.tokens)
 
     def parameters(self) -> Arrays:
-        """Return a copy of the trainable parameters in float32."""
-        return {name: p.detach().float().cpu().numpy().copy() for name, p in self._trainable}
+        """Return a copy of the trainable parameters in float32, with the folded adapters of earlier stages."""
+        return {**self._folded.arrays(), **self._current()}
 
     def load_parameters(self, arrays: Arrays) -> None:
-        """Put back what `parameters` returned; the optimizer is dropped."""
+        """Put back what `parameters` returned; the optimizer is dropped.
+
+        Raises `ModelError` for parameters of an earlier stage than the one that the model is in, where adapters are
+        folded between stages.
+        """
+        self._folded.restore(arrays)
         with torch.no_grad():
             for name, parameter in self._trainable:
                 parameter.copy_(torch.from_numpy(np.array(arrays[name])))
         self._optimizer = None
+
+    def _current(self) -> dict[str, np.ndarray]:
+        return {name: p.detach().float().cpu().numpy().copy() for name, p in self._trainable}
 
     def optimizer_state(self) -> Arrays:
         """Return the state of the current stage's optimizer and schedule; empty before the first stage."""

@@ -14,7 +14,7 @@ from farsighted.core.values import Tokens
 from farsighted.data.batches import pad
 from farsighted.learners.single_pass import KeptPass
 from farsighted.signals.forward import Ragged, gather_positions, gather_response, scoring_mode
-from farsighted.signals.gradients import Gradients, PerExampleGradients, build_gradient_maps
+from farsighted.signals.gradients import GradientMaps, Gradients, PerExampleGradients, build_gradient_maps
 from farsighted.signals.instrumented import FORWARD_SIGNALS, HeadMaps, build_head_maps, forward_signals
 from farsighted.signals.kept import kept_bytes
 from farsighted.signals.logit_pass import head_grad_norm, head_sketch
@@ -46,12 +46,15 @@ class Passes:
         self._trunk = trunk
         self._head = head
         self._gradient_maps = build_gradient_maps(trunk, stream(MAPS_SEED, "init", 0))
-        self._sketching = PerExampleGradients(trunk, self._gradient_maps, want_norm=False)
-        self._norms = PerExampleGradients(trunk, None, want_norm=True)
-        self._norms_and_sketches = PerExampleGradients(trunk, self._gradient_maps, want_norm=True)
-        self._keeping = PerExampleGradients(trunk, self._gradient_maps, want_norm=True, keep=True)
-        self._tied = self._keeping.tied_to(head) is not None
         self._head_maps: dict[frozenset[str], HeadMaps] = {}
+        self._capture_gradients(trunk, self._gradient_maps)
+
+    def _capture_gradients(self, trunk: nn.Module, maps: GradientMaps) -> None:
+        self._sketching = PerExampleGradients(trunk, maps, want_norm=False)
+        self._norms = PerExampleGradients(trunk, None, want_norm=True)
+        self._norms_and_sketches = PerExampleGradients(trunk, maps, want_norm=True)
+        self._keeping = PerExampleGradients(trunk, maps, want_norm=True, keep=True)
+        self._tied = self._keeping.tied_to(self._head) is not None
 
     @property
     def trunk_parameters(self) -> Mapping[str, nn.Parameter]:
@@ -70,7 +73,7 @@ class Passes:
         """
         if not needs & GRADIENT_SIGNALS:
             return self._signals(batch, needs, None)
-        return self._signals(batch, needs, self._scored(self._capture(needs), batch))
+        return self._signals(batch, needs, self._scored(needs, batch))
 
     def kept_bytes(self, batch: Sequence[Tokens]) -> int | None:
         """Return the bytes that `signals_kept` would keep, at most; None where an untied head is trained as well."""
@@ -80,7 +83,7 @@ class Passes:
 
     def signals_kept(self, batch: Sequence[Tokens], needs: frozenset[str]) -> tuple[Mapping[str, np.ndarray], KeptPass]:
         """Return `signals(batch, needs)`, needs of gradients among them, and what a step on some rows takes."""
-        scored = self._scored(self._keeping, batch)
+        scored = self._scored_by(self._keeping, batch)
         found = self._signals(batch, needs | {"nll"}, scored)
         gradients = scored.gradients
         if gradients.kept is None or gradients.sketch_BK is None:
@@ -111,10 +114,10 @@ class Passes:
             found |= self._gradient_arrays(gradients, ragged, needs)
         return found
 
-    def _capture(self, needs: frozenset[str]) -> PerExampleGradients:
-        return self._norms_and_sketches if "grad_sketch" in needs else self._norms
+    def _scored(self, needs: frozenset[str], batch: Sequence[Tokens]) -> ScoredBatch:
+        return self._scored_by(self._norms_and_sketches if "grad_sketch" in needs else self._norms, batch)
 
-    def _scored(self, capture: PerExampleGradients, batch: Sequence[Tokens]) -> ScoredBatch:
+    def _scored_by(self, capture: PerExampleGradients, batch: Sequence[Tokens]) -> ScoredBatch:
         return scoring_pass(capture, self._trunk, self._ids(batch), batch, self._head.detached())
 
     def train(self, batch: Sequence[Tokens], total_tokens: int) -> Mapping[str, np.ndarray]:
@@ -152,8 +155,11 @@ class Passes:
                 f"Logits must be hidden states times the output head, but for {type(lm).__name__} they differ by "
                 f"{gap:.2g} of their norm. This architecture changes its logits in a way that is not supported."
             )
+        self._self_test_gradients(pair)
+
+    def _self_test_gradients(self, batch: Sequence[Tokens]) -> None:
         capture, maps = self._norms_and_sketches, self._gradient_maps
-        self_test(self._trunk, self._ids(pair), pair, self._head.detached(), capture, maps)
+        self_test(self._trunk, self._ids(batch), batch, self._head.detached(), capture, maps)
 
     def _signals_elsewhere(
         self, hidden_BLD: Tensor, batch: Sequence[Tokens], ragged: Ragged, positions: str, needs: frozenset[str]

@@ -70,7 +70,9 @@ class _CellRun:
         self.cell, self.learner, self.context = cell, learner, context
         self.start_parameters = learner.parameters()
         self.adapter_hash = fingerprint.of_arrays(self.start_parameters)
-        self.first = FirstSignals(context.layout, context.config, context.inputs.model_hash, self.adapter_hash)
+        self.first = FirstSignals(
+            context.layout, context.config, context.inputs.model_hash, (cell.adaptation, self.adapter_hash)
+        )
         self.inputs = [
             stage_input(cell, index, learner, context.config, context.inputs, context.known)
             for index in range(1, len(cell.stages) + 1)
@@ -133,6 +135,8 @@ class _CellRun:
         self.done.finish_stage(progress, stage_numbers(stage, progress, change, self._embedding_cost(stage)))
         self.stage = None
         if after < len(self.cell.stages):
+            # Before the probe, which is to measure the state that the next stage starts from.
+            self.learner.next_stage(after + 1)
             with self.done.timed("probe_seconds"):
                 following = self.context.inputs.stages[self.cell.stages[after]]
                 position = (self.cell.seed, after, self.inputs[after].steps)

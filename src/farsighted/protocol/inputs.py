@@ -82,7 +82,7 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
     proxy = [tokens for stage in sequence.stages for tokens in encoder.tokens(f"proxy of {stage.name}", stage.proxy)]
     return AuditInputs(
         folder=folder,
-        model_hash=model_hash(folder),
+        model_hash=_starting_hash(config, folder),
         end_id=tokenizer.end_id,
         decode=tokenizer.shown,
         stages=stages,
@@ -91,6 +91,12 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
         notes=(*sequence.notes, *encoder.notes),
         bad_rows=sequence.bad_rows,
     )
+
+
+def _starting_hash(config: AuditConfig, folder: Path) -> str:
+    """Content hash of M_0, which under qlora is the model in 4 bits."""
+    found = model_hash(folder)
+    return fingerprint.of_json([found, "nf4"]) if "qlora" in config.adaptations else found
 
 
 def _context(config: AuditConfig, folder: Path) -> int:

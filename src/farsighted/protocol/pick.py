@@ -22,7 +22,8 @@ from farsighted.data.readers import find_files
 from farsighted.data.rows import BadRow
 from farsighted.data.templates import OnLong, encode_pool
 from farsighted.learners.adapters import Lora
-from farsighted.learners.causal_lm import CausalLM, LearnerSettings, load_model
+from farsighted.learners.causal_lm import CausalLM, LearnerSettings
+from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.passes import MAPS_SEED
 from farsighted.protocol.plan import RESULT_VERSION

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from farsighted.training.budget import RoundSettings, plan_stage, share_of
 RESULT_VERSION: Final = 4
 """Part of every cell's hash: raised when a change of the code changes results."""
 
-_DECIDING = ("model", "lora", "training", "evaluation", "probe", "signals", "quality")
+_DECIDING = ("model", "lora", "peft", "training", "evaluation", "probe", "signals", "quality")
 """Parts of the configuration that decide a cell's result, beside its data, its selector and its place in the grid."""
 
 
@@ -37,7 +37,7 @@ class Cell:
     order: str
     stages: tuple[str, ...]
     budget: Budget
-    adaptation: Literal["lora", "full"]
+    adaptation: str
 
     @property
     def title(self) -> str:
@@ -123,6 +123,17 @@ def _refuse_misplaced(built: Sequence[tuple[str, Selector, bool]]) -> None:
 
 def _refuse_impossible(config: AuditConfig, inputs: AuditInputs, selectors: Sequence[Selector]) -> None:
     """Refuse now what the first cell would only find out at work."""
+    if set(config.adaptations) - {"lora", "full"}:
+        # Only here does a plan need the library that knows the adapters' names, and torch with it.
+        from farsighted.learners.build import build_adaptation
+
+        for mode in config.adaptations:
+            build_adaptation(config, mode)
+    if "qlora" in config.adaptations and len(config.adaptations) > 1:
+        raise ConfigError(
+            "`adaptations: qlora` must stand alone, because cells start from the same model, and its weights have 4 "
+            "bits. Run the others as an audit of their own."
+        )
     if "full" in config.adaptations and config.model.dtype != "float32":
         raise ConfigError(
             f"`adaptations: full` must train float32 weights, but `model.dtype` is {config.model.dtype}: small updates "

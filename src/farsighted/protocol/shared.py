@@ -124,12 +124,15 @@ class FirstSignals:
     Under granularity `round` and `stage` the first candidates are the whole pool, so what was scored for one budget
     serves all. Under `batch` they are as many as the budget asks for: cells of one budget share them. A prefix of a
     larger batch would have other last bits, and later rounds, almost all of the work, have models of their own.
+
+    `adapter`: the adaptation mode, and the content hash of its parameters at step 0.
     """
 
-    def __init__(self, layout: Layout, config: AuditConfig, model_hash: str, adapter_hash: str) -> None:
-        # The adapter's scale and dropout decide gradients, but are no part of its parameters.
-        adapter = [adapter_hash, config.lora.model_dump(mode="json"), config.training.train_head]
-        self._signals = _signal_cache(layout, config, model_hash, adapter)
+    def __init__(self, layout: Layout, config: AuditConfig, model_hash: str, adapter: tuple[str, str]) -> None:
+        # Kind, scale and dropout of the adapter decide gradients, but are no part of its parameters.
+        dumped = config.model_dump(mode="json", include={"lora", "peft"})
+        key = [*adapter, dumped, config.training.train_head]
+        self._signals = _signal_cache(layout, config, model_hash, key)
 
     def get(self, learner: Learner, batch: Sequence[Tokens], needs: frozenset[str]) -> TimedSignals:
         """Return the signals, from disk where another cell has left them, and the seconds that their passes took."""

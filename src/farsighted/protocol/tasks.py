@@ -8,8 +8,8 @@ from filelock import FileLock
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
-from farsighted.learners.build import build_adaptation, build_settings
-from farsighted.learners.causal_lm import CausalLM, load_model
+from farsighted.learners.build import build_adaptation, build_settings, load_base
+from farsighted.learners.causal_lm import CausalLM
 from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.estimate import measure_rates
 from farsighted.protocol.inputs import AuditInputs
@@ -78,6 +78,6 @@ def _cell(desk: Desk, cell_id: str) -> Cell:
 
 
 def _learner(desk: Desk, adaptation: str, seed: int) -> CausalLM:
-    lm: Any = load_model(desk.inputs.folder, desk.config.model.dtype, desk.config.model.device)
+    lm: Any = load_base(desk.config, desk.inputs.folder, adaptation)
     settings = build_settings(desk.config, desk.inputs.end_id)
     return CausalLM(lm, desk.inputs.model_hash, build_adaptation(desk.config, adaptation), settings, seed)

@@ -40,6 +40,15 @@ def tracked_modules(model: nn.Module) -> tuple[Tracked, ...]:
     return tuple(tracked)
 
 
+def can_track(model: nn.Module) -> bool:
+    """Return whether every trainable parameter belongs to a module of a kind that `tracked_modules` knows."""
+    return all(
+        kind_of(module) is not None
+        for module in model.modules()
+        if any(parameter.requires_grad for parameter in module.parameters(recurse=False))
+    )
+
+
 def _unknown(name: str, module: nn.Module) -> str:
     if type(module).__name__.startswith("Dora"):
         return (

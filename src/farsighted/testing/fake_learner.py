@@ -43,6 +43,9 @@ class FakeLearner:
         self._momentum_D: np.ndarray | None = None
         self._taken = self._planned = 0
 
+    def next_stage(self, index: int) -> None:
+        """Do nothing: w is trained on."""
+
     def begin_stage(self, steps: int) -> None:
         """Start a stage of `steps` steps: no momentum, the full learning rate."""
         self._momentum_D, self._taken, self._planned = np.zeros_like(self._weight_D), 0, steps

@@ -1,0 +1,143 @@
+"""Adapters of any kind that PEFT can put into a model, by name and settings."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from peft import PEFT_TYPE_TO_CONFIG_MAPPING, inject_adapter_in_model
+from peft.utils import PeftType
+
+from farsighted.core.errors import ConfigError, ModelError
+from farsighted.learners.adapters import full_change
+from farsighted.learners.base import ChangeInner
+
+Arrays = Mapping[str, np.ndarray]
+
+_OWN_TARGETS: Final = {"IA3", "LN_TUNING", "TRAINABLE_TOKENS"}
+"""Kinds that are defined on certain layers, which PEFT knows by architecture; others take all linear layers."""
+_REFUSED: Final = {
+    "ADALORA": "it changes its ranks between steps, by a schedule that the stage protocol does not have",
+    "POLY": "it needs a task's number with every text",
+    "XLORA": "it mixes adapters that were trained before",
+}
+_TOLERANCE: Final = 1e-4
+_TOLERANCE_HALF: Final = 5e-2
+
+
+@dataclass(frozen=True)
+class NamedPeft:
+    """An adapter that PEFT builds and initialises; the base is frozen, but for the head under `train_head`.
+
+    `name`: what the configuration calls it. `kind`: PEFT's name of the type, in capitals. Its change is that of its
+    parameters, not of the product that they stand for.
+    """
+
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+    train_head: bool = False
+    backward_cost: float = 1.0
+    transition: None = None
+
+    def apply(self, model: Any, rng: np.random.Generator) -> Any:
+        """Insert the adapter, initialised by PEFT from a seed out of `rng`.
+
+        Raises `ModelError` where PEFT refuses it, and where the model computes something else afterwards: M_0 would not
+        be the model that all cells start from.
+        """
+        before = _logits(model)
+        with torch.random.fork_rng(devices=[]):
+            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            torch.set_rng_state(generator.get_state())
+            lm = self._injected(model)
+        for parameter in lm.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(torch.promote_types(parameter.dtype, torch.float32))
+        self._check_unchanged(before, lm)
+        lm.get_output_embeddings().weight.requires_grad_(self.train_head)
+        return lm
+
+    def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
+        """Inner products of changes of the parameters, in double precision."""
+        return full_change(a, b, c, list(a))
+
+    def restart(self, lm: Any, rng: np.random.Generator) -> None:
+        """Never asked for: there is no transition."""
+        raise RuntimeError("An adapter by name is trained on from stage to stage.")
+
+    def _injected(self, model: Any) -> Any:
+        settings = {"task_type": "CAUSAL_LM", **self.settings}
+        config_class = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.kind)]
+        fields = set(getattr(config_class, "__dataclass_fields__", {}))
+        if "target_modules" in fields and self.kind not in _OWN_TARGETS:
+            settings.setdefault("target_modules", "all-linear")
+        try:
+            with warnings.catch_warnings():
+                # What PEFT only warns of shows in the test of the logits, or not at all.
+                warnings.simplefilter("ignore", UserWarning)
+                return inject_adapter_in_model(config_class(**settings), model)
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            NotImplementedError,
+            ImportError,
+            RuntimeError,
+        ) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise ModelError(
+                f"PEFT cannot put '{self.name}' on this model: {reason}. Change `peft.{self.name}`, or use lora."
+            ) from error
+
+    def _check_unchanged(self, before: torch.Tensor, lm: Any) -> None:
+        try:
+            after = _logits(lm)
+        except RuntimeError as error:
+            raise ModelError(
+                f"The model does not run with '{self.name}': {str(error).partition(chr(10))[0]}. Set `model.dtype: "
+                "float32`, or use lora."
+            ) from error
+        tolerance = _TOLERANCE if lm.dtype == torch.float32 else _TOLERANCE_HALF
+        gap = float((after - before).norm() / before.norm())
+        if not gap <= tolerance:
+            raise ModelError(
+                f"An adapter must leave the model as it is until a step is taken, but '{self.name}' changes its logits "
+                f"by {gap:.2g} of their norm. Choose another initialisation in `peft.{self.name}`."
+            )
+
+
+def peft_kinds() -> tuple[str, ...]:
+    """Return the names of PEFT's types, in small letters, as a configuration writes them."""
+    return tuple(sorted(kind.value.lower() for kind in PEFT_TYPE_TO_CONFIG_MAPPING if kind.value not in _REFUSED))
+
+
+def named_peft(name: str, settings: Mapping[str, Any], train_head: bool) -> NamedPeft:
+    """Return the adapter that a configuration names: its `peft_type`, or else its name, is PEFT's name of a type.
+
+    Raises `ConfigError` for a name that is unknown and for types that do not fit the stage protocol.
+    """
+    kind = str(settings.get("peft_type", name)).upper()
+    if kind in _REFUSED:
+        raise ConfigError(f"`adaptations: {name}` is not supported: {_REFUSED[kind]}. Use lora.")
+    if kind not in {known.value for known in PEFT_TYPE_TO_CONFIG_MAPPING}:
+        raise ConfigError(
+            f"`adaptations` must name lora, full, qlora, dora, rslora, pissa, an entry of `peft`, or a type of PEFT, "
+            f"but has '{name}'. Types: {', '.join(peft_kinds())}."
+        )
+    rest = {key: value for key, value in settings.items() if key != "peft_type"}
+    return NamedPeft(name, kind, rest, train_head)
+
+
+def _logits(lm: Any) -> torch.Tensor:
+    """Logits of a short text, in evaluation mode."""
+    was_training = lm.training
+    lm.eval()
+    ids = torch.arange(min(16, lm.config.get_text_config().vocab_size), device=lm.device)[None]
+    with torch.no_grad():
+        logits: torch.Tensor = lm(ids).logits.float()
+    lm.train(was_training)
+    return logits
