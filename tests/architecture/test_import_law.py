@@ -22,6 +22,7 @@ FOREIGN_HOMES = {
         "bench.models",
     },
     "peft": {"learners.adapters", "learners.peft_by_name", "learners.transitions"},
+    "sentence_transformers": {"learners.sentence"},
     "tokenizers": {"data.model_folder", "learners.tiny"},
     "datasets": {"data.hub"},
     "lm_eval": {"evaluation.harness_run"},

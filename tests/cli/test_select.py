@@ -10,7 +10,9 @@ from farsighted.core.errors import StorageError
 from farsighted.data.skills.suite import build_suite
 from farsighted.protocol import pick as pick_module
 from oracles.cli import run_cli
+from oracles.judge_stub import Stub
 from oracles.micro import row_of, write_jsonl
+from oracles.sentence_model import save_sentence_model
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,56 @@ def test_a_note_says_what_stood_in_for_a_proxy(files, tmp_path):
     said = selected(files, tmp_path / "chosen.jsonl", selector="lhas")
     assert said.code == 0
     assert said.err == "Note: No --proxy was given: 20 random examples of the data stand in for it.\n"
+
+
+@pytest.mark.parametrize("source", ["rules", "ifd", "metadata"])
+def test_quality_comes_from_where_the_user_says(files, tmp_path, source):
+    said = selected(files, tmp_path / "chosen.jsonl", "--quality", source, selector="quality")
+    assert said.code == 0
+    assert said.err == ""
+    by_default = selected(files, tmp_path / "default.jsonl", selector="quality")
+    assert by_default.code == 0
+    same = (tmp_path / "chosen.jsonl").read_text() == (tmp_path / "default.jsonl").read_text()
+    assert same == (source == "metadata")
+
+
+def test_a_judge_grades_and_its_cost_is_told_and_its_answers_are_kept(files, tmp_path):
+    stub = Stub()
+    settings = [f"judge.url=http://127.0.0.1:{stub.server.server_port}/v1", "judge.model=m"]
+    settings += ["judge.requests_per_minute=6000", "judge.dollars_per_million_read=1000"]
+    told = [word for pair in settings for word in ("--quality-set", pair)]
+    more = ["--quality", "judge", *told, "--cache", tmp_path / "kept"]
+    said = selected(files, tmp_path / "chosen.jsonl", *more, selector="quality")
+    assert said.code == 0
+    assert "quality was judged by m, which read 200 tokens and wrote 40, for $0.20" in said.err
+    asked = len(stub.asked)
+    again = selected(files, tmp_path / "again.jsonl", *more, "--cache-megabytes", "0", selector="quality")
+    assert again.code == 0
+    assert len(stub.asked) == asked == 20
+
+
+def test_a_setting_of_quality_is_checked_as_that_of_an_audit_is(files, tmp_path):
+    said = selected(files, tmp_path / "chosen.jsonl", "--quality", "judge", selector="quality")
+    assert said.code == 2
+    assert "`quality.judge.model` must be the name of a model" in said.err
+    said = selected(files, tmp_path / "chosen.jsonl", "--quality-set", "judge", selector="quality")
+    assert said.code == 2
+    assert "`--quality-set` must be key=value" in said.err
+
+
+def test_embeddings_come_from_a_sentence_model_where_one_is_named(files, tmp_path):
+    model = save_sentence_model(tmp_path)
+    own = selected(files, tmp_path / "own.jsonl", selector="diversity")
+    told = selected(files, tmp_path / "told.jsonl", "--embedding", model, selector="diversity")
+    assert (own.code, told.code) == (0, 0)
+    assert (tmp_path / "own.jsonl").read_text() != (tmp_path / "told.jsonl").read_text()
+
+
+def test_a_file_larger_than_memory_is_read_as_a_sample(files, tmp_path):
+    said = selected(files, tmp_path / "chosen.jsonl", "--max-examples", "8", budget="25% examples")
+    assert said.code == 0
+    assert "Note: 8 of 20 examples were kept: a uniform sample." in said.err
+    assert len(rows_of(tmp_path / "chosen.jsonl")) == 2
 
 
 def test_an_own_selector_selects_from_the_current_folder(files, tmp_path, monkeypatch):

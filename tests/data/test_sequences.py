@@ -182,6 +182,48 @@ def test_a_stage_may_be_spread_over_files_and_folders(folder):
     assert len(sequence(folder, math_stage={"train": ["math.jsonl", "more"]}).stages[0].train) == 58
 
 
+def conversations(folder, count, name="talks"):
+    rows = []
+    for n in range(count):
+        talk = [("user", f"first {n}"), ("assistant", f"one {n}"), ("user", f"then {n}"), ("assistant", f"two {n}")]
+        rows.append(json.dumps({"messages": [{"role": role, "content": text} for role, text in talk]}))
+    (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
+
+
+def test_each_turn_of_the_assistant_is_trained_on_where_asked(folder):
+    conversations(folder, 20)
+    last, each = (
+        sequence(folder, code_stage={"train": "talks.jsonl", "max_train": 5}, turns=turns).stages[1]
+        for turns in ("last", "each")
+    )
+    assert len(last.train) == 5
+    assert [(e.prompt, e.response) for e in each.train[:2]] == [
+        (each.train[0].prompt, each.train[0].response),
+        (last.train[0].prompt, last.train[0].response),
+    ]
+    assert len(each.train) == 10
+    assert each.validation == last.validation
+
+
+def test_a_first_turn_that_stands_in_an_evaluation_set_is_a_leak(folder):
+    conversations(folder, 20)
+    write(folder, "math_test", [f"first {n}" for n in range(20)])
+    with pytest.raises(DataError, match="of the pool of code"):
+        sequence(folder, code_stage={"train": "talks.jsonl"}, turns="each")
+    sequence(folder, code_stage={"train": "talks.jsonl"}, turns="last")
+    found = sequence(folder, code_stage={"train": "talks.jsonl"}, turns="each", on_overlap="drop")
+    assert len(found.stages[1].train) == 6
+    assert not any(e.prompt.startswith("first") for e in found.stages[1].train)
+    assert any("also stand in another set" in note for note in found.notes)
+
+
+def test_of_files_larger_than_asked_for_a_sample_is_kept_with_a_note(folder):
+    found = sequence(folder, max_examples=30)
+    assert len(found.stages[0].train) + len(found.stages[0].proxy) == 30
+    assert "30 of the 60 examples in the files of the pool of math were kept" in found.notes[0]
+    assert ids(found.stages[0].train) == ids(sequence(folder, max_examples=30).stages[0].train)
+
+
 def test_the_suite_comes_with_exact_match_from_0_to_1():
     config = load_config({"suite": {"train": 30, "validation": 8, "ood": 6, "proxy": 4}})
     found = load_sequence(config)

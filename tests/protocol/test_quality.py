@@ -3,9 +3,8 @@ import pytest
 
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError
-from farsighted.core.values import Example, Pool, Tokens
-from farsighted.protocol.inputs import StageInputs
-from farsighted.protocol.quality import judge_cost_note, stage_quality
+from farsighted.core.values import Example, Tokens
+from farsighted.protocol.quality import judge_cost_note, pool_quality
 from farsighted.signals.quality import rule_quality
 
 NLL = np.array([1.0, 2.0])
@@ -22,15 +21,14 @@ class Alone:
         return {"nll": np.full(len(batch), 2.0)}
 
 
-def stage(*qualities):
-    tokens = [Tokens(Example(f"e{n}", "pp", "rr", quality=q), (1, 2, 3, 4, 5), 2) for n, q in enumerate(qualities)]
-    return StageInputs("math", Pool("math", tuple(tokens)), None, (), "")
+def texts(*qualities):
+    return [Tokens(Example(f"e{n}", "pp", "rr", quality=q), (1, 2, 3, 4, 5), 2) for n, q in enumerate(qualities)]
 
 
 def quality(tmp_path, qualities, **fields):
     config = load_config({"suite": {"name": "skills"}, "quality": fields})
     learner = Alone()
-    return stage_quality(learner, config, stage(*qualities), NLL, tmp_path)["quality"].tolist(), learner
+    return pool_quality(learner, config.quality, texts(*qualities), NLL, tmp_path, 999)["quality"].tolist(), learner
 
 
 def test_labels_go_before_rules_and_rules_stand_in_for_them(tmp_path):
@@ -69,6 +67,6 @@ def test_a_source_that_is_not_told_apart_is_refused_at_once(tmp_path, fields, me
 def test_what_a_judge_cost_is_told():
     prices = {"model": "m", "dollars_per_million_read": 2.0, "dollars_per_million_written": 10.0}
     config = load_config({"suite": {"name": "skills"}, "quality": {"source": "judge", "judge": prices}})
-    note = judge_cost_note(config, "math", np.array([1_000_000, 50_000]))
+    note = judge_cost_note(config.quality.judge, "'math'", np.array([1_000_000, 50_000]))
     # 1 M at $2 and 0.05 M at $10.
     assert note == "'math': quality was judged by m, which read 1,000,000 tokens and wrote 50,000, for $2.50."

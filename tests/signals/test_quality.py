@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farsighted.core.values import Example
-from farsighted.signals.quality import difficulty_from_nll, ifd_quality, rule_quality
+from farsighted.signals.quality import _scripts, difficulty_from_nll, ifd_quality, rule_quality
 
 
 def quality(response):
@@ -44,8 +44,28 @@ def test_a_plain_short_response_has_nothing_against_it(response):
     ],
     ids=["empty", "one letter", "endless", "stutter", "loop", "signs", "comma", "bracket", "cut", "finished"],
 )
-def test_quality_is_the_mean_of_five_filters(response, length, repetition, characters, ending):
-    assert quality(response) == pytest.approx((length + repetition + characters + ending + 1) / 5)
+def test_quality_is_the_mean_of_six_filters(response, length, repetition, characters, ending):
+    assert quality(response) == pytest.approx((length + repetition + characters + ending + 2) / 6)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "response", "share"),
+    [
+        ("Say hello.", "Bonjour, ça va ?", 1),
+        ("Say hello.", "Привет", 1),
+        ("Say hello.", "This is aллл", 7 / 10),
+        ("Что это?", "This is лллл", 1),
+        ("Say hello.", "你好、こんにちは", 1),
+        ("Say hello.", "a你好", 1),
+        ("Say hello.", "abc你好", 3 / 5),
+        ("Say hello.", "¿42?", 1),
+    ],
+)
+def test_letters_of_a_script_that_nothing_leads_to_count_against_a_response(prompt, response, share):
+    """Only this filter reads the prompt: an empty one expects Latin and what most of the response is in."""
+    assert _scripts(response, prompt) == pytest.approx(share)
+    ascii_twin = "a" * len(response)
+    assert _scripts(ascii_twin, prompt) == 1
 
 
 def test_repeating_oneself_more_costs_more():
@@ -79,7 +99,7 @@ def test_difficulty_knows_the_order_of_surprise_alone(nll):
 
 @pytest.mark.parametrize("response", ["I'm sorry, but no.", "I can't help.", "As an AI language model", "Sorry"])
 def test_a_refusal_counts_against_a_response(response):
-    assert quality(response) == pytest.approx(4 / 5)
+    assert quality(response) == pytest.approx(5 / 6)
 
 
 def test_what_only_speaks_of_refusing_is_no_refusal():

@@ -11,6 +11,7 @@ import yaml
 
 from farsighted.cli.console import error_console, output_console
 from farsighted.config.audit import parse_budget
+from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.data.readers import find_files, read_rows, write_quarantine
 from farsighted.data.rows import Row
@@ -32,6 +33,19 @@ def select_command(
     ] = None,
     history: Annotated[list[str] | None, typer.Option(help="What the model was trained on before.")] = None,
     proxy: Annotated[list[str] | None, typer.Option(help="Examples of the capabilities to keep.")] = None,
+    quality: Annotated[
+        str, typer.Option(help="Where quality comes from: auto, metadata, rules, ifd, reward_model, judge.")
+    ] = "auto",
+    quality_set: Annotated[
+        list[str] | None,
+        typer.Option(help="A key of `quality`: reward_model=FOLDER, judge.model=NAME, judge.url=ADDRESS."),
+    ] = None,
+    embedding: Annotated[
+        str | None, typer.Option(help="A sentence-transformers model. Default: the model's own states.")
+    ] = None,
+    max_examples: Annotated[
+        int | None, typer.Option(min=1, help="Keep a uniform sample of so many: for files larger than memory.")
+    ] = None,
     on_long: Annotated[
         Literal["error", "skip", "truncate_prompt"], typer.Option(help="Examples longer than the model's context.")
     ] = "error",
@@ -62,6 +76,7 @@ def select_command(
     if out.suffix not in {".jsonl", ".parquet"}:
         raise ConfigError(f"`--out` must end in .jsonl or .parquet, but is '{out}'. Rename it.")
     atomic.ensure_writable(out.parent)
+    folder = cache or user_cache()
     request = PickRequest(
         data=data,
         selector=build_selector({"name": selector, **_parameters(parameter or [])}),
@@ -73,7 +88,12 @@ def select_command(
         max_bad_share=max_bad_share,
         history=history or (),
         proxy=proxy or (),
-        cache=ArrayCache(cache or user_cache(), cache_megabytes * 1_000_000) if cache_megabytes else None,
+        embedding=embedding,
+        quality=_quality(quality, quality_set or []),
+        # Answers that were paid for are kept, whatever else is.
+        judge_folder=folder / "judge",
+        max_examples=max_examples,
+        cache=ArrayCache(folder, cache_megabytes * 1_000_000) if cache_megabytes else None,
     )
     picked = pick(request)
     rank = np.empty(len(picked.ranking.order), dtype=np.int32)
@@ -96,14 +116,26 @@ def select_command(
     )
 
 
-def _parameters(pairs: list[str]) -> dict[str, Any]:
+def _parameters(pairs: list[str], option: str = "--set") -> dict[str, Any]:
     found = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign:
-            raise ConfigError(f"`--set` must be key=value, but is '{pair}'.")
+            raise ConfigError(f"`{option}` must be key=value, but is '{pair}'.")
         found[key] = yaml.safe_load(value)
     return found
+
+
+def _quality(source: str, pairs: list[str]) -> Any:
+    """Return the settings of `quality`, checked as those of an audit are."""
+    settings: dict[str, Any] = {"source": source}
+    for key, value in _parameters(pairs, "--quality-set").items():
+        *parts, last = key.split(".")
+        inner = settings
+        for part in parts:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return load_config({"suite": {"name": "skills"}, "quality": settings}).quality
 
 
 def _number_or_text(text: str) -> float | str:

@@ -121,6 +121,8 @@ class SignalsConfig(Part):
     """Where capability clusters come from; auto = metadata where every example has it, else k-means."""
     k: int = Field(default=8, ge=2)
     """Clusters of k-means."""
+    embedding: str | None = Field(default=None, min_length=1)
+    """Folder or hub name of a sentence-transformers model; null = mean hidden states of the base model."""
     proxy_refresh: int = Field(default=10, ge=1)
     """Optimizer steps between two refreshes of the proxy gradient."""
 

@@ -121,6 +121,11 @@ class DataConfig(Part):
     """Share of its pool that a stage has in common with each neighbour in canonical order, 0 to 0.5."""
     columns: dict[Column, str] = Field(default_factory=dict)
     """Our field to the name that the files have for it: {prompt: ask, cluster: topic, quality: score}."""
+    max_examples: int | None = Field(default=None, ge=1)
+    """The most examples that are kept of any set of files: a uniform sample, drawn while reading, so that files larger
+    than memory can be read; null = all."""
+    turns: Literal["last", "each"] = "last"
+    """Which turns of the assistant are trained on: the last of a conversation, or each as an example of its own."""
     template: Literal["plain", "chat"] = "plain"
     """How an example is written: prompt, line break, response; or by the tokenizer's chat template."""
     seed: int = Field(default=0, ge=0)

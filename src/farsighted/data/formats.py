@@ -13,6 +13,7 @@ from farsighted.core.values import Example
 from farsighted.data.gold import gold_of
 from farsighted.data.readers import SUFFIXES, read_rows, refuse_bad_rows
 from farsighted.data.rows import BadRow, Row, excerpt
+from farsighted.data.sampling import BottomSample
 from farsighted.data.shapes import UnfitError, kind_of, talk_of, text_of
 
 Columns = Mapping[str, str]
@@ -36,14 +37,19 @@ def read_examples(
     on_bad_row: Literal["error", "skip"] = "error",
     max_bad_share: float = 0.01,
     columns: Columns = _NO_COLUMNS,
+    sample: BottomSample | None = None,
 ) -> Examples:
     """Return the examples of files.
+
+    Files are read a row at a time. What is kept is all there is, or a sample of a stated size, whose memory does not
+    grow with the files; ids are then compared within the sample alone.
 
     Args:
         files: Data files, read in this order.
         on_bad_row: Stop at the first bad row, or set bad rows aside (a second row of the same id is one).
         max_bad_share: Under skip, the tolerated share of bad rows among all, 0 to 1.
         columns: Our field to the name that the files have for it; see `to_example`.
+        sample: Empty; keeps the examples that are returned. None: all are.
 
     Raises:
         DataError: A bad row under error, too many under skip, a damaged file, or no rows at all.
@@ -51,10 +57,17 @@ def read_examples(
     examples: list[Example] = []
     places: dict[str, str] = {}
     bad_rows: list[BadRow] = []
+    good = 0
     for row in read_rows(files):
         found = row if isinstance(row, BadRow) else _distinct(row, to_example(row, columns), places)
         if isinstance(found, Example):
-            examples.append(found)
+            good += 1
+            if sample is None:
+                examples.append(found)
+                continue
+            left_out = sample.add(places[found.id], found)
+            if left_out is not None:
+                places.pop(left_out.id)
         elif on_bad_row == "error":
             raise DataError(
                 f"Every row must be a usable example, but {found}. Mend the row, or write `data.on_bad_row: skip` "
@@ -62,7 +75,8 @@ def read_examples(
             )
         else:
             bad_rows.append(found)
-    refuse_bad_rows(bad_rows, len(examples) + len(bad_rows), max_bad_share)
+    refuse_bad_rows(bad_rows, good + len(bad_rows), max_bad_share)
+    examples = examples if sample is None else sample.items()
     if not examples:
         names = ", ".join(f"'{file}'" for file in files[:3])
         raise DataError(
@@ -155,7 +169,7 @@ def _example(row: Row, columns: Columns) -> Example:
             quality=_number(known, "quality"),
             source=text_of(known, "source") if "source" in known else "",
             gold=replace(gold, rejected=talk.rejected or gold.rejected),
-            turns=() if len(talk.turns) == 1 and talk.turns[0][0] == "user" else talk.turns,
+            turns=talk.kept_turns,
         ),
         known,
     )

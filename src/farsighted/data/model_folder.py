@@ -26,6 +26,7 @@ _HUB_FILES: Final = (
     "*.safetensors",
     "*.safetensors.index.json",
 )
+_SENTENCE_FILES: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,29 @@ def model_folder(path: str) -> Path:
     return folder
 
 
-def _from_hub(name: str) -> Path:
+def sentence_model(path: str) -> tuple[Path, str]:
+    """Return the folder of a sentence-transformers model, local or from the hub, and its content hash.
+
+    Raises `ModelError` where there is none.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir() and _HUB_NAME.fullmatch(path):
+        folder = _from_hub(path, _SENTENCE_FILES)
+    files = sorted(file for file in folder.rglob("*") if file.suffix in {".json", ".txt", ".model", ".safetensors"})
+    if not any(file.suffix == ".safetensors" for file in files):
+        raise ModelError(
+            "`signals.embedding` must be a folder or hub name of a sentence-transformers model with safetensors "
+            f"weights, but '{path}' has none. Mend the path, or write null."
+        )
+    return folder, fingerprint.of_files(files)
+
+
+def _from_hub(name: str, files: Sequence[str] = _HUB_FILES) -> Path:
     # It takes a moment to import, and most models lie in a folder.
     import huggingface_hub
 
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(_HUB_FILES)))
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(files)))
     except Exception as error:  # The library lets through whatever its parts raise.
         reason = str(error).partition("\n")[0][:300].rstrip(".")
         raise ModelError(

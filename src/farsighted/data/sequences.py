@@ -17,11 +17,13 @@ from farsighted.core.rng import stream
 from farsighted.core.values import Example
 from farsighted.data.formats import Examples, read_examples
 from farsighted.data.interleave import interleaved
-from farsighted.data.leaks import Overlap, check_disjoint, drop_overlap, overlap_with, refuse_overlap, twins_of
+from farsighted.data.leaks import Overlap, Twins, check_disjoint, drop_overlap, overlap_with, refuse_overlap, twins_of
 from farsighted.data.readers import find_files
 from farsighted.data.rows import BadRow
+from farsighted.data.sampling import BottomSample
 from farsighted.data.skills.suite import build_suite
 from farsighted.data.splits import hold_out, subsample
+from farsighted.data.turns import every_turn
 
 _SPLIT_STREAM: Final = 1002
 _ORDER_STREAM: Final = 1003
@@ -167,7 +169,8 @@ def _from_files(config: AuditConfig, fits: Callable[[Example], bool] | None) -> 
     stages = []
     for number, draft in enumerate(drafts, start=1):
         train = desk.without(draft.pool_name, draft.train, overlap_with(draft.train, twins))
-        stages.append(desk.finished(replace(draft, train=train), kept, number))
+        finished = desk.finished(replace(draft, train=train), kept, number)
+        stages.append(desk.in_turns(finished, draft.pool_name, twins))
     return Sequence(tuple(stages), (*desk.notes, *desk.bad_row_notes()), tuple(desk.bad_rows.values()))
 
 
@@ -272,6 +275,16 @@ class _Desk:
             tasks=stage.ood_tasks,
         )
 
+    def in_turns(self, stage: StageData, name: str, twins: Twins) -> StageData:
+        """Return a stage with its conversations split into turns where `data.turns: each` asks for it.
+
+        A first turn may stand in an evaluation set where the whole conversation does not.
+        """
+        if self.config.data.turns == "last":
+            return stage
+        turns = tuple(turn for example in stage.train for turn in every_turn(example))
+        return replace(stage, train=self.without(name, turns, overlap_with(turns, twins)))
+
     def bad_row_notes(self) -> list[str]:
         """Return a sentence about rows that were set aside, if there are any."""
         return [f"{len(self.bad_rows)} bad rows were set aside."] if self.bad_rows else []
@@ -281,7 +294,14 @@ class _Desk:
         if files not in self._read:
             data = self.config.data
             columns = {str(name): given for name, given in data.columns.items()}
-            self._read[files] = self._fitting(read_examples(files, data.on_bad_row, data.max_bad_share, columns), what)
+            sample = None if data.max_examples is None else BottomSample(data.max_examples, data.seed)
+            read = read_examples(files, data.on_bad_row, data.max_bad_share, columns, sample)
+            if sample is not None and sample.seen > len(read.examples):
+                self.notes.append(
+                    f"{len(read.examples):,} of the {sample.seen:,} examples in the files of {what} were kept: a "
+                    "uniform sample (`data.max_examples`)."
+                )
+            self._read[files] = self._fitting(read, what)
         found = self._read[files]
         self._places[what] = found.places
         self.bad_rows.update({(row.file, row.line): row for row in found.bad_rows})

@@ -47,6 +47,11 @@ class Talk:
             return self.turns[0][1]
         return "\n".join(f"{role}: {content}" for role, content in self.turns)
 
+    @property
+    def kept_turns(self) -> tuple[Turn, ...]:
+        """The turns, or () where the prompt says it all: one turn of the user."""
+        return () if len(self.turns) == 1 and self.turns[0][0] == "user" else self.turns
+
 
 def talk_of(fields: Fields) -> Talk:
     """Return what a row of any known shape holds; raises `UnfitError` for other rows.

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from farsighted.core.values import Tokens
+
+EXACT_AT_START: Final = ("lora", "full", "qlora")
+"""Modes under which the model computes, until a step is taken, what the base computes, to the last bit."""
 
 
 @dataclass(frozen=True, slots=True)

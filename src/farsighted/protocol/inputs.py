@@ -15,6 +15,7 @@ from farsighted.data.model_folder import (
     model_folder,
     model_hash,
     positions_of,
+    sentence_model,
     with_chat,
 )
 from farsighted.data.rows import BadRow
@@ -44,6 +45,8 @@ class AuditInputs:
     folder: Path
     """The model's folder."""
     model_hash: str
+    sentence_model: tuple[Path, str] | None
+    """Folder and content hash of the model that embeds examples; None: the base model does."""
     end_id: int
     """Id of the token that closes every response."""
     decode: Callable[[Sequence[int]], str] = field(compare=False)
@@ -83,6 +86,7 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
     return AuditInputs(
         folder=folder,
         model_hash=_starting_hash(config, folder),
+        sentence_model=sentence_model(config.signals.embedding) if config.signals.embedding else None,
         end_id=tokenizer.end_id,
         decode=tokenizer.shown,
         stages=stages,

@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,26 +12,31 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
+from farsighted.config.quality import QualityConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.rng import stream
 from farsighted.core.values import Budget, Example, Pool, Ranking, Signals, Tokens
 from farsighted.data.formats import Examples, read_examples
-from farsighted.data.model_folder import context_of, load_tokenizer, model_folder, model_hash
+from farsighted.data.model_folder import context_of, load_tokenizer, model_folder, model_hash, sentence_model
 from farsighted.data.readers import find_files
 from farsighted.data.rows import BadRow
+from farsighted.data.sampling import BottomSample
 from farsighted.data.templates import OnLong, encode_pool
 from farsighted.learners.adapters import Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.passes import MAPS_SEED
+from farsighted.learners.sentence import SentenceEncoder
+from farsighted.protocol.embedding import sentence_embeddings
 from farsighted.protocol.plan import RESULT_VERSION
+from farsighted.protocol.quality import judge_cost_note, pool_quality
 from farsighted.protocol.signal_cache import SignalCache
 from farsighted.selectors import Selector, rank_checked
 from farsighted.signals.clusters import assign, spherical_kmeans
 from farsighted.signals.plan import CONTEXT_NAMES, check_needs
-from farsighted.signals.quality import difficulty_from_nll, rule_quality
+from farsighted.signals.quality import difficulty_from_nll
 from farsighted.store.cache import ArrayCache
 from farsighted.training.budget import cut, share_of
 from farsighted.training.stage import budget_sizes
@@ -59,6 +64,14 @@ class PickRequest:
     proxy: Sequence[str] = ()
     """Files of the capabilities to keep: P_t of selectors that look ahead."""
     clusters: int = 8
+    embedding: str | None = None
+    """Folder or hub name of a sentence-transformers model; None: the model's own states."""
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    """Where quality comes from."""
+    judge_folder: Path = Path("judge")
+    """Where the answers of a judge are kept."""
+    max_examples: int | None = None
+    """The most examples that are kept of any reading: a uniform sample; None: all."""
     cache: ArrayCache | None = None
     """Where the model's signals of every example are kept and looked for; None: nowhere."""
 
@@ -129,7 +142,11 @@ class _Reader:
 
     def read(self, paths: Sequence[str]) -> tuple[Examples, tuple[Tokens, ...]]:
         request = self._request
-        found = read_examples(find_files(paths, Path.cwd()), request.on_bad_row, request.max_bad_share)
+        sample = None if request.max_examples is None else BottomSample(request.max_examples, request.seed)
+        files = find_files(paths, Path.cwd())
+        found = read_examples(files, request.on_bad_row, request.max_bad_share, sample=sample)
+        if sample is not None and sample.seen > len(found.examples):
+            self.notes.append(f"{len(found.examples):,} of {sample.seen:,} examples were kept: a uniform sample.")
         self.bad_rows.extend(found.bad_rows)
         encoded = encode_pool(found.examples, self._tokenizer, self._context, request.on_long)
         if encoded.skipped:
@@ -144,11 +161,14 @@ class _Scorer:
 
     def __init__(self, folder: Path, request: PickRequest) -> None:
         adaptation, settings = Lora(), LearnerSettings(OptimizerSettings(learning_rate=1e-4))
+        self.batch_tokens = settings.batch_tokens
         lm: Any = load_model(folder, "float32")
         device = str(next(lm.parameters()).device)
+        self._sentence = sentence_model(request.embedding) if request.embedding else None
         self.learner = CausalLM(lm, model_hash(folder), adaptation, settings, request.seed)
+        self._entries = request.cache or ArrayCache(Path(), limit_bytes=0)
         self._signals = SignalCache(
-            request.cache or ArrayCache(Path(), limit_bytes=0),
+            self._entries,
             [_program(), device, self.learner.model_hash, "float32", MAPS_SEED],
             [fingerprint.of_arrays(self.learner.parameters()), dataclasses.asdict(adaptation)],
             settings.batch_tokens,
@@ -156,7 +176,13 @@ class _Scorer:
 
     def rows(self, texts: Sequence[Tokens], names: frozenset[str]) -> dict[str, np.ndarray]:
         """Return signals of texts, one row each."""
-        return dict(self._signals.get(self.learner, texts, names).rows)
+        by_model = names if self._sentence is None else names - {"embedding"}
+        found = dict(self._signals.get(self.learner, texts, by_model).rows) if by_model else {}
+        if self._sentence is not None and "embedding" in names:
+            folder, content = self._sentence
+            key = fingerprint.of_json([content, _program()])
+            found["embedding"] = sentence_embeddings(SentenceEncoder(folder), key, texts, self._entries).embedding_ND
+        return found
 
 
 def _program() -> list[Any]:
@@ -174,7 +200,10 @@ def _signals(request: PickRequest, scorer: _Scorer, texts: Texts, notes: list[st
     pool, history, proxy = texts
     needs = check_needs(request.selector.needs)
     rows = _rows(scorer, (pool, history), needs, request)
-    notes.extend(_heuristics((*pool, *history), needs))
+    notes.extend(_heuristics((*pool, *history), needs, request.quality.source))
+    judge_tokens = rows.pop("judge_tokens", None)
+    if judge_tokens is not None:
+        notes.append(judge_cost_note(request.quality.judge, "The data", judge_tokens))
     clusters = int(rows["cluster"].max()) + 1 if "cluster" in rows else 1
     context = {"cluster_count": np.array(clusters), "vocabulary_size": np.array(scorer.learner.vocabulary_size)}
     if "proxy_sketch" in needs:
@@ -189,12 +218,14 @@ def _signals(request: PickRequest, scorer: _Scorer, texts: Texts, notes: list[st
     return ahead, whole.take(np.arange(len(pool), len(whole))) if history else None
 
 
-def _heuristics(texts: Sequence[Tokens], needs: frozenset[str]) -> list[str]:
+def _heuristics(texts: Sequence[Tokens], needs: frozenset[str], source: str) -> list[str]:
     stand_in = {"quality": "rule filters", "difficulty": "the rank of the model's NLL"}
     return [
         f"{label.capitalize()} comes from {heuristic}, because not every example carries it."
         for label, heuristic in stand_in.items()
-        if label in needs and any(getattr(item.example, label) is None for item in texts)
+        if label in needs
+        and not (label == "quality" and source != "auto")
+        and any(getattr(item.example, label) is None for item in texts)
     ]
 
 
@@ -206,19 +237,21 @@ def _rows(
     examples = [item.example for item in texts]
     if needs & {"embedding", "cluster"}:
         wanted |= {"embedding"}
-    if "difficulty" in needs:
+    if "difficulty" in needs or ("quality" in needs and request.quality.source == "ifd"):
         wanted |= {"nll"}
     # Apart, so that the pool's signals serve whatever history it is seen with.
     scored = [scorer.rows(texts, frozenset(wanted)) for texts in files if texts]
     rows = {name: np.concatenate([part[name] for part in scored]) for name in sorted(wanted)}
     rows["tokens"] = np.array([item.response_length for item in texts], dtype=np.int32)
     if "quality" in needs:
-        rows["quality"] = _labels(examples, "quality", np.array([rule_quality(example) for example in examples]))
+        size = scorer.batch_tokens
+        graded = pool_quality(scorer.learner, request.quality, texts, rows.get("nll"), request.judge_folder, size)
+        rows |= graded
     if "difficulty" in needs:
         rows["difficulty"] = _labels(examples, "difficulty", difficulty_from_nll(rows["nll"]))
     if "cluster" in needs:
         rows["cluster"] = _clusters(examples, rows["embedding"], request)
-    return {name: array for name, array in rows.items() if name in needs or name == "cluster"}
+    return {name: array for name, array in rows.items() if name in needs | {"cluster", "judge_tokens"}}
 
 
 def _labels(examples: Sequence[Example], name: str, heuristic: np.ndarray) -> np.ndarray:

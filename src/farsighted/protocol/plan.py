@@ -16,7 +16,7 @@ from farsighted.selectors import Selector, build_selector, fingerprint_of, param
 from farsighted.signals.plan import check_needs
 from farsighted.training.budget import RoundSettings, plan_stage, share_of
 
-RESULT_VERSION: Final = 4
+RESULT_VERSION: Final = 5
 """Part of every cell's hash: raised when a change of the code changes results."""
 
 _DECIDING = ("model", "lora", "peft", "training", "evaluation", "probe", "signals", "quality")
@@ -134,6 +134,10 @@ def _refuse_impossible(config: AuditConfig, inputs: AuditInputs, selectors: Sequ
             "`adaptations: qlora` must stand alone, because cells start from the same model, and its weights have 4 "
             "bits. Run the others as an audit of their own."
         )
+    if inputs.sentence_model:
+        from farsighted.learners.sentence import require_sentence_transformers
+
+        require_sentence_transformers()
     if "full" in config.adaptations and config.model.dtype != "float32":
         raise ConfigError(
             f"`adaptations: full` must train float32 weights, but `model.dtype` is {config.model.dtype}: small updates "
@@ -169,11 +173,14 @@ def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, Any]:
     dumped = config.model_dump(mode="json")
     # Where the model lies does not matter: its hash does.
     model = {key: value for key, value in dumped["model"].items() if key != "path"}
+    signals = {key: value for key, value in dumped["signals"].items() if key != "embedding"}
     evaluation = {key: value for key, value in dumped["evaluation"].items() if key not in _NOT_DECIDING}
     return {
         "version": RESULT_VERSION,
-        "config": {part: dumped[part] for part in _DECIDING} | {"model": model, "evaluation": evaluation},
+        "config": {part: dumped[part] for part in _DECIDING}
+        | {"model": model, "evaluation": evaluation, "signals": signals},
         "model": inputs.model_hash,
+        "embedding": inputs.sentence_model[1] if inputs.sentence_model else None,
         "data": inputs.fingerprints,
         "template": config.data.template,
         # Sets cut from files are in the fingerprints; the start of k-means is not.

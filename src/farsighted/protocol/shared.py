@@ -20,10 +20,10 @@ from farsighted.core import fingerprint
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
 from farsighted.evaluation.sets import evaluate
-from farsighted.learners.base import Learner
+from farsighted.learners.base import EXACT_AT_START, Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
 from farsighted.protocol.plan import RESULT_VERSION
-from farsighted.protocol.quality import judge_cost_note, stage_quality
+from farsighted.protocol.quality import judge_cost_note, pool_quality
 from farsighted.protocol.scores import Place, ScoreRows
 from farsighted.protocol.signal_cache import SignalCache
 from farsighted.signals.clusters import spherical_kmeans
@@ -58,17 +58,36 @@ def prepare_stage(learner: Learner, config: AuditConfig, inputs: AuditInputs, la
         if (folder / ARRAYS).is_file():
             return
         stage = inputs.stages[name]
-        # No adapter: neither needs a gradient.
-        found = _signal_cache(layout, config, inputs.model_hash, None).get(
-            learner, stage.pool.tokens, frozenset({"embedding", "nll"})
-        )
+        rows, seconds = _base_rows(learner, config, inputs, layout, stage)
         scores = ScoreRows()
         scores.add(Place("validation", 0), stage.validation, evaluate(learner, stage.validation))
         for shifted in _owned_ood(inputs, name):
             scores.add(Place("ood", 0), shifted, evaluate(learner, shifted))
-        graded = stage_quality(learner, config, stage, found.rows["nll"], layout.judge)
-        arrays = {**found.rows, **graded, "seconds": np.array([found.seconds])}
+        graded = pool_quality(
+            learner, config.quality, stage.pool.tokens, rows["nll"], layout.judge, config.evaluation.batch_tokens
+        )
+        arrays = {**rows, **graded, "seconds": np.array([seconds])}
         atomic.write_folder(folder, {ARRAYS: save_arrays(arrays), SCORES: table_bytes(scores.table())})
+
+
+def _base_rows(
+    learner: Learner, config: AuditConfig, inputs: AuditInputs, layout: Layout, stage: StageInputs
+) -> tuple[dict[str, np.ndarray], float]:
+    """Return embedding and NLL of a pool, and the seconds that embedding took."""
+    # No adapter: neither needs a gradient.
+    cache = _signal_cache(layout, config, inputs.model_hash, None)
+    if inputs.sentence_model is None:
+        found = cache.get(learner, stage.pool.tokens, frozenset({"embedding", "nll"}))
+        return dict(found.rows), found.seconds
+    # Only here is that library needed.
+    from farsighted.learners.sentence import SentenceEncoder
+    from farsighted.protocol.embedding import sentence_embeddings
+
+    folder, model_hash = inputs.sentence_model
+    encoder = SentenceEncoder(folder, config.model.device)
+    embedded = sentence_embeddings(encoder, model_hash, stage.pool.tokens, cache.entries)
+    found = cache.get(learner, stage.pool.tokens, frozenset({"nll"}))
+    return {**found.rows, "embedding": embedded.embedding_ND}, embedded.seconds
 
 
 def prepare_clusters(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> None:
@@ -132,7 +151,10 @@ class FirstSignals:
         # Kind, scale and dropout of the adapter decide gradients, but are no part of its parameters.
         dumped = config.model_dump(mode="json", include={"lora", "peft"})
         key = [*adapter, dumped, config.training.train_head]
-        self._signals = _signal_cache(layout, config, model_hash, key)
+        mode = adapter[0]
+        # Forward passes are shared between the modes that leave their bits alone.
+        base = model_hash if mode in EXACT_AT_START else f"{model_hash} under {adapter}"
+        self._signals = _signal_cache(layout, config, base, key)
 
     def get(self, learner: Learner, batch: Sequence[Tokens], needs: frozenset[str]) -> TimedSignals:
         """Return the signals, from disk where another cell has left them, and the seconds that their passes took."""
@@ -145,7 +167,9 @@ def quality_notes(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> t
     for name in inputs.stages:
         file = layout.shared / _stage_key(config, inputs, name) / ARRAYS
         if config.quality.source == "judge" and file.is_file():
-            notes.append(judge_cost_note(config, name, load_arrays(file.read_bytes())["judge_tokens"]))
+            notes.append(
+                judge_cost_note(config.quality.judge, f"'{name}'", load_arrays(file.read_bytes())["judge_tokens"])
+            )
     return tuple(notes)
 
 
@@ -202,6 +226,7 @@ def _stage_key(config: AuditConfig, inputs: AuditInputs, name: str) -> str:
             config.model.context,
             config.data.template,
             _quality_key(config),
+            inputs.sentence_model[1] if inputs.sentence_model else None,
             inputs.stages[name].fingerprint,
             ood,
         ]

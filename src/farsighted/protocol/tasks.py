@@ -8,6 +8,7 @@ from filelock import FileLock
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
+from farsighted.learners.base import EXACT_AT_START
 from farsighted.learners.build import build_adaptation, build_settings, load_base
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.protocol.cell import CellContext, run_cell
@@ -36,10 +37,13 @@ class Desk:
 def run_stage_task(desk: Desk, name: str) -> None:
     """Do the shared work of one stage, after a self-test of the model's signals under every adaptation."""
     examples = desk.inputs.stages[name].pool.tokens[:_SELF_TEST_EXAMPLES]
-    # The first one last: it stays loaded for the work itself, where adapters do nothing yet.
-    for adaptation in reversed(desk.config.adaptations):
-        learner = _learner(desk, adaptation, seed=0)
+    # The last one stays loaded for the work itself, which asks for the base model's own bits.
+    modes = sorted(desk.config.adaptations, key=lambda mode: mode in EXACT_AT_START)
+    for mode in modes:
+        learner = _learner(desk, mode, seed=0)
         learner.self_test(examples)
+    if modes[-1] not in EXACT_AT_START:
+        learner = _learner(desk, "lora", seed=0)
     prepare_stage(learner, desk.config, desk.inputs, desk.layout, name)
 
 

@@ -1,7 +1,9 @@
 """Quality and difficulty of examples that carry no label: rule filters and the base model's surprise (spec §4)."""
 
 import re
+import unicodedata
 from collections import Counter
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -14,15 +16,17 @@ _SHORTEST, _LONGEST = 2, 8000
 
 
 def rule_quality(example: Example) -> float:
-    """Return a quality in [0, 1]: the mean of five filters on the response, each in [0, 1].
+    """Return a quality in [0, 1]: the mean of six filters on the response, each in [0, 1].
 
     Length: 1 within 2..8000 characters, falling outside. Repetition: distinct word trigrams over all (1 below four
-    words). Characters: share of letters, digits, spaces and common punctuation. Ending: 1 unless the response is cut in
-    a word after 200 characters or more, or ends in a comma or an opening bracket. Refusal: 0 where it opens as one. A
-    heuristic stands in for a label; it is no judge of truth.
+    words). Characters: share of letters, digits, spaces and common punctuation. Scripts: share of the letters that are
+    Latin, of the script that most of them have, or of one that the prompt has too. Ending: 1 unless the response is cut
+    in a word after 200 characters or more, or ends in a comma or an opening bracket. Refusal: 0 where it opens as one.
+    A heuristic stands in for a label; it is no judge of truth.
     """
     text = example.response.strip()
-    return float(np.mean([_length(text), _repetition(text), _characters(text), _ending(text), _willing(text)]))
+    filters = [_length(text), _repetition(text), _characters(text), _scripts(text, example.prompt), _ending(text)]
+    return float(np.mean([*filters, _willing(text)]))
 
 
 def difficulty_from_nll(nll_N: np.ndarray) -> np.ndarray:
@@ -55,6 +59,27 @@ def _characters(text: str) -> float:
         for character in text
     )
     return plain / len(text)
+
+
+def _scripts(text: str, prompt: str) -> float:
+    if text.isascii():
+        return 1.0
+    letters: Counter[str] = Counter()
+    for character, count in Counter(text).items():
+        if character.isalpha():
+            letters[_script(character)] += count
+    if not letters:
+        return 1.0
+    expected = {"LATIN", max(letters, key=lambda script: letters[script])}
+    expected |= {_script(character) for character in set(prompt) if character.isalpha()}
+    return sum(count for script, count in letters.items() if script in expected) / letters.total()
+
+
+@cache
+def _script(character: str) -> str:
+    """The first word of a letter's Unicode name says its script; Japanese and Chinese share theirs."""
+    name = unicodedata.name(character, "UNKNOWN").split(maxsplit=1)[0]
+    return "CJK" if name in {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HALFWIDTH", "IDEOGRAPHIC"} else name
 
 
 def _ending(text: str) -> float:
