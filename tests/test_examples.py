@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from farsighted.config.load import load_config
 from farsighted.data.model_folder import context_of, load_tokenizer
@@ -41,3 +42,52 @@ def test_the_study_runs_seven_selectors_over_five_stages_and_three_seeds(sequenc
     config = load_config(study.study_config(sequence, tmp_path, tmp_path))
     assert (len(config.stages), len(config.selectors), config.seeds) == (5, 7, (0, 1, 2))
     assert {stage.max_train for stage in config.stages} == {study.SIZES["max_train"]}
+
+
+TINY = ["--shape", "tiny", "--batch", "2", "--length", "16", "--micro-batch-tokens", "64", "--repeats", "1"]
+
+
+@pytest.mark.parametrize("full", [[], ["--full"]], ids=["lora", "full"])
+def test_the_8b_recipe_is_measured_pass_by_pass(full, tmp_path):
+    out = tmp_path / "found.json"
+    script("measure_8b").main([*TINY, "--device", "cpu", "--out", str(out), *full])
+    found = json.loads(out.read_text())
+    assert found["passes"][0]["of_plain"] == 1
+    assert len(found["passes"]) == 5
+    assert all(row["peak_gib"] > 0 and row["tokens_per_second"] > 0 for row in found["passes"])
+
+
+def test_what_the_8b_shape_must_hold_is_counted_without_making_it():
+    counted = script("measure_8b").counted("8b", full=False, dtype=torch.bfloat16, micro_batch_tokens=16384)
+    # Llama 3.1 8B has 8.03 billion parameters; rank 16 on its 224 linear layers adds 41.9 million.
+    assert counted["weights"] == pytest.approx(8.03e9 * 2 / 2**30, rel=1e-3)
+    assert counted["trained parameters (millions)"] == pytest.approx(41.94, abs=0.01)
+
+
+def test_hours_of_a_cell_follow_from_the_preset_and_the_speed():
+    rows = [
+        {"pass": "training, with sketches", "tokens_per_second": 1000.0},
+        {"pass": "scoring by loss", "tokens_per_second": 4000.0},
+        {"pass": "a round by gradient: score all, train on a quarter", "tokens_per_second": 500.0},
+    ]
+    # Five stages of 8,000 candidates of 90 tokens are a thousand seconds of training at 3,600 tokens a second.
+    hours = script("measure_8b").cell_hours(rows, length=90)
+    assert hours == pytest.approx({"random": 0.25, "loss": 0.5, "gradient": 2.0})
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="the 8B shape needs a CUDA device")
+def test_the_8b_shape_runs_on_a_gpu(tmp_path):
+    out = tmp_path / "found.json"
+    script("measure_8b").main(["--repeats", "1", "--out", str(out)])
+    assert len(json.loads(out.read_text())["passes"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "way_out"),
+    [(["--repeats", "1"], "--count needs none"), (["--full", "--dtype", "bfloat16"], "leave --dtype out")],
+)
+def test_what_cannot_be_measured_is_told_with_the_way_out(arguments, way_out, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit):
+        script("measure_8b").main(arguments)
+    assert way_out in capsys.readouterr().err
