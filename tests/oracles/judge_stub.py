@@ -2,15 +2,20 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from farsighted.signals.judge import Judge
 
 
 class Stub:
-    """A server on this machine that answers as it is told, and keeps what it was asked."""
+    """A server on this machine that answers as it is told, and keeps what it was asked.
 
-    def __init__(self):
+    `plan` says what is answered to a text that holds a word: a list of status and answer. Bytes are sent as they are,
+    and status 0 hangs up.
+    """
+
+    def __init__(self, seconds=0.0):
         self.asked, self.headers, self.plan = [], [], {}
         stub = self
 
@@ -22,13 +27,17 @@ class Stub:
                 text = body["messages"][0]["content"]
                 name = next((name for name in stub.plan if f" {name}" in text), None)
                 status, answer = stub.plan[name].pop(0) if name and stub.plan[name] else (200, "Grade: 4")
+                time.sleep(seconds)
+                if not status:
+                    return
                 self.send_response(status)
                 if status == 429:
                     self.send_header("Retry-After", "7")
                 self.end_headers()
                 usage = {"prompt_tokens": 10, "completion_tokens": 2}
                 found = {"choices": [{"message": {"content": answer}}], "usage": usage}
-                self.wfile.write(json.dumps(found).encode() if status == 200 else b"no")
+                raw = answer if isinstance(answer, bytes) else json.dumps(found).encode()
+                self.wfile.write(raw if status == 200 else b"no")
 
             def log_message(self, *_):
                 pass

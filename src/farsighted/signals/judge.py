@@ -1,5 +1,6 @@
 """Grades from a language model behind an OpenAI-compatible address, each kept on disk as soon as it is there."""
 
+import http.client
 import json
 import re
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,10 @@ _AGAIN: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Answers after which the same request may succeed."""
 _WORKERS: Final = 8
 _LONGEST_WAIT: Final = 60.0
+_THOUGHT: Final = "</think>"
+"""What ends the thoughts that some models write before their answer."""
+
+Sleep = Callable[[float], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,20 @@ class Grades:
     tokens_written: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the judge said of one example."""
+
+    text: str
+    grade: float
+    read: int
+    written: int
+
+
 class _Pace:
     """Lets requests start no closer together than the limit allows."""
 
-    def __init__(self, per_minute: int, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+    def __init__(self, per_minute: int, clock: Callable[[], float], sleep: Sleep) -> None:
         self._gap, self._clock, self._sleep = 60.0 / per_minute, clock, sleep
         self._next = clock()
         self._lock = Lock()
@@ -74,7 +89,7 @@ def judged(
     judge: Judge,
     folder: Path,
     clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Sleep | None = None,
 ) -> Grades:
     """Return a judge's grades; those that `folder` holds already are not asked for again.
 
@@ -83,94 +98,137 @@ def judged(
         judge: Who grades.
         folder: One file a grade, named by the content of its request; written as soon as the answer is there.
         clock: Seconds, for the pace of requests.
-        sleep: Waits.
+        sleep: Waits; None: as long as is asked for, or until the work is broken off.
 
     Raises:
-        ModelError: An address that does not answer after all retries, or an answer that holds no grade; what was graded
+        ModelError: An address that does not answer after all retries, or answers that hold no grade; what was graded
             until then is kept.
+        StorageError: The folder cannot be written to.
     """
-    pace = _Pace(judge.requests_per_minute, clock, sleep)
+    stopped = Event()
+    wait = sleep or stopped.wait
+    pace = _Pace(judge.requests_per_minute, clock, wait)
 
-    def grade(example: Example) -> dict[str, Any]:
+    def grade(example: Example) -> _Answer:
         body = _request(judge, example)
         file = folder / f"{fingerprint.of_json([judge.url, body])}.json"
-        if file.is_file():
-            found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            return found
-        answer = _asked(judge, body, example.id, pace, sleep)
-        atomic.write_json(file, answer)
+        kept = _kept(judge, file)
+        if kept is not None:
+            return kept
+        answer = _asked(judge, body, example.id, pace, wait, stopped)
+        usage = {"read": answer.read, "written": answer.written}
+        atomic.write_json(file, {"text": answer.text, "usage": usage})
         return answer
 
-    folder.mkdir(parents=True, exist_ok=True)
+    with atomic.storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(_WORKERS) as pool:
         pending = [pool.submit(grade, example) for example in examples]
         try:
             answers = [each.result() for each in pending]
         except BaseException:
+            # What was asked is paid for: its answer is waited for and kept, but nothing is asked again.
+            stopped.set()
             pool.shutdown(cancel_futures=True)
             raise
-    grades = np.array([_grade(judge, answer, example.id) for answer, example in zip(answers, examples, strict=True)])
-    share = np.clip((grades - judge.lowest) / (judge.highest - judge.lowest), 0, 1)
-    read, written = (sum(int(answer["usage"][key]) for answer in answers) for key in ("read", "written"))
-    return Grades(share, read, written)
+    grades = np.array([answer.grade for answer in answers])
+    share = (grades - judge.lowest) / (judge.highest - judge.lowest)
+    return Grades(share, sum(answer.read for answer in answers), sum(answer.written for answer in answers))
 
 
 def _request(judge: Judge, example: Example) -> dict[str, Any]:
     # Not str.format: braces are common in code.
-    filled = judge.question.replace("{response}", "\0").replace("{prompt}", example.prompt)
-    content = filled.replace("\0", example.response)
+    parts = {"{prompt}": example.prompt, "{response}": example.response}
+    content = re.sub(r"\{prompt\}|\{response\}", lambda found: parts[found[0]], judge.question)
     return {"model": judge.model, "messages": [{"role": "user", "content": content}], "temperature": 0}
 
 
-def _asked(
-    judge: Judge, body: dict[str, Any], example_id: str, pace: _Pace, sleep: Callable[[float], None]
-) -> dict[str, Any]:
-    """Return the text and the tokens of one answer, asked for again where that may help."""
+def _kept(judge: Judge, file: Path) -> _Answer | None:
+    """Return an answer of an earlier run; None where there is none, or no grade can be read from it."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        text, usage = found["text"], found["usage"]
+        return _Answer(text, _grade(judge, text), usage["read"], usage["written"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _asked(judge: Judge, body: dict[str, Any], example_id: str, pace: _Pace, sleep: Sleep, stopped: Event) -> _Answer:
+    """Return one answer, asked for again where that may help."""
+    reason = "it was broken off"
     for attempt in range(judge.retries + 1):
         pace.wait()
+        if stopped.is_set():
+            break
+        wait = 2.0**attempt
         try:
-            found = _sent(judge, body)
-            text = found["choices"][0]["message"]["content"]
-            usage = found.get("usage") or {}
-            tokens = {"read": usage.get("prompt_tokens", 0), "written": usage.get("completion_tokens", 0)}
-            return {"text": str(text), "usage": tokens}
+            return _read(judge, _sent(judge, body))
         except urllib.error.HTTPError as error:
-            reason, wait = f"HTTP {error.code} {error.reason}", _asked_to_wait(error)
+            reason, wait = _told(error), _asked_to_wait(error, wait)
             if error.code not in _AGAIN:
                 break
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-            reason, wait = f"{type(error).__name__}: {error}", None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = str(error) if isinstance(error, _UngradedError) else f"{type(error).__name__}: {error}"
         if attempt < judge.retries:
-            sleep(min(_LONGEST_WAIT, wait if wait is not None else 2.0**attempt))
+            sleep(min(_LONGEST_WAIT, wait))
     raise ModelError(
         f"The judge '{judge.model}' at {judge.url} must grade '{example_id}', but does not: {reason}. Check address, "
-        "key and limits; the same command goes on with what is left."
+        "key, limits and `quality.judge.question`, or take the example out; the same command goes on with what is left."
     )
 
 
-def _sent(judge: Judge, body: dict[str, Any]) -> dict[str, Any]:
+def _sent(judge: Judge, body: dict[str, Any]) -> Any:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {judge.key}"} if judge.key else {})
     address = f"{judge.url.rstrip('/')}/chat/completions"
     if not address.startswith(("http://", "https://")):
         raise ModelError(f"`quality.judge.url` must begin with http:// or https://, but is '{judge.url}'. Mend it.")
     request = urllib.request.Request(address, json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=judge.timeout_seconds) as reply:
-        found: dict[str, Any] = json.load(reply)
-    return found
+        return json.load(reply)
 
 
-def _asked_to_wait(error: urllib.error.HTTPError) -> float | None:
+class _UngradedError(ValueError):
+    """An answer that came and holds no grade; the message is to be read after "it does not: "."""
+
+
+def _read(judge: Judge, found: Any) -> _Answer:
+    """Return what a reply holds; raises `_UngradedError` where it holds no text or no grade."""
     try:
-        return float(error.headers.get("Retry-After", ""))
-    except ValueError:
-        return None
+        # Half a surrogate pair cannot be written to disk.
+        text = str(found["choices"][0]["message"]["content"]).encode(errors="replace").decode()
+    except (LookupError, TypeError):
+        raise _UngradedError(f"its answer holds no text: {json.dumps(found)[:80]}") from None
+    usage = found.get("usage")
+    return _Answer(text, _grade(judge, text), _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
 
 
-def _grade(judge: Judge, answer: dict[str, Any], example_id: str) -> float:
-    found = _NUMBER.search(answer["text"])
-    if found is None:
-        raise ModelError(
-            f"The judge '{judge.model}' must answer with a number, but said of '{example_id}': "
-            f"{answer['text'][:80]!r}. Change `quality.judge.question`."
+def _grade(judge: Judge, text: str) -> float:
+    """Return the first number after any thoughts; one outside the scale is no grade."""
+    said = text.rpartition(_THOUGHT)[2]
+    found = _NUMBER.search(said)
+    if found is None or not judge.lowest <= float(found[0]) <= judge.highest:
+        raise _UngradedError(
+            f"it must answer with a number from {judge.lowest:g} to {judge.highest:g}, but says {said.strip()[:80]!r}"
         )
     return float(found[0])
+
+
+def _count(usage: object, name: str) -> int:
+    found = usage.get(name) if isinstance(usage, dict) else None
+    return found if isinstance(found, int) else 0
+
+
+def _told(error: urllib.error.HTTPError) -> str:
+    """The status, and the beginning of what the server says about it."""
+    try:
+        said = " ".join(error.read(400).decode(errors="replace").split())
+    except (OSError, http.client.HTTPException):
+        said = ""
+    return f"HTTP {error.code} {error.reason}" + (f" ({said})" if said else "")
+
+
+def _asked_to_wait(error: urllib.error.HTTPError, otherwise: float) -> float:
+    try:
+        return max(0.0, float(error.headers.get("Retry-After", "")))
+    except ValueError:
+        return otherwise
