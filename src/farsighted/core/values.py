@@ -6,6 +6,7 @@ V vocabulary, K sketch, B batch, I items of an evaluation set, Z seeds.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -69,7 +70,7 @@ class Tokens:
         return len(self.ids) - self.prompt_length
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pool:
     """The candidates of one stage, in file order."""
 
@@ -79,10 +80,15 @@ class Pool:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @cached_property
+    def response_lengths(self) -> np.ndarray:
+        """(N,) response tokens of each candidate, counted once: every round asks."""
+        return np.array([tokens.response_length for tokens in self.tokens], dtype=np.int64)
+
     @property
     def response_tokens(self) -> int:
         """Sum of response tokens over the pool."""
-        return sum(example.response_length for example in self.tokens)
+        return int(self.response_lengths.sum())
 
 
 @dataclass(frozen=True, slots=True)

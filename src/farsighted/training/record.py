@@ -109,7 +109,7 @@ def round_table(place: Place, pool: Pool, rows: np.ndarray, ranking: Ranking, pi
     rank[ranking.order] = np.arange(count, dtype=np.int32)
     chosen = np.zeros(count, dtype=bool)
     chosen[picked] = True
-    tokens = np.array([pool.tokens[row].response_length for row in rows], dtype=np.int32)
+    tokens = pool.response_lengths[rows].astype(np.int32)
     columns = {
         "stage": pa.array([place.stage] * count, pa.string()),
         "stage_index": np.full(count, place.index, dtype=np.int32),

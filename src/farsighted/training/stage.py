@@ -115,7 +115,7 @@ def budget_sizes(pool: Pool, unit: Literal["tokens", "examples"]) -> np.ndarray:
     """Return what each example costs of a budget: its response tokens, or 1."""
     if unit == "examples":
         return np.ones(len(pool))
-    return np.array([tokens.response_length for tokens in pool.tokens], dtype=np.float64)
+    return pool.response_lengths.astype(np.float64)
 
 
 def run_stage(
@@ -249,8 +249,8 @@ def _proxy_is_old(stage: StageInput, number: int) -> bool:
 def _train(
     learner: Learner, stage: StageInput, progress: StageProgress, picked: np.ndarray, watcher: Watcher
 ) -> StageProgress:
-    lengths = np.array([tokens.response_length for tokens in stage.pool.tokens])
     shuffled = picked[_shuffle(stage, progress.round, len(picked))]
+    lengths = stage.pool.response_lengths
     for rows in split_into_steps(shuffled, lengths, stage.rounds[progress.round].steps)[progress.round_steps :]:
         watcher.before_step(progress)
         batch = [stage.pool.tokens[row] for row in rows]
@@ -286,7 +286,7 @@ def _stepped(
         raise
     seconds = time.perf_counter() - began
     keys = stream(stage.seed, "eval", stage.index, progress.steps).random(len(rows))
-    tokens = sum(stage.pool.tokens[row].response_length for row in rows)
+    tokens = int(stage.pool.response_lengths[rows].sum())
     progress.record.add_step(taken, keys, tokens, seconds)
     progress = dataclasses.replace(progress, steps=progress.steps + 1, round_steps=progress.round_steps + 1)
     watcher.after_step(progress.steps, progress.record.trained_tokens)
