@@ -1,8 +1,12 @@
+import os
+import platform
+import resource
 import socket
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,6 +108,23 @@ def test_the_network_is_out_of_reach():
         assert "unreachable" in verdict(source).reason
 
 
+def test_sockets_that_no_network_namespace_holds_back_are_refused():
+    families = [number for number in range(3, 46) if number != socket.AF_INET6]
+    source = """
+import socket
+def solve():
+    opened = []
+    for family in FAMILIES:
+        for kind in (1, 2, 3, 5):
+            try:
+                opened.append((family, socket.socket(family, kind)))
+            except OSError as error:
+                assert error.errno == 97
+    return len(opened)
+""".replace("FAMILIES", str(families))
+    assert verdict(source, "assert solve() == 0").passed
+
+
 @pytest.mark.parametrize(
     "call", ["os.fork()", "subprocess.run(['/usr/bin/true'])", "os.posix_spawn('/usr/bin/true', ['true'], {})"]
 )
@@ -119,20 +140,57 @@ def test_a_fork_bomb_ends_with_its_program():
     assert time.monotonic() - began < QUICK.seconds + 2
 
 
-def test_threads_are_bounded_by_memory():
+def test_a_program_starts_no_thread_because_nothing_bounds_their_number_for_the_superuser():
+    assert "can't start new thread" in verdict("import threading\nthreading.Thread(target=print).start()").reason
     source = """
-import _thread, time
-count = 0
+import ctypes
+libc = ctypes.CDLL(None)
+stack = ctypes.create_string_buffer(2**14)
+top = ctypes.c_void_p(ctypes.addressof(stack) + 2**13 & ~15)
 def solve():
-    global count
-    try:
-        while True:
-            _thread.start_new_thread(time.sleep, (9,))
-            count += 1
-    except (RuntimeError, MemoryError):
-        return count
+    thread = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000
+    return libc.clone(ctypes.cast(libc.pause, ctypes.c_void_p), top, thread, None)
 """
-    assert verdict(source, "assert 0 < solve() < 200").passed
+    assert verdict(source, "assert solve() == -1").passed
+
+
+@pytest.mark.parametrize(
+    "call", ["shmget(0, 2**24, 0o1600)", "msgget(0, 0o1600)", "memfd_create(b'a', 0)", "semget(0, 9, 0o1600)"]
+)
+def test_no_memory_is_had_that_counts_for_no_process(call):
+    source = f"import ctypes\ndef solve():\n    return ctypes.CDLL(None).{call}"
+    assert verdict(source, "assert solve() == -1").passed
+
+
+def test_the_number_of_files_is_bounded_even_where_they_are_empty():
+    source = "def solve():\n    for n in range(5000):\n        open(str(n), 'w').close()\n    return 42"
+    assert "No space left" in verdict(source).reason
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_a_program_prints_leads_nowhere_and_fills_nobodys_memory(number):
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert verdict(f"import os\nfor _ in range(8000):\n    os.write({number}, bytes(2**16))\n" + RIGHT).passed
+    assert time.monotonic() - began < QUICK.seconds
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 2**10
+
+
+def test_the_null_device_of_the_machine_is_not_the_programs_to_change():
+    """The superuser owns the device, so that a program of theirs could shut it to everybody."""
+    source = """
+import os, stat
+def solve():
+    refused = []
+    for number in range(64):
+        try:
+            if stat.S_ISCHR(os.fstat(number).st_mode):
+                os.fchmod(number, stat.S_IMODE(os.fstat(number).st_mode))
+        except OSError as error:
+            refused.append(error.errno)
+    return refused
+"""
+    # 9: no such descriptor, 30: read-only file system.
+    assert verdict(source, "assert set(solve()) == {9, 30}").passed
 
 
 def test_memory_is_bounded():
@@ -171,6 +229,12 @@ def solve():
     assert verdict(source, "assert solve() == [-1] * 5").passed
 
 
+def test_the_keys_of_whoever_runs_it_cannot_be_read():
+    number = {"x86_64": 250, "aarch64": 219}[platform.machine()]
+    source = f"import ctypes\ndef solve():\n    return ctypes.CDLL(None).syscall({number}, 0, -3, 0)"
+    assert verdict(source, "assert solve() == -1").passed
+
+
 def test_temporary_files_work_within_their_limit():
     source = "def solve():\n    open('/tmp/a', 'w').write('42')\n    return int(open('a').read())"
     assert verdict(source).passed
@@ -185,9 +249,52 @@ def test_the_environment_and_standard_input_are_empty():
 
 
 def test_nothing_is_left_running_after_a_time_out():
-    verdict("import time\ntime.sleep(60)")
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "sandbox_inside" not in listed
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(verdict, "import time\ntime.sleep(60)")
+        inside = _wait_for(lambda: _inside(os.getpid()))
+        assert "still running" in found.result().reason
+    assert inside
+    assert _wait_for(lambda: not any(_runs(number) for number in inside))
+
+
+def test_a_program_does_not_outlive_whoever_started_it():
+    script = (
+        "from farsighted.evaluation import sandbox\n"
+        "from farsighted.evaluation.sandbox import *\n"
+        "sandbox.sandbox_problem = lambda: None\n"
+        "run_programs([Program('import time\\ntime.sleep(60)', ('1',))], Limits(seconds=1))"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], start_new_session=True) as host:
+        inside = _wait_for(lambda: _inside(host.pid))
+        host.kill()
+    assert inside
+    assert _wait_for(lambda: not any(_runs(number) for number in inside))
+
+
+def _inside(host):
+    """The processes of a sandbox that another process started."""
+    listed = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
+    outer = {pid for pid, parent, command in rows if parent == str(host) and "sandbox_inside" in command}
+    judges = {pid for pid, parent, _ in rows if parent in outer}
+    programs = {pid for pid, parent, _ in rows if parent in judges}
+    return programs and outer | judges | programs
+
+
+def _runs(number):
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _wait_for(found, seconds=60):
+    ends = time.monotonic() + seconds
+    result = found()
+    while not result and time.monotonic() < ends:
+        threading.Event().wait(0.05)
+        result = found()
+    return result
 
 
 def test_values_of_every_plain_kind_come_back_as_they_are():
@@ -196,6 +303,14 @@ def test_values_of_every_plain_kind_come_back_as_they_are():
     assert verdict(
         source, f"values = {values}", "assert same(values) == values", "assert same(float('nan')) != 0"
     ).passed
+
+
+def test_pythons_own_types_are_handed_over_by_name():
+    source = "def same(value):\n    return value\ndef own(value):\n    return [int, Exception, print]"
+    test = "assert same((int, {bool: 1})) == (int, {bool: 1})"
+    assert verdict(source, test, "assert own(1)[:2] == [int, Exception]").passed
+    # A function is not: the tests' process could be made to call it.
+    assert not verdict(source, "assert own(1)[2] is print").passed
 
 
 def test_what_is_no_plain_value_is_used_where_it_lies():
@@ -215,6 +330,14 @@ def value_of(node):
 def test_an_error_of_the_program_reaches_a_test_that_expects_it():
     source = "def solve():\n    raise KeyError('k')"
     assert verdict(source, "try:\n    solve()\nexcept KeyError:\n    pass\nelse:\n    raise AssertionError").passed
+
+
+def test_an_error_that_would_end_a_loop_of_the_tests_is_no_way_to_pass():
+    source = "def solve(number):\n    raise StopIteration"
+    assert not verdict(source, "assert all(map(lambda n: solve(n) == n, [1, 2]))").passed
+    assert verdict(
+        "def solve():\n    return iter([4])", "found = solve()", "assert [next(found), next(found, 0)] == [4, 0]"
+    ).passed
 
 
 def test_verdicts_come_in_the_order_of_their_programs_whatever_ends_first():

@@ -1,7 +1,8 @@
 """Programs that a model wrote, run where they can do no harm (Linux).
 
-Each runs in namespaces of its own: no network, no processes but its own, a root that holds the interpreter read-only
-and a small folder for temporary files, an empty environment, and limits on memory, time, files and processes.
+Each runs in namespaces of its own: no network, no processes or threads but its own, a root that holds the interpreter
+read-only and a small folder for temporary files, an empty environment, and limits on memory, time and files. What it
+prints is thrown away.
 
 The program never judges itself. It runs in one process; the tests run in another and ask it, over a socket, for the
 values of its functions. What comes back are plain values, so a program that ends early, looks through frames, replaces
