@@ -27,6 +27,14 @@ def test_statements_pairs_and_tests_are_read_by_the_names_of_their_data_sets():
     assert gold_of({"test": "def check(f): ..."}).tests == ("def check(f): ...",)
 
 
+def test_the_best_of_the_true_answers_stands_first_whatever_their_order():
+    rows = {"correct_answers": ["s", "t", "u"]}
+    assert gold_of(rows).true_answers == ("s", "t", "u")
+    assert gold_of(rows | {"best_answer": "t"}).true_answers == ("t", "s", "u")
+    assert gold_of(rows | {"choices": ["f", "u"], "answer_index": 1}).true_answers == ("u", "s", "t")
+    assert gold_of(rows | {"choices": ["f", "x"], "answer_index": 1}).true_answers == ("s", "t", "u")
+
+
 def test_fields_of_another_type_say_nothing():
     rows = ({"answer": {"a": 1}}, {"answers": ["a", None]}, {"rejected": [{"role": "user"}]}, {"answer": True})
     assert all(gold_of(row) == Gold() for row in rows)

@@ -25,6 +25,8 @@ def test_a_fenced_answer_is_the_code_inside():
     fenced = program_of(HUMANEVAL, "```python\ndef one():\n    return 1\n```")
     assert fenced.source.startswith(HUMANEVAL.prompt)
     compile(fenced.source, "program", "exec")
+    # What goes on from the prompt ends where a fence closes.
+    assert program_of(HUMANEVAL, "    return 1\n```\nDone").source == HUMANEVAL.prompt + "    return 1\n"
 
 
 @pytest.mark.skipif(sandbox_problem() is not None, reason=str(sandbox_problem()))

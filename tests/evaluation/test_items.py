@@ -46,7 +46,11 @@ def test_the_harness_style_puts_options_after_a_space_and_without_an_end_token()
         ("Is 3 odd?\nAnswer:", " A"),
         ("Is 3 odd?\nAnswer:", " B"),
     ]
-    assert options(TRUTH, "mc1", style="harness")[0] == ("Q: Who?\nA:", " I")
+    found, _ = build([TRUTH], "mc1", context=900, style="harness")
+    context, answer = read(found.options[0][0])
+    assert (context.rpartition("\n\n")[2], answer) == ("Q: Who?\nA:", " I")
+    assert context.count("Q: ") == 7
+    assert harness_context(TRUTH, "truths", (SUM,)) == "Q: 2 + 2?\nA: It is\n#### 4\n\nQ: Who?\nA:"
     found, _ = build([QUIZ], "choice_accuracy", style="harness")
     assert TOKENIZER.end_id not in {token for option in found.options[0] for token in option.ids}
 

@@ -30,8 +30,10 @@ STOPS: Final[dict[str, tuple[str, ...]]] = {
     "text": (),
     "program": (),
     "completion": ("\nclass", "\ndef", "\n#", "\nif", "\nprint"),
+    "marked": ("[DONE]",),
 }
-"""Where an answer ends, by what reads it; `completion` is a program that goes on from its prompt (HumanEval)."""
+"""Where an answer ends, by what reads it; `completion` is a program that goes on from its prompt (HumanEval), `marked`
+one that was asked for by `[BEGIN]` (MBPP as lm-evaluation-harness puts it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,17 @@ def completes_prompt(example: Example) -> bool:
     return bool(entry_point) and f"def {entry_point}(" in example.prompt and "def check(" in "".join(example.gold.tests)
 
 
+def _goes_on(text: str) -> bool:
+    """Whether an answer starts with code of the function that its prompt began: indented, or without any fence."""
+    return "```" not in text or text.lstrip("\n").startswith((" ", "\t"))
+
+
 def program_of(example: Example, text: str) -> Program:
     """Return the program that an answer is, with its tests.
 
     HumanEval: prompt + answer, then the tests' `check` on the entry point. All else (MBPP, P3): the answer, with the
-    names of `typing`, then the tests. A fenced answer is the code inside its first fence.
+    names of `typing`, then the tests. A fenced answer is the code inside its first fence; where an answer goes on from
+    its prompt, the first fence ends it.
 
     *Reference:* Chen et al. 2021; Austin et al. 2021; Schuster et al. 2021.
     """
@@ -116,6 +124,6 @@ def program_of(example: Example, text: str) -> Program:
     code = fenced_code(text)
     if completes_prompt(example):
         # A whole function after the prompt stands in for the one that the prompt began.
-        source = f"{example.prompt}\n{code}" if code != text else example.prompt + text
+        source = example.prompt + text.partition("```")[0] if _goes_on(text) else f"{example.prompt}\n{code}"
         return Program(source, (*gold.tests, f"check({gold.entry_point})"), gold.setup, gold.entry_point)
     return Program(f"from typing import *\n{code}", gold.tests, gold.setup, gold.entry_point)

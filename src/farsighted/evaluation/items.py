@@ -1,9 +1,10 @@
 """From examples to an evaluation set: which texts are put to the model, in which style.
 
 Style `native` puts an item as the model was trained: prompt, line break, response, end token. Style `harness` puts it
-as lm-evaluation-harness does: `Question: ...` and a line `Answer:` for numbers, `Q: ...` and `A:` for truths, the
-prompt alone for programs, and for all others the prompt with a line `Answer:` unless it ends in a colon; a space before
-each continuation, no end token, worked examples before the item.
+as lm-evaluation-harness does: `Question: ...` and a line `Answer:` for numbers; `Q: ...` and `A:` for truths, after the
+six of TruthfulQA's own prompt where no worked examples are given; for programs the prompt alone where it begins the
+function (HumanEval), else the task, its tests and `[BEGIN]` (MBPP); for all others the prompt with a line `Answer:`
+unless it ends in a colon. A space before each continuation, no end token, worked examples before the item.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from farsighted.core.values import Example, Tokens
 from farsighted.data.model_folder import TextTokenizer
 from farsighted.data.templates import OnLong, encode, encode_pair, encode_pool, prompt_text
 from farsighted.evaluation.generation import STOPS, Generation, completes_prompt
+from farsighted.evaluation.primers import TRUTHS
 from farsighted.evaluation.sets import EvaluationSet, chance_of
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -110,7 +112,10 @@ class SetBuilder:
         return Tokens(option, tokens.ids[over:], max(1, tokens.prompt_length - over))
 
     def _generation(self, name: str, items: Sequence[Tokens], reads: Reads, rules: SetRules) -> Generation:
-        kind = "completion" if reads == "program" and all(completes_prompt(item.example) for item in items) else reads
+        kind: str = reads
+        if reads == "program":
+            completes = all(completes_prompt(item.example) for item in items)
+            kind = "completion" if completes else "marked" if rules.style == "harness" else reads
         longest = max(1, self.context - self.max_new_tokens)
         prompts, cut = [], 0
         for item in items:
@@ -129,12 +134,16 @@ class SetBuilder:
 def harness_context(example: Example, reads: Reads, shots: Sequence[Example]) -> str:
     """Return what lm-evaluation-harness puts before a continuation: worked examples, then the item."""
     ask = _ASK.get(reads, _ask_plainly)
-    return "\n\n".join([*(f"{ask(shot)} {_shown(shot, reads)}" for shot in shots), ask(example)])
+    if reads == "truths":
+        shots = shots or TRUTHS
+    return "\n\n".join([*(f"{ask(shot)}{_shown(shot, reads)}" for shot in shots), ask(example)])
 
 
 def _shown(shot: Example, reads: Reads) -> str:
-    """The answer of a worked example."""
-    return _LETTERS[shot.answer_index or 0] if reads == "letters" else shot.response
+    """The answer of a worked example, with what stands before it."""
+    if reads == "program":
+        return shot.response if completes_prompt(shot) else f"{shot.response}\n[DONE]"
+    return f" {_LETTERS[shot.answer_index or 0] if reads == 'letters' else shot.response}"
 
 
 def _ask_plainly(example: Example) -> str:
@@ -142,10 +151,22 @@ def _ask_plainly(example: Example) -> str:
     return prompt if prompt.endswith(":") else f"{prompt}\nAnswer:"
 
 
+def _ask_program(example: Example) -> str:
+    if completes_prompt(example):
+        return example.prompt
+    # Prompts that list their tests already do so after the task, on lines of their own.
+    task = example.prompt.partition("\nYour code should pass these tests:")[0]
+    tests = "\n".join(example.gold.tests[:3])
+    return (
+        f"You are an expert Python programmer, and here is your task: {task} Your code should pass these tests:\n\n"
+        f"{tests}\n[BEGIN]\n"
+    )
+
+
 _ASK: Final[dict[str, Callable[[Example], str]]] = {
     "number": lambda example: f"Question: {example.prompt}\nAnswer:",
     "truths": lambda example: f"Q: {example.prompt}\nA:",
-    "program": lambda example: example.prompt,
+    "program": _ask_program,
 }
 
 _OPTION_TEXTS: Final[dict[str, Callable[[Example], Sequence[str]]]] = {
