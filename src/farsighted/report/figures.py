@@ -14,7 +14,7 @@ from farsighted.report import panels
 from farsighted.report.lookup import Entry, GroupKey, cells, group_keys, myopia_entry, slug, summaries, title
 from farsighted.report.palette import Style, styles
 
-_LOOK: Final = {
+LOOK: Final = {
     "svg.hashsalt": "farsighted",
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
@@ -29,27 +29,27 @@ _LOOK: Final = {
 _DPI: Final = 150
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def figures(results: Mapping[str, Any]) -> dict[str, bytes]:
     """Return every figure of a results value: file name below the audit's folder to content."""
     found: dict[str, bytes] = {}
     style = styles(results["summary"], results["reference"])
     for group in group_keys(results):
         name = slug(*group)
-        found |= _pictures(f"figures/figure2_{name}", figure_2(results, group))
-        found |= _pictures(f"figures/ranks_{name}", ranks(results, group))
-        found |= _pictures(f"figures/concentration_{name}", concentration(results, group))
-        found |= _pictures(f"figures/matrices_{name}", matrices(results, group))
+        found |= pictures(f"figures/figure2_{name}", figure_2(results, group))
+        found |= pictures(f"figures/ranks_{name}", ranks(results, group))
+        found |= pictures(f"figures/concentration_{name}", concentration(results, group))
+        found |= pictures(f"figures/matrices_{name}", matrices(results, group))
     for order, adaptation in dict.fromkeys((group.order, group.adaptation) for group in group_keys(results)):
         found |= _budgets(results, order, adaptation, style)
     return found
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def figure_2(results: Mapping[str, Any], group: GroupKey) -> Any:
     """Return the counterpart of the paper's Figure 2: rank reversal, next-stage learning, trade-off, myopia gap."""
-    entries, style = summaries(results, group), _style(results, group)
-    figure, axes = _sheet(f"{results['title']}: {title(group)}", (11, max(8.2, 0.48 * len(entries))), 2, 2)
+    entries, style = summaries(results, group), group_style(results, group)
+    figure, axes = sheet(f"{results['title']}: {title(group)}", (11, max(8.2, 0.48 * len(entries))), 2, 2)
     heads = ("(a) Now and later", "(b) Learning the next stage", "(c) Robustness and forgetting", "(d) Myopia gap")
     for panel, head in zip(axes.flat, heads, strict=True):
         panel.set_title(head)
@@ -59,37 +59,37 @@ def figure_2(results: Mapping[str, Any], group: GroupKey) -> Any:
         panels.scatter(axes[1, 0], entries, ("forgetting", "ood"), style),
         panels.gap_bars(axes[1, 1], myopia_entry(results, group)),
     ]
-    return _finished(figure, labels)
+    return finished(figure, labels)
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def ranks(results: Mapping[str, Any], group: GroupKey) -> Any:
     """Return the bump chart: rank by immediate gain against rank by long-horizon score."""
-    style = _style(results, group)
-    figure, axes = _sheet(f"Rank reversal: {title(group)}", (6.5, max(5, 0.24 * len(style))), 1, 1)
-    return _finished(figure, [panels.bump(axes[0, 0], myopia_entry(results, group), style)])
+    style = group_style(results, group)
+    figure, axes = sheet(f"Rank reversal: {title(group)}", (6.5, max(5, 0.24 * len(style))), 1, 1)
+    return finished(figure, [panels.bump(axes[0, 0], myopia_entry(results, group), style)])
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def concentration(results: Mapping[str, Any], group: GroupKey) -> Any:
     """Return the mechanism in one view: update concentration against forgetting."""
-    figure, axes = _sheet(f"Concentration and forgetting: {title(group)}", (6.5, 5), 1, 1)
+    figure, axes = sheet(f"Concentration and forgetting: {title(group)}", (6.5, 5), 1, 1)
     keys = ("update_concentration", "forgetting")
-    return _finished(figure, [panels.scatter(axes[0, 0], summaries(results, group), keys, _style(results, group))])
+    return finished(figure, [panels.scatter(axes[0, 0], summaries(results, group), keys, group_style(results, group))])
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def matrices(results: Mapping[str, Any], group: GroupKey) -> Any:
     """Return the score matrix of every selector as a heat map, mean over the seeds that finished, on one scale."""
-    means = {name: _mean_matrix(cells(results, group), name) for name in _style(results, group)}
+    means = {name: _mean_matrix(cells(results, group), name) for name in group_style(results, group)}
     shown = {name: found for name, found in means.items() if found is not None}
     columns = min(len(shown), 4) or 1
     lines = math.ceil(len(shown) / columns) or 1
     stages = max((len(names) for names, _ in shown.values()), default=1)
     size = (1.4 + columns * (1.0 + 0.42 * stages), 0.9 + lines * (1.1 + 0.3 * stages))
-    figure, axes = _sheet(f"Score matrices: {title(group)}", (max(size[0], 5), size[1]), lines, columns)
+    figure, axes = sheet(f"Score matrices: {title(group)}", (max(size[0], 5), size[1]), lines, columns)
     if not shown:
-        return _finished(figure, [panels.say(axes[0, 0], "no cell has finished")])
+        return finished(figure, [panels.say(axes[0, 0], "no cell has finished")])
     scores = np.concatenate([matrix.ravel() for _, matrix in shown.values()])
     limits = (float(np.nanmin(scores)), float(np.nanmax(scores)))
     for panel, (name, (names, matrix)) in zip(axes.flat, shown.items(), strict=False):
@@ -100,27 +100,17 @@ def matrices(results: Mapping[str, Any], group: GroupKey) -> Any:
             panel.set_yticklabels([])
         panel.set_visible(number < len(shown))
     figure.colorbar(image, ax=axes, shrink=0.8, aspect=20 * lines, label="Score", pad=0.01)
-    return _finished(figure, [])
+    return finished(figure, [])
 
 
-def _budgets(results: Mapping[str, Any], order: str, adaptation: str, style: Mapping[str, Style]) -> dict[str, bytes]:
-    """The counterpart of the paper's Figure 3 (a), where the audit has several budgets."""
-    groups = [group for group in group_keys(results) if (group.order, group.adaptation) == (order, adaptation)]
-    if len(groups) < 2:
-        return {}
-    figure, axes = _sheet(f"Long-horizon score by budget: order {order}, {adaptation}", (7.5, 5), 1, 1)
-    by_budget = {group.budget: summaries(results, group) for group in groups}
-    labels = panels.budget_lines(axes[0, 0], by_budget, style)
-    return _pictures(f"figures/budgets_{slug(order, adaptation)}", _finished(figure, [labels]))
-
-
-def _style(results: Mapping[str, Any], group: GroupKey) -> dict[str, Style]:
-    """The styles of a group's selectors, the same as in every other group of the audit."""
+def group_style(results: Mapping[str, Any], group: GroupKey) -> dict[str, Style]:
+    """Return the styles of a group's selectors, the same as in every other group of the audit."""
     style = styles(results["summary"], results["reference"])
     return {entry["selector"]: style[entry["selector"]] for entry in summaries(results, group)}
 
 
-def _sheet(heading: str, size: tuple[float, float], lines: int, columns: int) -> tuple[Any, Any]:
+def sheet(heading: str, size: tuple[float, float], lines: int, columns: int) -> tuple[Any, Any]:
+    """Return a figure with a heading, and its axes (lines, columns); size in inches."""
     figure: Any = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(heading, fontsize=11)
@@ -128,13 +118,32 @@ def _sheet(heading: str, size: tuple[float, float], lines: int, columns: int) ->
     return figure, figure.subplots(lines, columns, squeeze=False)
 
 
-def _finished(figure: Any, labels: Sequence[panels.Labels]) -> Any:
-    """Fix the layout, then write the labels, whose places depend on it."""
+def finished(figure: Any, labels: Sequence[panels.Labels]) -> Any:
+    """Return the figure with its layout fixed and, after that, the labels written, whose places depend on it."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for write in labels:
         write()
     return figure
+
+
+def pictures(name: str, figure: Any) -> dict[str, bytes]:
+    """Return the figure as SVG and PNG: name with suffix to content."""
+    svg, png = io.BytesIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "farsighted"})
+    figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": "farsighted"})
+    return {f"{name}.svg": svg.getvalue(), f"{name}.png": png.getvalue()}
+
+
+def _budgets(results: Mapping[str, Any], order: str, adaptation: str, style: Mapping[str, Style]) -> dict[str, bytes]:
+    """The counterpart of the paper's Figure 3 (a), where the audit has several budgets."""
+    groups = [group for group in group_keys(results) if (group.order, group.adaptation) == (order, adaptation)]
+    if len(groups) < 2:
+        return {}
+    figure, axes = sheet(f"Long-horizon score by budget: order {order}, {adaptation}", (7.5, 5), 1, 1)
+    by_budget = {group.budget: summaries(results, group) for group in groups}
+    labels = panels.budget_lines(axes[0, 0], by_budget, style)
+    return pictures(f"figures/budgets_{slug(order, adaptation)}", finished(figure, [labels]))
 
 
 def _mean_matrix(entries: Sequence[Entry], selector: str) -> tuple[list[str], np.ndarray] | None:
@@ -143,10 +152,3 @@ def _mean_matrix(entries: Sequence[Entry], selector: str) -> tuple[list[str], np
         return None
     scores = np.array([cell["score_matrix"] for cell in done], dtype=np.float64)
     return list(done[0]["stages"]), scores.mean(axis=0)
-
-
-def _pictures(name: str, figure: Any) -> dict[str, bytes]:
-    svg, png = io.BytesIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "farsighted"})
-    figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": "farsighted"})
-    return {f"{name}.svg": svg.getvalue(), f"{name}.png": png.getvalue()}

@@ -22,15 +22,15 @@ COLUMNS: Final[Mapping[str, Column]] = {**METRICS, **DIAGNOSTICS}
 def scatter(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style: Mapping[str, Style]) -> Labels:
     """Draw one point a selector: mean over seeds of two numbers, with their intervals."""
     columns = [COLUMNS[key] for key in keys]
-    axes.set_xlabel(_axis(columns[0], "→", "←"))
-    axes.set_ylabel(_axis(columns[1], "↑", "↓"))
-    pairs = {entry["selector"]: [_number(entry, key) for key in keys] for entry in entries}
+    axes.set_xlabel(axis_label(columns[0], "→", "←"))
+    axes.set_ylabel(axis_label(columns[1], "↑", "↓"))
+    pairs = {entry["selector"]: [measured(entry, key) for key in keys] for entry in entries}
     shown = {name: pair for name, pair in pairs.items() if all(number["mean"] is not None for number in pair)}
     if not shown:
         return say(axes, f"{columns[0].label} or {columns[1].label} was not measured")
     for name, (x, y) in shown.items():
         look = style[name]
-        axes.errorbar(x["mean"], y["mean"], xerr=_reach(x), yerr=_reach(y), color=look.colour, alpha=0.35, lw=1)
+        axes.errorbar(x["mean"], y["mean"], xerr=reach(x), yerr=reach(y), color=look.colour, alpha=0.35, lw=1)
         axes.plot(x["mean"], y["mean"], look.marker, color=look.colour, mfc=look.fill, ms=7, zorder=3)
     anchors = [Anchor(x["mean"], y["mean"], name) for name, (x, y) in shown.items()]
     axes.margins(0.1)
@@ -108,23 +108,27 @@ def bump(axes: Any, entry: Entry | None, style: Mapping[str, Style]) -> Labels:
 
 
 def budget_lines(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Mapping[str, Style]) -> Labels:
-    """Draw the long-horizon score over budgets, with intervals."""
+    """Draw the long-horizon score over budgets, with intervals; a budget without a score interrupts the line.
+
+    The selectors stand a little beside each other, so that their intervals can be told apart.
+    """
     axes.set_xlabel("Budget")
-    axes.set_ylabel(_axis(METRICS["long_horizon"], "↑", "↓"))
+    axes.set_ylabel(axis_label(METRICS["long_horizon"], "↑", "↓"))
     anchors = []
-    for name, look in style.items():
-        found = [
-            (place, entry["metrics"]["long_horizon"])
-            for place, entries in enumerate(by_budget.values())
-            for entry in entries
-            if entry["selector"] == name and entry["metrics"]["long_horizon"]["mean"] is not None
-        ]
-        if found:
-            x, y = [place for place, _ in found], [number["mean"] for _, number in found]
-            axes.plot(x, y, ls=look.line, marker=look.marker, mfc=look.fill, color=look.colour, ms=6, lw=1.8)
-            anchors.append(Anchor(x[-1], y[-1], name))
+    for number, (name, look) in enumerate(style.items()):
+        found = [long_horizon(entries, name) for entries in by_budget.values()]
+        shown = [place for place, score in enumerate(found) if score is not None]
+        if not shown:
+            continue
+        x = np.arange(len(found)) + 0.03 * (number - (len(style) - 1) / 2)
+        y = [np.nan if score is None else score["mean"] for score in found]
+        for place in shown:
+            axes.errorbar(x[place], y[place], yerr=reach(found[place]), fmt="none", ecolor=look.colour, alpha=0.4, lw=1)
+        axes.plot(x, y, ls=look.line, marker=look.marker, mfc=look.fill, color=look.colour, ms=6, lw=1.8)
+        anchors.append(Anchor(x[shown[-1]], y[shown[-1]], name))
+    width = max(len(by_budget) - 1, 1)
     axes.set_xticks(range(len(by_budget)), list(by_budget))
-    axes.set_xlim(-0.15, len(by_budget) - 0.45)
+    axes.set_xlim(-0.15 * width, 1.42 * width)
     return (lambda: label_line_ends(axes, anchors)) if anchors else say(axes, "no long-horizon score was measured")
 
 
@@ -156,24 +160,35 @@ def say(axes: Any, reason: str) -> Labels:
     return _no_labels
 
 
-def _no_labels() -> None:
-    """The labels of a panel that needs none."""
-
-
-def _axis(column: Column, more: str, less: str) -> str:
+def axis_label(column: Column, more: str, less: str) -> str:
+    """Return a column's label with an arrow that points to the better side."""
     arrow = {"higher": more, "lower": less, None: None}[column.better]
     return column.label if arrow is None else f"{column.label} (better {arrow})"
 
 
-def _number(entry: Entry, key: str) -> Any:
+def measured(entry: Entry, key: str) -> Any:
+    """Return the mean and interval of a metric or a diagnostic of a summary entry."""
     return entry["metrics" if key in METRICS else "diagnostics"][key]
 
 
-def _reach(number: Mapping[str, Any]) -> list[list[float]] | None:
-    """Distances to the ends of the interval; an end on the wrong side of the mean, as extremes have it, counts 0."""
+def reach(number: Mapping[str, Any]) -> list[list[float]] | None:
+    """Return the distances to the ends of the interval, or None where there is none.
+
+    An end on the wrong side of the mean, as extremes have it, counts 0.
+    """
     if number["low"] is None or number["high"] is None:
         return None
     return [[max(number["mean"] - number["low"], 0.0)], [max(number["high"] - number["mean"], 0.0)]]
+
+
+def long_horizon(entries: Sequence[Entry], selector: str) -> Any:
+    """Return the long-horizon score of a selector in a group, or None where it has none."""
+    scores = [entry["metrics"]["long_horizon"] for entry in entries if entry["selector"] == selector]
+    return next((score for score in scores if score["mean"] is not None), None)
+
+
+def _no_labels() -> None:
+    """The labels of a panel that needs none."""
 
 
 def _mean_curve(cells: Sequence[Entry]) -> tuple[np.ndarray, np.ndarray] | None:
