@@ -36,6 +36,18 @@ def test_neighbours_share_their_fraction_and_sizes_stay(sizes, overlap, seed):
     assert after == interleaved(before, overlap, seed)
 
 
+def test_ids_stay_distinct_where_every_stage_has_a_file_of_the_same_name():
+    before = [tuple(Example(f"train:{n}", f"{stage}", f"{n}") for n in range(12)) for stage in range(3)]
+    after = interleaved(before, 0.5, 0)
+    named_apart = interleaved(pools(12, 12, 12), 0.5, 0)
+    for pool, other in zip(after, named_apart, strict=True):
+        assert len({example.id for example in pool}) == len(pool) == 12
+        assert [f"{example.prompt}-{example.response}" for example in pool] == [example.id for example in other]
+    renamed = [example for pool in after for example in pool if "(stage" in example.id]
+    assert renamed
+    assert all(e.id == f"train:{e.response} (stage {int(e.prompt) + 1})" for e in renamed)
+
+
 def test_no_overlap_changes_nothing():
     assert interleaved(pools(5, 6), 0.0, 3) == pools(5, 6)
 

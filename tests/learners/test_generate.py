@@ -35,6 +35,14 @@ def test_batches_give_what_one_token_at_a_time_gives():
     assert found == generated(lm, PROMPTS, 7, END, never, 1)
 
 
+def test_generation_settings_that_a_model_brings_along_change_nothing():
+    lm = tiny_llama().eval()
+    settings = {"repetition_penalty": 5.0, "no_repeat_ngram_size": 1, "suppress_tokens": list(range(3, 30))}
+    lm.generation_config.update(**settings)
+    assert generated(lm, PROMPTS, 7, END, never, 10_000) == [plain_greedy(lm, prompt, 7) for prompt in PROMPTS]
+    assert lm.generation_config.repetition_penalty == 5.0
+
+
 def test_a_continuation_ends_before_the_end_token():
     lm = tiny_llama().eval()
     first, second = plain_greedy(lm, PROMPTS[0], 2)

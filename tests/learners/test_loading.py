@@ -45,6 +45,16 @@ def without_head(folder):
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def test_a_model_that_needs_code_of_its_own_is_refused_and_the_code_not_run(folder):
+    code = "raise SystemExit('it was run')"
+    for name in ("configuration_own.py", "modeling_own.py"):
+        (folder / name).write_text(code)
+    own = {"AutoConfig": "configuration_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnModel"}
+    edited(folder, model_type="own", architectures=["OwnModel"], auto_map=own)
+    with pytest.raises(ModelError, match=r"needs code that comes with it, which is never run here\. Choose a model"):
+        load_model(folder, "float32", "cpu")
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [

@@ -27,6 +27,19 @@ def test_full_fine_tuning_of_half_precision_weights_is_refused():
         prepare(load_config(source))
 
 
+def test_a_head_of_half_precision_is_not_trained_beside_an_adapter():
+    source = {"suite": SUITE, "model": {"dtype": "bfloat16"}, "training": {"train_head": True}}
+    with pytest.raises(ConfigError, match=r"`training.train_head: true` must train float32 weights.*`model.dtype`"):
+        prepare(load_config(source))
+
+
+@pytest.mark.parametrize("mode", ["lora", "full", "qlora"])
+def test_settings_under_peft_that_nothing_reads_are_refused(mode):
+    source = {"suite": SUITE, "adaptations": [mode], "peft": {mode: {"r": 8}}}
+    with pytest.raises(ConfigError, match=rf"`peft` must hold adapters beside .*'{mode}'.* under `lora`"):
+        prepare(load_config(source))
+
+
 def test_qlora_stands_alone_because_its_model_is_another_one():
     with pytest.raises(ConfigError, match="`adaptations: qlora` must stand alone"):
         prepare(load_config({"suite": SUITE, "adaptations": ["lora", "qlora"]}))

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def interleaved(pools: Sequence[tuple[Example, ...]], overlap: float, seed: int)
     """Return pools of the same sizes of which every two neighbours share a fraction of their examples.
 
     Each of two neighbours takes half of what they share from the other, drawn uniformly, in the place of as many of its
-    own, drawn from what no neighbour takes.
+    own, drawn from what no neighbour takes. A guest whose id the pool has already gets another: "train:7 (stage 2)".
 
     Args:
         pools: In canonical order.
@@ -44,12 +45,27 @@ def interleaved(pools: Sequence[tuple[Example, ...]], overlap: float, seed: int)
         guests = []
         if left[place]:
             other = left[place - 1]
-            guests += _rows(pools[place - 1], orders[place - 1][other : other + left[place]])
+            guests += _guests(pools, orders, place - 1, slice(other, other + left[place]))
         if right[place]:
-            guests += _rows(pools[place + 1], orders[place + 1][: right[place]])
-        found.append((*own, *guests))
+            guests += _guests(pools, orders, place + 1, slice(right[place]))
+        found.append(_with_guests(own, guests))
     return found
 
 
-def _rows(pool: Sequence[Example], rows: np.ndarray) -> list[Example]:
-    return [pool[row] for row in np.sort(rows)]
+def _guests(
+    pools: Sequence[tuple[Example, ...]], orders: Sequence[np.ndarray], place: int, part: slice
+) -> list[tuple[int, Example]]:
+    """Return what a pool lends, each with the number of its stage."""
+    return [(place + 1, pools[place][row]) for row in np.sort(orders[place][part])]
+
+
+def _with_guests(own: Sequence[Example], guests: Sequence[tuple[int, Example]]) -> tuple[Example, ...]:
+    """Return one pool with distinct ids.
+
+    Rows without an id are known by file name and line, and every stage may have a file of the same name.
+    """
+    pool = {example.id: example for example in own}
+    for number, guest in guests:
+        found = replace(guest, id=f"{guest.id} (stage {number})") if guest.id in pool else guest
+        pool[found.id] = found
+    return tuple(pool.values())

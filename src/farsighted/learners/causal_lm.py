@@ -15,6 +15,7 @@ from farsighted.learners.adapters import Adaptation
 from farsighted.learners.base import ChangeInner, KeptSignals, Likelihoods, StepRecord
 from farsighted.learners.batching import PassSize, in_batches, in_batches_or_again, joined, run_parts
 from farsighted.learners.generate import generated
+from farsighted.learners.masks import masks_from
 from farsighted.learners.one_by_one import build_passes
 from farsighted.learners.optim import OptimizerSettings, StageOptimizer
 from farsighted.learners.passes import GRADIENT_SIGNALS, trunk_and_head
@@ -230,13 +231,10 @@ def _refuse_strays(trainable: Sequence[tuple[str, Any]], trunk: torch.nn.Module,
 
 @contextlib.contextmanager
 def _training_mode(lm: Any, dropout: np.random.Generator) -> Iterator[None]:
-    """Switch dropout on, with masks that come from `dropout` and leave torch's global generator as it was."""
+    """Switch dropout on, with masks that come from `dropout` alone."""
     lm.train()
     try:
-        # Layers draw their masks from the global generator; nothing else can be handed to them.
-        with torch.random.fork_rng():
-            generator = torch.Generator().manual_seed(int(dropout.integers(2**62)))
-            torch.set_rng_state(generator.get_state())
+        with masks_from(dropout, lm.device):
             yield
     finally:
         lm.eval()

@@ -1,6 +1,7 @@
 """Greedy generation in batches of like length."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -48,15 +49,27 @@ def generated(
         for place, row in enumerate(rows):
             ids[place, width - len(prompts[row]) :] = prompts[row]
             mask[place, width - len(prompts[row]) :] = 1
-        out = lm.generate(
-            torch.from_numpy(ids).to(lm.device),
-            attention_mask=torch.from_numpy(mask).to(lm.device),
-            generation_config=settings,
-            stopping_criteria=StoppingCriteriaList([_Done(width, is_done)]),
-        )
+        with _without_defaults(lm):
+            out = lm.generate(
+                torch.from_numpy(ids).to(lm.device),
+                attention_mask=torch.from_numpy(mask).to(lm.device),
+                generation_config=settings,
+                stopping_criteria=StoppingCriteriaList([_Done(width, is_done)]),
+            )
         for row, new in zip(rows, out[:, width:].tolist(), strict=True):
             found[row] = new[: new.index(end_id)] if end_id in new else new
     return found
+
+
+@contextlib.contextmanager
+def _without_defaults(lm: Any) -> Iterator[None]:
+    """Set the model's own generation settings aside: a repetition penalty among them is applied to any request."""
+    kept = lm.generation_config
+    lm.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        lm.generation_config = kept
 
 
 def _batches(lengths: Sequence[int], new_tokens: int, batch_tokens: int) -> list[list[int]]:

@@ -71,6 +71,11 @@ def _checked(folder: Path, dtype: str, options: dict[str, Any]) -> Any:
             _log.warning("The model in '%s' has no fused attention: it runs in plain steps, which are slower.", folder)
             lm, report = _loaded(folder, dtype, {"attn_implementation": "eager", **options})
     except (OSError, ValueError, KeyError, SafetensorError) as error:
+        if "custom code" in str(error):
+            raise ModelError(
+                f"The model in '{folder}' needs code that comes with it, which is never run here. Choose a model whose "
+                "architecture the library transformers has built in."
+            ) from error
         # Some of the library's messages list everything that it knows.
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ModelError(

@@ -60,6 +60,9 @@ class Cell:
         }
 
 
+_OWN_SECTIONS: Final = frozenset({"lora", "full", "qlora"})
+"""Adaptations whose settings do not stand under `peft`."""
+
 _NOT_DECIDING = ("allow_code_execution", "tasks_folder")
 """Settings of the evaluation whose effect is in the sets' fingerprints."""
 
@@ -123,6 +126,19 @@ def _refuse_misplaced(built: Sequence[tuple[str, Selector, bool]]) -> None:
 
 def _refuse_impossible(config: AuditConfig, inputs: AuditInputs, selectors: Sequence[Selector]) -> None:
     """Refuse now what the first cell would only find out at work."""
+    _refuse_adaptations(config)
+    if inputs.sentence_model:
+        from farsighted.learners.sentence import require_sentence_transformers
+
+        require_sentence_transformers()
+    if not inputs.proxy and any("proxy_sketch" in selector.needs for selector in selectors):
+        raise ConfigError(
+            "A selector that looks ahead needs a proxy set, but there is none. Raise `data.proxy_per_stage` or "
+            "`suite.proxy`, or set the selector's weight of the proxy (`eta`) to 0."
+        )
+
+
+def _refuse_adaptations(config: AuditConfig) -> None:
     if set(config.adaptations) - {"lora", "full"}:
         # Only here does a plan need the library that knows the adapters' names, and torch with it.
         from farsighted.learners.build import build_adaptation
@@ -134,19 +150,16 @@ def _refuse_impossible(config: AuditConfig, inputs: AuditInputs, selectors: Sequ
             "`adaptations: qlora` must stand alone, because cells start from the same model, and its weights have 4 "
             "bits. Run the others as an audit of their own."
         )
-    if inputs.sentence_model:
-        from farsighted.learners.sentence import require_sentence_transformers
-
-        require_sentence_transformers()
-    if "full" in config.adaptations and config.model.dtype != "float32":
+    for mode in _OWN_SECTIONS & config.peft.keys():
         raise ConfigError(
-            f"`adaptations: full` must train float32 weights, but `model.dtype` is {config.model.dtype}: small updates "
-            "would be rounded away. Set `model.dtype: float32`, or use lora."
+            f"`peft` must hold adapters beside {', '.join(sorted(_OWN_SECTIONS))}, but holds '{mode}', which nothing "
+            "reads. Write its rank, scale, dropout and targets under `lora`, or give the entry another name."
         )
-    if not inputs.proxy and any("proxy_sketch" in selector.needs for selector in selectors):
+    trained = "adaptations: full" if "full" in config.adaptations else "training.train_head: true"
+    if config.model.dtype != "float32" and ("full" in config.adaptations or config.training.train_head):
         raise ConfigError(
-            "A selector that looks ahead needs a proxy set, but there is none. Raise `data.proxy_per_stage` or "
-            "`suite.proxy`, or set the selector's weight of the proxy (`eta`) to 0."
+            f"`{trained}` must train float32 weights, but `model.dtype` is {config.model.dtype}: small updates would "
+            "be rounded away. Set `model.dtype: float32`, or train lora adapters alone."
         )
 
 
