@@ -8,6 +8,7 @@ import numpy as np
 
 from farsighted.metrics import horizon, intervals
 from farsighted.metrics.diagnostics import jaccard
+from farsighted.metrics.horizon import MyopiaGap
 from farsighted.report.cells import number
 from farsighted.report.groups import Group, Settings
 
@@ -24,11 +25,7 @@ def myopia(group: Group, selectors: Sequence[str], settings: Settings) -> dict[s
     common = sorted(set.intersection(*(seeds[name] for name in names))) if names else []
     if len(names) < 2 or not common:
         return None
-    immediate_KZ, long_KZ = (_values(group, names, key, common) for key in ("immediate_gain", "long_horizon"))
-    gap = horizon.myopia_gap(immediate_KZ, long_KZ)
-    replicas = horizon.myopia_gap(
-        *(_replicates(group, names, key, common) for key in ("immediate_gain", "long_horizon"))
-    )
+    gap, replicas = myopia_gaps(group, names, common)
     family = intervals.interval(replicas.family, settings.confidence)
     signed = [intervals.interval(replicas.signed_K[:, k], settings.confidence) for k in range(len(names))]
     return {
@@ -50,6 +47,16 @@ def myopia(group: Group, selectors: Sequence[str], settings: Settings) -> dict[s
         },
         "left_out": [name for name in selectors if not seeds[name]],
     }
+
+
+def myopia_gaps(group: Group, selectors: Sequence[str], seeds: Sequence[int]) -> tuple[MyopiaGap, MyopiaGap]:
+    """Return the myopia gap (Eq. 3) of some selectors over some seeds, as measured and of every resample, (B, ...).
+
+    Every selector must have finished every seed with an immediate gain and a long-horizon score.
+    """
+    measured = (_values(group, selectors, key, seeds) for key in ("immediate_gain", "long_horizon"))
+    resampled = (_replicates(group, selectors, key, seeds) for key in ("immediate_gain", "long_horizon"))
+    return horizon.myopia_gap(*measured), horizon.myopia_gap(*resampled)
 
 
 def overlap(group: Group, selectors: Sequence[str]) -> list[dict[str, Any]]:

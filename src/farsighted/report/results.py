@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from farsighted.report.cells import IDENTITY, absent_value, report_value
+from farsighted.report.cells import absent_value, report_value
 from farsighted.report.figures import figures
+from farsighted.report.folder import planned_cells
 from farsighted.report.groups import Settings, report_group
 from farsighted.report.lookup import GroupKey
+from farsighted.report.paper import GAP_NOTE
 from farsighted.report.rankings import myopia, overlap
 from farsighted.report.scorecard import scorecard
 from farsighted.report.summary import summarise_group
@@ -26,12 +28,6 @@ from farsighted.store.writer import table_bytes
 
 CELL_COLUMNS: Final = ("cell", "selector", "seed", "order", "budget", "adaptation")
 """What is put in front of a cell's tables where the tables of all cells stand in one file."""
-
-GAP_NOTE: Final = (
-    "The paper's per-selector Gap column (Table 1) does not follow from its Eq. 3: Eq. 3 on its own means gives .50, "
-    ".50, 1.0, .50, 0, 0, .50 for random, loss, gradient, diversity, quality, utility-diversity, LHAS. It is no target "
-    "here."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ def build_results(cells: Sequence[CellArtifacts], audit: Mapping[str, Any]) -> d
     """
     settings = Settings.of(audit["config"])
     planned = {str(cell["id"]): cell for cell in audit["cells"]}
-    by_id = {str(cell.meta["id"]): _as_planned(cell, planned) for cell in cells}
+    by_id = planned_cells(cells, audit)
     groups: dict[GroupKey, list[Mapping[str, Any]]] = {}
     for cell in planned.values():
         groups.setdefault(GroupKey.of(cell), []).append(cell)
@@ -70,7 +66,7 @@ def build_results(cells: Sequence[CellArtifacts], audit: Mapping[str, Any]) -> d
     absent = {name: absent_value(cell, failures.get(name)) for name, cell in planned.items() if name not in by_id}
     parts = [_group_part(key, members, by_id, absent, settings) for key, members in groups.items()]
     entries = {entry["id"]: entry for part in parts for entry in part["cells"]}
-    strangers = sorted(by_id.keys() - planned.keys())
+    strangers = sorted({str(cell.meta["id"]) for cell in cells} - planned.keys())
     return {
         "schema": SCHEMA,
         "farsighted": version("farsighted"),
@@ -92,10 +88,9 @@ def write_results(root: Path) -> ReportPaths:
     """
     layout = Layout(root)
     audit = read_plan(layout)
-    planned = {str(cell["id"]): cell for cell in audit["cells"]}
     cells = [read_cell(folder) for folder in finished_cells(root)]
     results = build_results(cells, audit)
-    members = [_as_planned(cell, planned) for cell in cells if cell.meta["id"] in planned]
+    members = planned_cells(cells, audit).values()
     scores, selections = root / "scores.parquet", root / "selections.parquet"
     write_bytes(scores, table_bytes(_joined([(cell.meta, cell.scores) for cell in members], SCORES)))
     write_bytes(selections, table_bytes(_joined([(cell.meta, cell.selections) for cell in members], SELECTIONS)))
@@ -114,16 +109,6 @@ _FOLDERS: Final = ("tables/", "figures/")
 def to_json(results: Mapping[str, Any]) -> str:
     """Return the text of results.json; a NaN in it would be a mistake of this program and is refused."""
     return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _as_planned(cell: CellArtifacts, planned: Mapping[str, Mapping[str, Any]]) -> CellArtifacts:
-    """The cell under the names that the plan has for it.
-
-    A label, the name of an order, and being a reference decide no result, so they are no part of a cell's id, and may
-    have been others when the cell was run.
-    """
-    named = planned.get(str(cell.meta["id"]), {})
-    return replace(cell, meta={**cell.meta, **{key: named[key] for key in IDENTITY if key in named}})
 
 
 def _group_part(
