@@ -1,7 +1,10 @@
+import datetime
+import decimal
 import json
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -100,6 +103,31 @@ def test_fields_of_mixed_kinds_cannot_be_parquet_and_the_way_out_is_told(files, 
     assert "End `--out` in .jsonl." in said.err
 
 
+def table_with(folder, value):
+    rows = [{"prompt": f"p{n}", "response": "r", "extra": value} for n in range(4)]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "pool.parquet")
+    return folder / "pool.parquet"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(datetime.datetime(2024, 5, 6), "2024-05-06 00:00:00"), (decimal.Decimal("1.50"), "1.50")],
+    ids=["date", "decimal"],
+)
+def test_values_that_only_tables_know_become_text(tmp_path, value, text):
+    data = table_with(tmp_path, value)
+    assert run_cli("select", data, "-s", "random", "-b", "100%", "-o", tmp_path / "out.jsonl").code == 0
+    assert {row["extra"] for row in rows_of(tmp_path / "out.jsonl")} == {text}
+
+
+def test_bytes_cannot_be_json_and_the_way_out_is_told_before_anything_is_written(tmp_path):
+    data = table_with(tmp_path, b"\xff")
+    said = run_cli("select", data, "-s", "random", "-b", "100%", "-o", tmp_path / "out.jsonl")
+    assert said.code == 2
+    assert "End `--out` in .parquet." in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["pool.parquet"]
+
+
 def test_a_note_says_what_stood_in_for_a_proxy(files, tmp_path):
     said = selected(files, tmp_path / "chosen.jsonl", selector="lhas")
     assert said.code == 0
@@ -136,6 +164,10 @@ def test_a_setting_of_quality_is_checked_as_that_of_an_audit_is(files, tmp_path)
     said = selected(files, tmp_path / "chosen.jsonl", "--quality", "judge", selector="quality")
     assert said.code == 2
     assert "`quality.judge.model` must be the name of a model" in said.err
+    twice = ["--quality-set", "judge=x", "--quality-set", "judge.model=m"]
+    said = selected(files, tmp_path / "chosen.jsonl", *twice, selector="quality")
+    assert said.code == 2
+    assert "`--quality-set judge.model` needs `judge` to be keys and values, but it is 'x'" in said.err
     said = selected(files, tmp_path / "chosen.jsonl", "--quality-set", "judge", selector="quality")
     assert said.code == 2
     assert "`--quality-set` must be key=value" in said.err
@@ -226,12 +258,13 @@ def test_a_bad_budget_or_selector_is_refused(files, tmp_path, no_model, changes,
     [
         (("--set", "score"), "`--set` must be key=value, but is 'score'"),
         (("--set", "score=median"), "median"),
+        (("--set", "score=["), "`--set` must give YAML, but 'score=[' is none"),
         (("--set", "skore=norm"), "`skore`"),
         (("--history", "nowhere.jsonl"), "'nowhere.jsonl'"),
         (("--on-long", "cut"), "'cut'"),
         (("--model", "nowhere"), "'nowhere' has no config.json"),
     ],
-    ids=["no sign", "value", "parameter", "history", "choice", "model"],
+    ids=["no sign", "value", "no YAML", "parameter", "history", "choice", "model"],
 )
 def test_a_bad_option_is_refused(files, tmp_path, no_model, more, part):
     said = selected(files, tmp_path / "chosen.jsonl", *more, selector="gradient")

@@ -84,6 +84,36 @@ def test_tokens_are_those_of_transformers(tmp_path, template):
     assert ours == theirs or (ours[-1] == tokenizer.end_id and ours[:-1] == theirs[: len(ours) - 1])
 
 
+MARKED = CHATML.replace("{{ '<|im_start|>'", "{% generation %}{{ '<|im_start|>'").replace(
+    "{% endfor %}{% if add", "{% endgeneration %}{% endfor %}{% if add"
+)
+
+
+def test_marks_around_what_is_generated_change_nothing(tmp_path):
+    marked, plain = (parts(folder_with(tmp_path / name, text), TALK) for name, text in (("a", MARKED), ("b", CHATML)))
+    assert MARKED != CHATML
+    assert marked[2] == plain[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("{% if tools is none and documents is none %}none{% endif %}", "none"),
+        ("{{ {'b': 'é', 'a': 1} | tojson(ensure_ascii=True, separators=(',', ':'), sort_keys=true) }}",
+         '{"a":1,"b":"\\u00e9"}'),
+        ("{{ {'a': 1} | tojson(indent=1) }}", '{\n "a": 1\n}'),
+    ],
+)  # fmt: skip
+def test_templates_find_what_transformers_gives_them(tmp_path, text, written):
+    assert parts(folder_with(tmp_path, text + CHATML), SINGLE)[0].startswith(f"{written}<|im_start|>user")
+
+
+@pytest.mark.parametrize("text", ["{{ 1 + 'a' }}", "{{ 1 / 0 }}", "{{ range(10 ** 9) | list }}", "{{ '%d' % 'a' }}"])
+def test_a_template_that_fails_says_so_with_the_example(tmp_path, text):
+    with pytest.raises(DataError, match=r"chat template refuses 'a': .*`data\.template: plain`"):
+        parts(folder_with(tmp_path, text + CHATML), SINGLE)
+
+
 def test_a_template_that_refuses_the_turns_says_so_with_the_example(tmp_path):
     with pytest.raises(DataError, match="refuses 'b': Only user and assistant roles are supported!"):
         parts(folder_with(tmp_path, LLAMA), TALK)

@@ -204,6 +204,27 @@ def test_a_second_row_of_an_id_is_refused_with_both_places(tmp_path):
         read_examples([a, b])
 
 
+def test_a_second_row_of_an_id_is_refused_where_its_column_is_named(tmp_path):
+    path = put(tmp_path, "a.jsonl", {**PAIR, "uid": "x"}, {**PAIR, "uid": "x"})
+    with pytest.raises(DataError, match=r"a\.jsonl:2 has the id 'x', which .*a\.jsonl:1 has already"):
+        read_examples([path], columns={"id": "uid"})
+
+
+def test_a_named_column_stands_at_the_top_or_in_meta():
+    columns = {"quality": "score", "cluster": "topic"}
+    found = to_example(row({**PAIR, "topic": "t", "meta": {"score": 0.5, "topic": "other", "quality": 0.1}}), columns)
+    assert isinstance(found, Example)
+    assert (found.quality, found.cluster) == (0.5, "t")
+
+
+def test_files_whose_rows_are_all_bad_say_what_is_wrong_with_the_first(tmp_path):
+    path = put(tmp_path, "a.jsonl", {"ask": "p"}, "{")
+    with pytest.raises(
+        DataError, match=r"hold none.*The first row that was set aside: .*a\.jsonl:1 has the fields ask"
+    ):
+        read_examples([path], "skip", max_bad_share=1.0)
+
+
 def test_under_skip_bad_rows_are_set_aside(tmp_path):
     path = put(
         tmp_path, "a.jsonl", {**PAIR, "id": "x"}, "{", {**PAIR, "id": "x"}, {"prompt": "p", "response": ""}, PAIR

@@ -30,6 +30,8 @@ ASKED = (("user", "q"),)
             (("system", "s"), ("user", "q0"), ("assistant", "a0"), *ASKED),
             "a",
         ),
+        ({"instruction": "q", "context": "", "response": "a", "category": "qa"}, ASKED, "a"),
+        ({"instruction": "q", "context": "c", "response": "a"}, (("user", "q\n\nc"),), "a"),
         ({"query": "q", "response": "a"}, ASKED, "a"),
         ({"question": "q", "answer": "a"}, ASKED, "a"),
         ({"text": "a"}, (("user", ""),), "a"),
@@ -42,6 +44,9 @@ def test_shapes_of_other_trainers_are_read(fields, turns, response):
 
 def test_a_preference_pair_trains_on_what_was_chosen_and_keeps_what_was_not():
     plain = talk_of({"prompt": "q", "chosen": "a", "rejected": "b"})
+    whole = {name: [{"role": "user", "content": "q"}, {"role": "assistant", "content": text}]
+             for name, text in (("chosen", "a"), ("rejected", "b"))}  # fmt: skip
+    assert talk_of(whole) == plain
     turns = [{"role": "user", "content": "q"}]
     listed = talk_of(
         {
@@ -52,6 +57,12 @@ def test_a_preference_pair_trains_on_what_was_chosen_and_keeps_what_was_not():
     )
     assert plain == listed
     assert (plain.response, plain.rejected) == ("a", "b")
+
+
+def test_names_that_a_table_fills_with_null_are_passed_over():
+    both = {"role": None, "content": None, "from": None, "value": None}
+    asked, said = both | {"from": "human", "value": "q"}, both | {"role": "assistant", "content": "a"}
+    assert talk_of({"messages": [asked, said]}) == talk_of({"prompt": "q", "response": "a"})
 
 
 @pytest.mark.parametrize(

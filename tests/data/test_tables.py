@@ -119,3 +119,5 @@ def test_a_huge_line_and_a_byte_order_mark_are_read(tmp_path):
     assert fields(tmp_path / "a.csv") == [{"prompt": "p", "response": "r"}]
     (tmp_path / "b.jsonl").write_text('{"prompt": "p", "response": "' + long + '"}\n')
     assert len(fields(tmp_path / "b.jsonl")[0]["response"]) == len(long)
+    (tmp_path / "c.csv").write_text(f"prompt,response\np,r\nq,{long}\ns,t\n")
+    assert [len(row["response"]) for row in fields(tmp_path / "c.csv")] == [1, len(long), 1]

@@ -39,3 +39,19 @@ def test_a_model_with_several_outputs_or_none_is_refused(tmp_path):
         reward_scores(EXAMPLES, save(tmp_path / "three", labels=3)[0], 40)
     with pytest.raises(ModelError, match="cannot be loaded as a reward model"):
         reward_scores(EXAMPLES, tmp_path / "none", 40)
+
+
+def test_a_template_that_refuses_the_turns_says_so_with_the_example(tmp_path):
+    folder, _ = save(tmp_path)
+    (folder / "chat_template.jinja").write_text("{{ raise_exception('no system') }}")
+    with pytest.raises(ModelError, match=r"chat template of the reward model in .* refuses '1': no system"):
+        reward_scores(EXAMPLES, folder, 40)
+
+
+def test_a_reward_that_is_no_number_is_refused_with_the_example(tmp_path):
+    folder, model = save(tmp_path)
+    with torch.no_grad():
+        model.score.weight.fill_(float("nan"))
+    model.save_pretrained(folder)
+    with pytest.raises(ModelError, match=r"must be a finite number, but .* gives '1' nan"):
+        reward_scores(EXAMPLES, folder, 40)

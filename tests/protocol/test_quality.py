@@ -50,6 +50,15 @@ def test_ifd_compares_with_the_response_alone(tmp_path):
     assert [(text.ids, text.prompt_length) for text in learner.texts] == [((2, 3, 4, 5), 1)] * 2
 
 
+def test_rewards_of_any_size_become_a_quality_between_0_and_1(tmp_path, monkeypatch):
+    folder = tmp_path / "reward"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    monkeypatch.setattr("farsighted.learners.reward.reward_scores", lambda *_: np.array([-5000.0, 0.0, 5000.0]))
+    found, _ = quality(tmp_path, (None,) * 3, source="reward_model", reward_model=str(folder))
+    assert found == [0.0, 0.5, 1.0]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

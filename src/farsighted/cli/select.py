@@ -1,5 +1,7 @@
 """`farsighted select`."""
 
+import datetime
+import decimal
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -98,14 +100,14 @@ def select_command(
     picked = pick(request)
     rank = np.empty(len(picked.ranking.order), dtype=np.int32)
     rank[picked.ranking.order] = np.arange(len(rank), dtype=np.int32)
+    encoded = _encoded(_chosen_rows(picked, rank, find_files(data, Path.cwd())), out.suffix)
     atomic.write_bytes(out.with_name(out.name + ".scores.parquet"), table_bytes(_score_table(picked, rank)))
     if picked.bad_rows:
         write_quarantine(out.with_name(out.name + ".bad_rows.jsonl"), picked.bad_rows)
         error_console().print(
             f"Note: {len(picked.bad_rows)} bad rows were set aside: {out}.bad_rows.jsonl.", soft_wrap=True
         )
-    rows = _chosen_rows(picked, rank, find_files(data, Path.cwd()))
-    atomic.write_bytes(out, _encoded(rows, out.suffix))
+    atomic.write_bytes(out, encoded)
     for note in picked.notes:
         error_console().print(f"Note: {note}", soft_wrap=True)
     tokens = sum(picked.pool.tokens[row].response_length for row in picked.chosen)
@@ -122,7 +124,11 @@ def _parameters(pairs: list[str], option: str = "--set") -> dict[str, Any]:
         key, sign, value = pair.partition("=")
         if not sign:
             raise ConfigError(f"`{option}` must be key=value, but is '{pair}'.")
-        found[key] = yaml.safe_load(value)
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            reason = str(getattr(error, "problem", None) or error)
+            raise ConfigError(f"`{option}` must give YAML, but '{pair}' is none: {reason}. Mend it.") from None
     return found
 
 
@@ -134,6 +140,8 @@ def _quality(source: str, pairs: list[str]) -> Any:
         inner = settings
         for part in parts:
             inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"`--quality-set {key}` needs `{part}` to be keys and values, but it is {inner!r}.")
         inner[last] = value
     return load_config({"suite": {"name": "skills"}, "quality": settings}).quality
 
@@ -191,4 +199,13 @@ def _encoded(rows: list[dict[str, Any]], suffix: str) -> bytes:
                 f"A Parquet column must hold one kind of value, but a field of the chosen rows does not: {error} End "
                 "`--out` in .jsonl."
             ) from error
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    return "".join(json.dumps(row, ensure_ascii=False, default=_as_json) + "\n" for row in rows).encode()
+
+
+def _as_json(value: object) -> str:
+    """Tables hold more kinds of values than JSON: dates and decimals become text, bytes have no text."""
+    if isinstance(value, (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)):
+        return str(value)
+    raise DataError(
+        f"JSON holds no {type(value).__name__}, but a field of the chosen rows does. End `--out` in .parquet."
+    )

@@ -8,16 +8,23 @@ import datetime
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import jinja2
-from jinja2.ext import loopcontrols
+from jinja2 import nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from farsighted.core.errors import DataError, ModelError
 from farsighted.core.values import Example
 
 Turn = tuple[str, str]
+
+_ABSENT: Final = ("tools", "documents")
+"""Names that templates may count on: nothing, where there are none."""
+TEMPLATE_ERRORS: Final = (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+"""A template is a program, and can fail in as many ways."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,9 @@ class ChatTemplate:
     def _rendered(self, example_id: str, turns: Sequence[Turn], asks: bool) -> str:
         messages = [{"role": role, "content": content} for role, content in turns]
         try:
-            text: str = self.template.render(messages=messages, add_generation_prompt=asks, **self.special)
-        except jinja2.TemplateError as error:
+            names = {**dict.fromkeys(_ABSENT), **self.special}
+            text: str = self.template.render(messages=messages, add_generation_prompt=asks, **names)
+        except TEMPLATE_ERRORS as error:
             raise DataError(
                 f"The model's chat template refuses '{example_id}': {error}. Mend its turns, or write "
                 "`data.template: plain`."
@@ -70,7 +78,9 @@ class ChatTemplate:
 
 def compile_template(text: str) -> Any:
     """Return a compiled chat template; raises `ModelError` where it is no Jinja."""
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
+    )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = _today
@@ -89,5 +99,23 @@ def _today(form: str) -> str:
     return datetime.date(2024, 1, 1).strftime(form)
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+class _Generation(Extension):
+    """Reads `{% generation %}`, which some templates put around the assistant's text, as what stands in it."""
+
+    def __init__(self, environment: jinja2.Environment) -> None:
+        super().__init__(environment)
+        self.tags = {"generation"}
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)

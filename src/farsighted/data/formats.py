@@ -59,7 +59,7 @@ def read_examples(
     bad_rows: list[BadRow] = []
     good = 0
     for row in read_rows(files):
-        found = row if isinstance(row, BadRow) else _distinct(row, to_example(row, columns), places)
+        found = row if isinstance(row, BadRow) else _distinct(row, to_example(row, columns), places, columns)
         if isinstance(found, Example):
             good += 1
             if sample is None:
@@ -79,17 +79,18 @@ def read_examples(
     examples = examples if sample is None else sample.items()
     if not examples:
         names = ", ".join(f"'{file}'" for file in files[:3])
+        first = f" The first row that was set aside: {bad_rows[0]}." if bad_rows else ""
         raise DataError(
-            f"Data files must hold at least one example, but {names} hold none. Mend or leave out the path."
+            f"Data files must hold at least one example, but {names} hold none. Mend or leave out the path.{first}"
         )
     return Examples(tuple(examples), places, tuple(bad_rows))
 
 
-def _distinct(row: Row, found: Example | BadRow, places: dict[str, str]) -> Example | BadRow:
+def _distinct(row: Row, found: Example | BadRow, places: dict[str, str], columns: Columns) -> Example | BadRow:
     """Note where an id stands; a second row of the same id is a bad row."""
     if isinstance(found, BadRow):
         return found
-    if row.fields.get("id") is None and found.id in places:
+    if found.id in places and _fields(row, columns).get("id") is None:
         # Files of one name in two folders: the folder tells their rows apart.
         found = replace(found, id=f"{row.file.parent.name}/{row.file.name}:{row.line}")
     place = places.setdefault(found.id, row.place)
@@ -149,8 +150,7 @@ def _bad(row: Row, reason: str) -> BadRow:
 
 
 def _example(row: Row, columns: Columns) -> Example:
-    fields = {name: value for name, value in row.fields.items() if value is not None}
-    fields |= {name: fields[given] for name, given in columns.items() if given in fields}
+    fields = _fields(row, columns)
     talk = talk_of(fields)
     if not talk.response.strip():
         raise UnfitError("has an empty response; a response must hold at least one visible character")
@@ -173,6 +173,15 @@ def _example(row: Row, columns: Columns) -> Example:
         ),
         known,
     )
+
+
+def _fields(row: Row, columns: Columns) -> dict[str, Any]:
+    """Return what a row holds under our names; a named column stands at the top or in `meta`."""
+    fields = {name: value for name, value in row.fields.items() if value is not None}
+    meta = fields.get("meta")
+    inner = meta if isinstance(meta, dict) else {}
+    named = {name: fields.get(given, inner.get(given)) for name, given in columns.items()}
+    return fields | {name: value for name, value in named.items() if value is not None}
 
 
 def _with_choices(example: Example, known: Mapping[str, Any]) -> Example:

@@ -58,7 +58,8 @@ def talk_of(fields: Fields) -> Talk:
 
     Shapes, found by their fields in this order: prompt + chosen (+ rejected), prompt + response, prompt + completion
     (each a text or a list of messages), `messages`, ShareGPT's `conversations`, Alpaca's instruction + output (+ input,
-    system, history), query + response, question + answer, and `text` alone, all of which is trained on.
+    system, history), Dolly's instruction + response (+ context), query + response, question + answer, lists of messages
+    chosen + rejected, and `text` alone, all of which is trained on.
     """
     for names, read in _SHAPES:
         if all(name in fields for name in names):
@@ -106,16 +107,29 @@ def _from_conversations(row: Fields) -> Talk:
     return Talk((*_system(row), *found.turns), found.response)
 
 
+def _from_preference(row: Fields) -> Talk:
+    """The prompt is what both conversations begin with."""
+    found = _talk(row, "chosen")
+    return Talk(found.turns, found.response, _talk(row, "rejected").response)
+
+
+def _from_dolly(row: Fields) -> Talk:
+    return Talk((("user", _asked(row, "context")),), text_of(row, "response"))
+
+
+def _asked(row: Fields, beside: str) -> str:
+    instruction, context = text_of(row, "instruction"), text_of(row, beside) if beside in row else ""
+    return f"{instruction}\n\n{context}" if context.strip() else instruction
+
+
 def _from_instruction(row: Fields) -> Talk:
-    instruction, context = text_of(row, "instruction"), text_of(row, "input") if "input" in row else ""
-    asked = f"{instruction}\n\n{context}" if context.strip() else instruction
     history = row.get("history", [])
     if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
         raise UnfitError("has a `history` that is no list of pairs; write [[instruction, answer], ...]")
     before = tuple(
         (role, str(text)) for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)
     )
-    return Talk((*_system(row), *before, ("user", asked)), text_of(row, "output"))
+    return Talk((*_system(row), *before, ("user", _asked(row, "input"))), text_of(row, "output"))
 
 
 def _from_text(row: Fields) -> Talk:
@@ -147,8 +161,9 @@ def _turns(row: Fields, name: str) -> tuple[Turn, ...]:
 def _turn(message: object) -> Turn:
     if not isinstance(message, dict):
         raise UnfitError(f"has a message of type {kind_of(message)}; every message must be an object")
-    role = text_of(message, next((name for name in _ROLE if name in message), "role"))
-    content = text_of(message, next((name for name in _CONTENT if name in message), "content"))
+    # In a table every message has the names of all, those of the others with null.
+    role = text_of(message, next((name for name in _ROLE if message.get(name) is not None), "role"))
+    content = text_of(message, next((name for name in _CONTENT if message.get(name) is not None), "content"))
     return ROLES.get(role, role), content
 
 
@@ -159,8 +174,10 @@ _SHAPES: Final[tuple[tuple[tuple[str, ...], Callable[[Fields], Talk]], ...]] = (
     (("messages",), _from_messages),
     (("conversations",), _from_conversations),
     (("instruction", "output"), _from_instruction),
+    (("instruction", "response"), _from_dolly),
     (("query", "response"), _pair("query", "response")),
     (("question", "answer"), _pair("question", "answer")),
+    (("chosen", "rejected"), _from_preference),
     (("text",), _from_text),
 )
 _KNOWN: Final = (

@@ -14,6 +14,8 @@ from farsighted.core.errors import DataError
 from farsighted.data.rows import BadRow, Row, excerpt
 
 _BATCH_ROWS: Final = 1024
+_LONGEST_CSV_ROW: Final = 1 << 24
+"""Bytes: a row must lie within one block of the reader, or two."""
 _NUMBERS: Final[dict[str, Callable[[str], float]]] = {"difficulty": float, "quality": float, "answer_index": int}
 """CSV knows text alone: these fields become numbers where they look like one."""
 
@@ -77,7 +79,7 @@ def _csv(file: Path, bad: list[BadRow]) -> Iterator[Any]:
     parsing = pc.ParseOptions(
         delimiter="\t" if file.suffix == ".tsv" else ",", newlines_in_values=True, invalid_row_handler=set_aside
     )
-    reading = pc.ReadOptions(use_threads=False)
+    reading = pc.ReadOptions(use_threads=False, block_size=_LONGEST_CSV_ROW)
     with pc.open_csv(file, read_options=reading, parse_options=parsing) as first:
         names = first.schema.names
     if len(set(names)) < len(names):

@@ -11,6 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from farsighted.core.errors import ModelError
 from farsighted.core.values import Example
 from farsighted.data.batches import length_sorted_batches
+from farsighted.data.chat import TEMPLATE_ERRORS
 
 
 @torch.no_grad()
@@ -21,10 +22,10 @@ def reward_scores(examples: Sequence[Example], folder: Path, batch_tokens: int) 
     is longer than the model reads loses its beginning.
 
     Raises:
-        ModelError: The folder holds no such model, or one with several outputs.
+        ModelError: The folder holds no such model, one with several outputs, or one that gives an example no score.
     """
     tokenizer, model = _loaded(folder)
-    ids = [_ids(tokenizer, example) for example in examples]
+    ids = [_ids(tokenizer, example, folder) for example in examples]
     scores = np.empty(len(ids))
     pad_id = model.config.pad_token_id
     for rows in length_sorted_batches([len(row) for row in ids], batch_tokens):
@@ -37,6 +38,12 @@ def reward_scores(examples: Sequence[Example], folder: Path, batch_tokens: int) 
                 batch[place, : len(ids[row])] = torch.tensor(ids[row])
                 mask[place, : len(ids[row])] = 1
             scores[part] = model(input_ids=batch, attention_mask=mask).logits[:, 0].float().numpy()
+    if not np.isfinite(scores).all():
+        row = int(np.argmin(np.isfinite(scores)))
+        raise ModelError(
+            f"A reward must be a finite number, but the model in '{folder}' gives '{examples[row].id}' {scores[row]}. "
+            "Name another, or take the example out."
+        )
     return scores
 
 
@@ -57,11 +64,17 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
     return tokenizer, model
 
 
-def _ids(tokenizer: Any, example: Example) -> list[int]:
+def _ids(tokenizer: Any, example: Example, folder: Path) -> list[int]:
     turns = [*(example.turns or (("user", example.prompt),)), ("assistant", example.response)]
     if tokenizer.chat_template:
         messages = [{"role": role, "content": content} for role, content in turns]
-        ids: list[int] = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)
+        try:
+            ids: list[int] = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)
+        except TEMPLATE_ERRORS as error:
+            raise ModelError(
+                f"The chat template of the reward model in '{folder}' refuses '{example.id}': {error}. Mend its turns, "
+                "or name another model."
+            ) from error
     else:
         ids = tokenizer(f"{example.prompt}\n{example.response}")["input_ids"]
     return ids[-min(tokenizer.model_max_length, 10**6) :]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
 from farsighted.config.quality import JudgeConfig, QualityConfig
 from farsighted.core.errors import DataError
@@ -60,7 +61,7 @@ def pool_quality(
 
         folder = model_folder(str(settings.reward_model))
         scores_N = reward_scores(examples, folder, batch_tokens)
-        return {"quality": 1 / (1 + np.exp(-scores_N))}
+        return {"quality": expit(scores_N)}
     if source == "judge":
         grades = judged(examples, _judge(settings.judge), kept)
         return {"quality": grades.quality_N, "judge_tokens": np.array([grades.tokens_read, grades.tokens_written])}
