@@ -62,3 +62,10 @@ def test_the_table_puts_the_base_model_on_top_and_leaves_out_measures_that_nothi
     table = raw_table(results, group_keys(results)[0])
     assert [column.key for column in table.columns] == ["math_token_accuracy"]
     assert [(row.label, row.numbers[0].mean) for row in table.rows] == [("(base model)", 25.0), ("loss", 50.0)]
+
+
+def test_a_format_that_fails_less_often_is_the_better_one(results):
+    for entry in results["cells"][0]["measures"]:
+        entry["format_failure"] = 0.5
+    columns = {column.key: column.better for column in raw_table(results, group_keys(results)[0]).columns}
+    assert columns == {"math_token_accuracy": "higher", "math_format_failure": "lower"}

@@ -1,7 +1,7 @@
 """Every raw measure of every set, whichever of them is the set's score."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -46,14 +46,17 @@ def raw_table(results: Mapping[str, Any], group: GroupKey) -> Table:
     for entry in summaries(results, group):
         own = [cell for cell in finished if cell["selector"] == entry["selector"]]
         lines.append(Row(entry["selector"], [_over(own, key) for key in columns], ranked=not entry["reference"]))
-    heads = [
-        Column(f"{name}_{measure}", f"{name}: {MEASURES[measure].label}", "higher", 1) for _, name, measure in columns
-    ]
+    heads = [_head(name, measure) for _, name, measure in columns]
     notes = [
         seed_note(summaries(results, group)),
         "In percent, not corrected for chance; choice accuracy over the items that have choices.",
     ]
     return Table(f"Raw measures of the final model, {title(group)}.", heads, lines if finished else [], notes)
+
+
+def _head(name: str, measure: str) -> Column:
+    better: Literal["higher", "lower"] = "lower" if measure == "format_failure" else "higher"
+    return Column(f"{name}_{measure}", f"{name}: {MEASURES[measure].label}", better, 1)
 
 
 Key = tuple[str, str, str]
