@@ -38,6 +38,7 @@ def make_stage(lengths, settings=RoundSettings(batch_size=4), share=0.25, unit="
         "embedding": FakeLearner().signals(pool.tokens, frozenset({"embedding"}))["embedding"],
         "quality": np.linspace(0, 1, len(pool)),
         "tokens": np.array([tokens.response_length for tokens in pool.tokens]),
+        "size": budget_sizes(pool, unit),
     }
     stage = StageInput(
         index=index,

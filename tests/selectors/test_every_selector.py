@@ -19,6 +19,9 @@ SELECTORS = [
     {"name": "lhas", "utility": "diversity", "eta": 0.0, "rho": 0.0},
     {"name": "lhas", "utility": "loss", "centroids": 3, "directions": 1},
     {"name": "lhas", "utility": {"name": "lhas", "utility": "quality"}},
+    {"name": "lhas", "utility": "coverage_floor"},
+    {"name": "coverage_floor", "selector": {"name": "proxy_floor", "selector": "utility_diversity"}, "share": 0.5},
+    {"name": "proxy_floor", "selector": {"name": "coverage_floor", "selector": "random"}, "share": 0.1},
 ]
 
 

@@ -43,7 +43,7 @@ from farsighted.training.stage import budget_sizes
 
 _PROXY = 64
 """Examples of the pool that stand in for a proxy set where none is given."""
-_KNOWN = frozenset({"embedding", "cluster", "quality", "difficulty", "tokens"})
+_KNOWN = frozenset({"embedding", "cluster", "quality", "difficulty", "tokens", "size"})
 
 
 @dataclass(frozen=True)
@@ -243,6 +243,7 @@ def _rows(
     scored = [scorer.rows(texts, frozenset(wanted)) for texts in files if texts]
     rows = {name: np.concatenate([part[name] for part in scored]) for name in sorted(wanted)}
     rows["tokens"] = np.array([item.response_length for item in texts], dtype=np.int32)
+    rows["size"] = budget_sizes(Pool("", tuple(texts)), request.budget.unit)
     if "quality" in needs:
         size = scorer.batch_tokens
         graded = pool_quality(scorer.learner, request.quality, texts, rows.get("nll"), request.judge_folder, size)

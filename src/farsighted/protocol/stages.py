@@ -24,14 +24,15 @@ def stage_input(
     training = config.training
     settings = RoundSettings(training.granularity, training.rounds, training.batch_size)
     order = arrival_order(cell.seed, index, len(stage.pool))
-    rounds = plan_stage(budget_sizes(stage.pool, unit)[order], share, settings)
+    sizes_N = budget_sizes(stage.pool, unit)
+    rounds = plan_stage(sizes_N[order], share, settings)
     if getattr(cell.selector, "compute_matched", False):
         rounds = scaled(rounds, compute_matched_share(share, learner.backward_cost) / share)
     return StageInput(
         index=index,
         seed=cell.seed,
         pool=stage.pool,
-        known=known[stage.name].rows,
+        known={**known[stage.name].rows, "size": sizes_N},
         rounds=rounds,
         unit=unit,
         proxy=inputs.proxy,

@@ -1,4 +1,4 @@
-"""What picks the data: the contract of a selector, the table of selectors, and the paper's seven families and more."""
+"""What picks the data: the contract of a selector, the table of selectors, the paper's seven families and more."""
 
 from farsighted.selectors.base import Scored, Selector, Stateless, by_score, rank_checked
 from farsighted.selectors.baselines import ComputeMatchedRandom, Random
@@ -12,15 +12,18 @@ from farsighted.selectors.parameters import parameters_of
 from farsighted.selectors.quality import Quality
 from farsighted.selectors.table import SelectorSpec, build_selector, register, selector_class, selector_names
 from farsighted.selectors.utility_diversity import UtilityDiversity
+from farsighted.selectors.wrappers import CoverageFloor, ProxyFloor
 
 __all__ = [
     "LHAS",
     "ComputeMatchedRandom",
+    "CoverageFloor",
     "Description",
     "Diversity",
     "FacilityLocation",
     "Gradient",
     "Loss",
+    "ProxyFloor",
     "Quality",
     "Random",
     "Scored",

@@ -54,13 +54,14 @@ SIGNALS: Final[Mapping[str, SignalKind]] = MappingProxyType(
         "difficulty": SignalKind("metadata"),
         "tokens": SignalKind("metadata"),
         "cluster": SignalKind("metadata"),
+        "size": SignalKind("metadata"),
         "proxy_sketch": SignalKind("forward", SKETCH_SIDE**2, context=True),
         "cluster_count": SignalKind("metadata", context=True),
         "vocabulary_size": SignalKind("metadata", context=True),
     }
 )
 """Every signal that a selector may need. A cluster is `metadata` by cost; where it comes from k-means, it needs
-`embedding` once per pool."""
+`embedding` once per pool. A size is what the example takes of the budget: its response tokens, or 1."""
 
 
 CONTEXT_NAMES: Final = frozenset(name for name, kind in SIGNALS.items() if kind.context)

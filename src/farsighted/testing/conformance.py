@@ -210,7 +210,7 @@ def _makers() -> dict[str, _Maker]:
         **dict.fromkeys(shares, lambda rng, n: rng.random(n).astype(np.float32)),
         **{name: _normal(width) for name, width in wide.items()},
         "embedding": _unit_rows,
-        "tokens": lambda rng, n: rng.integers(1, 200, size=n),
+        **dict.fromkeys(("tokens", "size"), lambda rng, n: rng.integers(1, 200, size=n)),
         "cluster": lambda rng, n: rng.integers(CLUSTERS, size=n),
     }
 
