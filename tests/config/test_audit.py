@@ -82,7 +82,7 @@ def test_a_lone_entry_stands_for_a_list_of_one(key):
 
 @pytest.mark.parametrize("tree", [{}, {"suite": {}, "stages": STAGES}])
 def test_exactly_one_of_suite_and_stages_is_asked_for(tree):
-    with pytest.raises(ValidationError, match="exactly one of `suite` and `stages`"):
+    with pytest.raises(ValidationError, match="exactly one of `suite`, `stages` and `quadratic`"):
         AuditConfig.model_validate(tree)
 
 

@@ -17,6 +17,7 @@ from farsighted.config.grid import (
     parse_budget,
 )
 from farsighted.config.messages import KeyPath, expectation
+from farsighted.config.quadratic import QuadraticConfig
 from farsighted.config.quality import QualityConfig
 from farsighted.config.stages import DataConfig, StageConfig, SuiteConfig
 from farsighted.core.values import Budget
@@ -191,9 +192,11 @@ class AuditConfig(Part):
     model: ModelConfig = ModelConfig()
     """The model that every cell starts from."""
     suite: SuiteConfig | None = None
-    """A controlled suite; exactly one of `suite` and `stages` is given."""
+    """A controlled suite; exactly one of `suite`, `stages` and `quadratic` is given."""
     stages: Annotated[tuple[StageConfig, ...], _List] | None = None
-    """Stages from files, in canonical order; exactly one of `suite` and `stages` is given."""
+    """Stages from files, in canonical order; exactly one of `suite`, `stages` and `quadratic` is given."""
+    quadratic: QuadraticConfig | None = None
+    """The quadratic world, without a language model; exactly one of `suite`, `stages` and `quadratic` is given."""
     data_root: Folder = None
     """Folder that relative paths start from; null = the folder of the configuration file. No part of a result."""
     data: DataConfig = DataConfig()
@@ -244,10 +247,34 @@ class AuditConfig(Part):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.suite is None) == (self.stages is None):
-            found = "neither of them" if self.suite is None else "both of them"
-            advice = "Keep `suite` for the controlled suite, or `stages` for files."
-            raise expectation("exactly one of `suite` and `stages`", found, advice)
+        given = [name for name in ("suite", "stages", "quadratic") if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(f"`{name}`" for name in given) or "none of them"
+            advice = "Keep `suite` for the controlled suite, `stages` for files, or `quadratic`."
+            raise expectation("exactly one of `suite`, `stages` and `quadratic`", found, advice)
+        return self
+
+    @model_validator(mode="after")
+    def _quadratic_fits(self) -> Self:
+        if self.quadratic is None:
+            return self
+        for mode in self.adaptations:
+            if mode not in {"lora", "full"}:
+                raise expectation("lora or full in the quadratic world", mode, "Remove it.", ("adaptations",))
+        refused: Mapping[KeyPath, tuple[object, object]] = {
+            ("training", "stage_transition"): (self.training.stage_transition, "continue"),
+            ("training", "train_head"): (self.training.train_head, False),
+            ("lora", "dropout"): (self.lora.dropout, 0),
+            ("signals", "embedding"): (self.signals.embedding, None),
+            ("data", "overlap"): (self.data.overlap, 0),
+        }
+        for key, (found, only) in refused.items():
+            if found != only:
+                raise expectation(f"{only!r} in the quadratic world", found, "Leave it out.", key)
+        if self.quality.source not in {"auto", "metadata"}:
+            must = "auto or metadata in the quadratic world, whose examples carry their quality"
+            raise expectation(must, self.quality.source, "Leave it out.", ("quality", "source"))
+        self._check_orders(list(self.quadratic.stages))
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ Measure = Literal[
     "token_accuracy",
     "exact_match",
     "perplexity",
+    "likelihood",
     "choice_accuracy",
     "choice_accuracy_norm",
     "letter_accuracy",

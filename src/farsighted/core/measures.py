@@ -29,6 +29,7 @@ MEASURES: Final[Mapping[str, MeasureKind]] = MappingProxyType(
         "token_accuracy": MeasureKind("response", "token acc."),
         "exact_match": MeasureKind("response", "exact"),
         "perplexity": MeasureKind("response", "perplexity", is_share=False),
+        "likelihood": MeasureKind("response", "likelihood"),
         "choice_accuracy": MeasureKind("choices", "choice acc."),
         "choice_accuracy_norm": MeasureKind("choices", "choice acc. norm"),
         "letter_accuracy": MeasureKind("letters", "letter acc."),

@@ -91,6 +91,8 @@ def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
     if evaluation_set.measure == "perplexity":
         with np.errstate(over="ignore"):
             raw["perplexity"] = np.exp(nll)
+    if evaluation_set.measure == "likelihood":
+        raw["likelihood"] = np.exp(-nll)
     reads = evaluation_set.reads if evaluation_set.score_reads_options else "choices"
     raw |= option_measures(reads, evaluation_set.items, evaluation_set.options, found.nll_sum[count:])
     generated: tuple[str, ...] = ()

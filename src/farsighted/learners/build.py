@@ -6,11 +6,13 @@ from typing import Any, Final
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
+from farsighted.data.quadratic import QuadraticWorld
 from farsighted.learners.adapters import Adaptation, Full, Lora
 from farsighted.learners.causal_lm import LearnerSettings
 from farsighted.learners.loading import load_model, load_quantized
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.peft_by_name import named_peft
+from farsighted.learners.quadratic import DescentSettings, QuadraticLearner, random_subspace
 from farsighted.learners.transitions import MergeAndReinit, Stack, Transition
 
 _TRANSITIONS: Final[Mapping[str, Transition]] = {"merge_and_reinit": MergeAndReinit(), "stack": Stack()}
@@ -67,3 +69,12 @@ def build_settings(config: AuditConfig, end_id: int | None = None) -> LearnerSet
         end_id,
         training.gradient_checkpointing,
     )
+
+
+def build_quadratic(config: AuditConfig, world: QuadraticWorld, mode: str, seed: int) -> QuadraticLearner:
+    """Return a learner of the quadratic world: in a random subspace of rank `lora.r`, or in all dimensions."""
+    training = config.training
+    settings = DescentSettings(
+        training.learning_rate, training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
+    )
+    return QuadraticLearner(world, None if mode == "full" else random_subspace(world, config.lora.r, seed), settings)

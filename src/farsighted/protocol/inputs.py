@@ -18,6 +18,7 @@ from farsighted.data.model_folder import (
     sentence_model,
     with_chat,
 )
+from farsighted.data.quadratic import QuadraticWorld, build_world
 from farsighted.data.rows import BadRow
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
 from farsighted.data.templates import encode
@@ -42,8 +43,8 @@ class StageInputs:
 class AuditInputs:
     """Everything that is read from disk before the first cell starts."""
 
-    folder: Path
-    """The model's folder."""
+    folder: Path | None
+    """The language model's folder; None where there is none."""
     model_hash: str
     sentence_model: tuple[Path, str] | None
     """Folder and content hash of the model that embeds examples; None: the base model does."""
@@ -57,6 +58,8 @@ class AuditInputs:
     proxy: tuple[Tokens, ...]
     notes: tuple[str, ...]
     bad_rows: tuple[BadRow, ...]
+    world: QuadraticWorld | None = None
+    """The quadratic world, where that is what cells learn."""
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -72,6 +75,8 @@ class AuditInputs:
 
 def load_inputs(config: AuditConfig) -> AuditInputs:
     """Read, check and tokenise everything; raises `DataError`, `ModelError` or `ConfigError`."""
+    if config.quadratic is not None:
+        return _world_inputs(config, build_world(config.quadratic, config.data.seed))
     folder = model_folder(config.model.path)
     evaluation = config.evaluation
     tokenizer, context = load_tokenizer(folder), _context(config, folder)
@@ -94,6 +99,34 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
         proxy=tuple(proxy),
         notes=(*sequence.notes, *encoder.notes),
         bad_rows=sequence.bad_rows,
+    )
+
+
+def _world_inputs(config: AuditConfig, world: QuadraticWorld) -> AuditInputs:
+    """Return the sets of the quadratic world, scored by 100 exp(-loss)."""
+    stages = {}
+    for stage in world.stages:
+        sets = [
+            EvaluationSet(name, items, ((),) * len(items), "likelihood", 0.0, 1.0)
+            for name, items in ((stage.name, stage.validation), (f"{stage.name}_shifted", stage.ood))
+            if items
+        ]
+        parts = [fingerprint.of_examples(text.example for text in texts) for texts in stage[1:]]
+        stages[stage.name] = StageInputs(
+            stage.name, Pool(stage.name, stage.train), sets[0], tuple(sets[1:]), fingerprint.of_json(parts)
+        )
+    return AuditInputs(
+        folder=None,
+        model_hash=world.hash,
+        sentence_model=None,
+        end_id=0,
+        decode=lambda ids: f"row {ids[0]} of the world",
+        stages=stages,
+        orders=resolve_orders(config.orders, tuple(stages), config.data.seed),
+        proxy=tuple(text for stage in world.stages for text in stage.proxy),
+        notes=(),
+        bad_rows=(),
+        world=world,
     )
 
 

@@ -9,8 +9,9 @@ from filelock import FileLock
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
 from farsighted.learners.base import EXACT_AT_START
-from farsighted.learners.build import build_adaptation, build_settings, load_base
+from farsighted.learners.build import build_adaptation, build_quadratic, build_settings, load_base
 from farsighted.learners.causal_lm import CausalLM
+from farsighted.learners.quadratic import QuadraticLearner
 from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.estimate import measure_rates
 from farsighted.protocol.inputs import AuditInputs
@@ -81,7 +82,12 @@ def _cell(desk: Desk, cell_id: str) -> Cell:
     return desk.cells[cell_id]
 
 
-def _learner(desk: Desk, adaptation: str, seed: int) -> CausalLM:
-    lm: Any = load_base(desk.config, desk.inputs.folder, adaptation)
+def _learner(desk: Desk, adaptation: str, seed: int) -> CausalLM | QuadraticLearner:
+    inputs = desk.inputs
+    if inputs.world is not None:
+        return build_quadratic(desk.config, inputs.world, adaptation, seed)
+    if inputs.folder is None:
+        raise RuntimeError("An audit must have a language model or a quadratic world.")
+    lm: Any = load_base(desk.config, inputs.folder, adaptation)
     settings = build_settings(desk.config, desk.inputs.end_id)
     return CausalLM(lm, desk.inputs.model_hash, build_adaptation(desk.config, adaptation), settings, seed)
