@@ -6,7 +6,7 @@ Letters: B resamples, Z seeds, K selectors.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -16,7 +16,6 @@ from farsighted.metrics.horizon import HorizonWeights, ULongWeights
 from farsighted.metrics.intervals import draw_resamples
 from farsighted.report import measures
 from farsighted.report.cells import CellReport, measure
-from farsighted.report.columns import DIAGNOSTICS, METRICS
 from farsighted.report.items import CellItems, draw_items, read_items
 from farsighted.report.lookup import GroupKey
 from farsighted.report.measures import CurveScores, Weights
@@ -40,6 +39,10 @@ class Settings:
         statistics = config["statistics"]
         weights = Weights(HorizonWeights(**config["long_horizon"]), ULongWeights(**config["u_long"]))
         return cls(statistics["reference"], statistics["resamples"], statistics["confidence"], weights)
+
+
+THRESHOLD_TOKENS: Final = "threshold_tokens"
+"""Beside the columns of a report, every cell holds the probe tokens behind its `tokens_to_threshold`, not relative."""
 
 
 class Sample(NamedTuple):
@@ -120,7 +123,8 @@ def report_group(key: GroupKey, cells: Sequence[CellArtifacts], settings: Settin
 
 def _report(cell: CellArtifacts, items: CellItems, scores: measures.SetScores, settings: Settings) -> CellReport:
     measured, values = measure(cell.meta, items, settings.weights)
-    replicates = {name: np.full(settings.resamples, values[name]) for name in (*METRICS, *DIAGNOSTICS)}
+    values[THRESHOLD_TOKENS] = np.nan
+    replicates = {name: np.full(settings.resamples, value) for name, value in values.items()}
     if cell.meta["status"] == "done":
         replicates |= measures.metrics(scores, settings.weights)
     rows = cell.selections.filter(pc.field("chosen"))
@@ -144,8 +148,16 @@ def _with_ratios(
     return {
         name: dataclasses.replace(
             cell,
-            values={**cell.values, "tokens_to_threshold": float(ratios[name].ratio)},
-            replicates={**cell.replicates, "tokens_to_threshold": replicated[name].ratio},
+            values={
+                **cell.values,
+                "tokens_to_threshold": float(ratios[name].ratio),
+                THRESHOLD_TOKENS: float(ratios[name].tokens),
+            },
+            replicates={
+                **cell.replicates,
+                "tokens_to_threshold": replicated[name].ratio,
+                THRESHOLD_TOKENS: replicated[name].tokens,
+            },
             tokens=ratios[name],
         )
         for name, cell in rows.items()

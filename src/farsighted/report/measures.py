@@ -69,6 +69,8 @@ class TokenRatio:
 
     ratio: np.ndarray
     """(...)."""
+    tokens: np.ndarray
+    """What the selector needs, summed over stages, (...)."""
     censored: int
     """Stages whose probe ended below the threshold; if any, the true ratio is higher."""
     reference_censored: int
@@ -156,6 +158,7 @@ def token_ratios(curves: Mapping[str, tuple[CurveScores, ...]], reference: str) 
     return {
         name: TokenRatio(
             adaptation.threshold_ratio(crossing, crossings[reference]).ratio,
+            crossing.tokens.sum(axis=-1),
             int(crossing.censored.sum(axis=-1).flat[0]),
             int(crossings[reference].censored.sum(axis=-1).flat[0]),
             len(thresholds),
