@@ -128,7 +128,7 @@ def budget_lines(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Map
         anchors.append(Anchor(x[shown[-1]], y[shown[-1]], name))
     width = max(len(by_budget) - 1, 1)
     axes.set_xticks(range(len(by_budget)), list(by_budget))
-    axes.set_xlim(-0.15 * width, 1.42 * width)
+    axes.set_xlim(-0.15 * width, 1.55 * width)
     return (lambda: label_line_ends(axes, anchors)) if anchors else say(axes, "no long-horizon score was measured")
 
 
