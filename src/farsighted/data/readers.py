@@ -1,18 +1,15 @@
 """Strict reading of data files: a row comes out whole, with its origin, or as a bad row with its reason."""
 
-import codecs
-import gzip
 import json
-import math
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from farsighted.core.errors import DataError
 from farsighted.data.hub import HUB, hub_files
-from farsighted.data.rows import BadRow, Row, excerpt
+from farsighted.data.json_files import json_rows
+from farsighted.data.rows import BadRow, Row
 from farsighted.data.tables import table_rows
 from farsighted.store.atomic import write_text
 
@@ -55,17 +52,18 @@ def read_rows(files: Sequence[Path]) -> Iterator[Row | BadRow]:
     """Yield the rows of files one by one, in file order; a row that cannot be read comes as a `BadRow`.
 
     Bad rows: no JSON or cut off, no object, duplicate field, NaN or infinity, NUL bytes, invalid UTF-8, half a
-    surrogate pair. A byte order mark and blank lines are passed over.
+    surrogate pair; in CSV, an open quote or another number of columns than the header's. A byte order mark and blank
+    lines are passed over.
 
     Raises:
-        DataError: The file as a whole is damaged (truncated gzip, broken Parquet) or unreadable; how many rows are
+        DataError: The file as a whole is damaged (truncated gzip, array or Parquet) or unreadable; how many rows are
             lost is unknown, so this is never skipped.
     """
     for file in files:
         if file.suffix in {".parquet", ".arrow"} or file.name.endswith((".csv", ".csv.gz", ".tsv")):
             yield from table_rows(file)
         else:
-            yield from _json_rows(file)
+            yield from json_rows(file)
 
 
 def refuse_bad_rows(bad_rows: Sequence[BadRow], rows: int, max_bad_share: float) -> None:
@@ -108,102 +106,3 @@ def _inside(folder: Path, pattern: str) -> list[Path]:
     found = [file for file in found if file.name not in _NOT_ROWS]
     shown = [file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
     return sorted(shown, key=lambda file: file.as_posix())
-
-
-def _json_rows(file: Path) -> Iterator[Row | BadRow]:
-    for number, line in _lines(file):
-        content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-        if content.strip():
-            yield _row(content.rstrip(b"\r\n"), file, number)
-
-
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    try:
-        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                yield number, line
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"'{file}' must be a whole gzip file, but is damaged or cut off after line {number}: {error}. "
-            "Copy or compress it again."
-        ) from None
-    except OSError as error:
-        raise DataError(f"'{file}' must be readable, but is not: {error.strerror}. Mend its permissions.") from None
-
-
-def _row(line: bytes, file: Path, number: int) -> Row | BadRow:
-    try:
-        return Row(_fields(line), file, number)
-    except _UnreadableError as error:
-        return BadRow(str(file), number, error.reason, excerpt(line.decode("utf-8", errors="replace"), error.around))
-
-
-class _UnreadableError(Exception):
-    """A line that is no row; the reason is to be read after "file:line"."""
-
-    def __init__(self, reason: str, around: int = 0) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.around = around
-        """Position of the culprit in the line."""
-
-
-def _fields(line: bytes) -> dict[str, Any]:
-    text = _decoded(line)
-    # An array is a common sight in .json files, and has a remedy of its own.
-    advice = "; write a JSON array as one object a line" if text.lstrip().startswith("[") else ""
-    try:
-        fields = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        what = error.msg.removesuffix(" at").removesuffix(" starting")
-        reason = f"is no JSON object, or cut off (character {error.pos + 1}: {what})"
-        raise _UnreadableError(reason + advice, error.pos) from None
-    except (ValueError, RecursionError) as error:
-        raise _UnreadableError(f"is no strict JSON ({error})") from None
-    if not isinstance(fields, dict):
-        raise _UnreadableError("must be a JSON object in braces" + advice)
-    if "\\ud" in text.lower() and _has_lone_surrogate(fields):
-        raise _UnreadableError("holds half a surrogate pair (\\ud800 to \\udfff), which is no text")
-    return fields
-
-
-def _decoded(line: bytes) -> str:
-    if b"\0" in line:
-        raise _UnreadableError("holds NUL bytes; the file was cut off by a crash, or is UTF-16")
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        reason = f"is no valid UTF-8 (byte 0x{line[error.start]:02x} at position {error.start + 1})"
-        raise _UnreadableError(reason, error.start) from None
-
-
-def _has_lone_surrogate(fields: dict[str, Any]) -> bool:
-    try:
-        json.dumps(fields, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number in JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{text[:20]} is beyond the range of numbers")
-    return number
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the field '{twice}' is given twice")
-    return fields
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_distinct)
