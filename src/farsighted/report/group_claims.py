@@ -4,6 +4,7 @@ They are about one group of cells. "X leads", "last", "highest for" mean paired 
 and not to the best of them: the best of several noisy numbers is better than any of them, and would fail a true claim.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from farsighted.report.estimates import combine, combine_rows, mean_of
 from farsighted.report.evidence import Evidence, Reading
 from farsighted.report.findings import Finding, Outcome, above, all_of
 from farsighted.report.groups import THRESHOLD_TOKENS
-from farsighted.report.paper import FAMILIES
+from farsighted.report.paper import FAMILIES, TOKENS_RATIO
 
 LONG_TERM: Final = ("future_auc", "forgetting", "ood", "worst_task")
 """The metrics that claims 2 and 3 are about."""
@@ -92,11 +93,11 @@ def claim_5(evidence: Evidence) -> list[Finding]:
     where neither needs any, they are equal. Where gradient missed the threshold the ratio is a lower bound, and cannot
     show that the claim fails; where LHAS missed it, an upper bound, and cannot show that it holds.
     """
-    text = "tokens of gradient over those of lhas to the threshold of the next stage"
+    text = f"tokens of gradient over those of lhas to the threshold of the next stage (paper: about {TOKENS_RATIO})"
     readings = [Reading(evidence.main, family, THRESHOLD_TOKENS) for family in ("gradient", "lhas")]
     angle = combine(_angle, evidence.read(readings))
-    found = above(text, angle, "×", evidence.confidence, bound=np.pi / 4)
-    effect, low, high = (float(np.tan(part)) for part in (found.effect, found.low, found.high))
+    found = above(text, angle, "×", evidence.confidence, bound=math.pi / 4)
+    effect, low, high = (_ratio(part) for part in (found.effect, found.low, found.high))
     seeds = evidence.seeds(readings)
     missed = [family for family in ("gradient", "lhas") if evidence.censored(family, seeds)]
     blocked = ("lhas" in missed and found.outcome == "holds") or ("gradient" in missed and found.outcome == "fails")
@@ -107,6 +108,10 @@ def claim_5(evidence: Evidence) -> list[Finding]:
 
 def _angle(wanted: np.ndarray, spent: np.ndarray) -> np.ndarray:
     return np.where((wanted == 0) & (spent == 0), np.pi / 4, np.arctan2(wanted, spent))
+
+
+def _ratio(angle: float) -> float:
+    return math.inf if math.isclose(angle, math.pi / 2) else math.tan(angle)
 
 
 def claim_6(evidence: Evidence) -> list[Finding]:
