@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from farsighted.core.errors import DataError
+from farsighted.data.delimited import delimited_rows
 from farsighted.data.hub import HUB, hub_files
 from farsighted.data.json_files import json_rows
 from farsighted.data.rows import BadRow, Row
@@ -60,8 +61,10 @@ def read_rows(files: Sequence[Path]) -> Iterator[Row | BadRow]:
             lost is unknown, so this is never skipped.
     """
     for file in files:
-        if file.suffix in {".parquet", ".arrow"} or file.name.endswith((".csv", ".csv.gz", ".tsv")):
+        if file.suffix in {".parquet", ".arrow"}:
             yield from table_rows(file)
+        elif file.name.endswith((".csv", ".csv.gz", ".tsv")):
+            yield from delimited_rows(file)
         else:
             yield from json_rows(file)
 

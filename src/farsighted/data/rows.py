@@ -16,7 +16,7 @@ class Row:
     file: Path
     """The file that it stands in."""
     line: int
-    """Line (or row, in Parquet), counted from 1."""
+    """Line (or row, in a table or an array), counted from 1."""
 
     @property
     def place(self) -> str:
@@ -31,7 +31,7 @@ class BadRow:
     file: str
     """The file that it stands in."""
     line: int
-    """Line (or row, in Parquet), counted from 1."""
+    """Line (or row, in a table or an array), counted from 1."""
     reason: str
     """What is wrong, to be read after "file:line"."""
     excerpt: str
