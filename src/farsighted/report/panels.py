@@ -115,18 +115,19 @@ def budget_lines(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Map
     axes.set_xlabel("Budget")
     axes.set_ylabel(axis_label(METRICS["long_horizon"], "↑", "↓"))
     anchors = []
-    for number, (name, look) in enumerate(style.items()):
+    width = max(len(by_budget) - 1, 1)
+    beside = np.linspace(-0.5, 0.5, len(style)) * min(0.12 * width, 0.24) if len(style) > 1 else [0.0]
+    for shift, (name, look) in zip(beside, style.items(), strict=True):
         found = [long_horizon(entries, name) for entries in by_budget.values()]
         shown = [place for place, score in enumerate(found) if score is not None]
         if not shown:
             continue
-        x = np.arange(len(found)) + 0.03 * (number - (len(style) - 1) / 2)
+        x = np.arange(len(found)) + shift
         y = [np.nan if score is None else score["mean"] for score in found]
         for place in shown:
             axes.errorbar(x[place], y[place], yerr=reach(found[place]), fmt="none", ecolor=look.colour, alpha=0.4, lw=1)
         axes.plot(x, y, ls=look.line, marker=look.marker, mfc=look.fill, color=look.colour, ms=6, lw=1.8)
         anchors.append(Anchor(x[shown[-1]], y[shown[-1]], name))
-    width = max(len(by_budget) - 1, 1)
     axes.set_xticks(range(len(by_budget)), list(by_budget))
     axes.set_xlim(-0.15 * width, 1.55 * width)
     return (lambda: label_line_ends(axes, anchors)) if anchors else say(axes, "no long-horizon score was measured")

@@ -48,7 +48,7 @@ def figure_3(results: Mapping[str, Any], group: GroupKey) -> Any:
     """
     entries, style = summaries(results, group), group_style(results, group)
     modes = _along(results, group, "adaptation")
-    height = max(8.2, 0.48 * len(entries), 2 * (1.4 + 0.17 * len(entries) * len(modes)))
+    height = max(8.2, 0.48 * len(entries), 2 * (1.4 + 0.12 * len(entries) * len(modes)))
     figure, axes = sheet(f"{results['title']}: {title(group)}", (11, height), 2, 2)
     heads = (
         "(a) Budgets",
