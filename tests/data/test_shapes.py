@@ -65,6 +65,36 @@ def test_names_that_a_table_fills_with_null_are_passed_over():
     assert talk_of({"messages": [asked, said]}) == talk_of({"prompt": "q", "response": "a"})
 
 
+def part(text, **more):
+    return {"type": "text", "text": text, **more}
+
+
+def test_the_text_parts_of_a_message_are_joined():
+    asked = [part("q1 "), part("q2", image_url=None)]
+    for name in ("content", "value"):
+        told = [{"role": "user", name: asked}, {"role": "assistant", name: [part("a")]}]
+        assert talk_of({"messages": told}) == talk_of({"prompt": "q1 q2", "response": "a"})
+        assert talk_of({"prompt": told[:1], "completion": told[1:]}) == talk_of({"prompt": "q1 q2", "response": "a"})
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            [part("q"), {"type": "image_url", "image_url": {"url": "x"}}],
+            "has a message with a part of type 'image_url'",
+        ),
+        ([part("q"), {"text": "q"}], "has a message with a part of type None; only parts of type 'text'"),
+        ([part(3)], "has a `text` of type int; it must be text"),
+        (["q"], "has a message with a part of type 'str'"),
+        ([], "has a message whose content is an empty list"),
+    ],
+)
+def test_a_part_that_is_no_text_is_refused(parts, message):
+    with pytest.raises(UnfitError, match=message):
+        talk_of({"messages": [{"role": "user", "content": parts}, {"role": "assistant", "content": "a"}]})
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -104,7 +134,7 @@ _NAMES = (
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=2)
-    | st.dictionaries(st.sampled_from(("role", "from", "content", "value")), inner, max_size=3),
+    | st.dictionaries(st.sampled_from(("role", "from", "content", "value", "type", "text")), inner, max_size=3),
     max_leaves=6,
 )  # fmt: skip
 

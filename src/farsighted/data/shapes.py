@@ -30,6 +30,10 @@ class UnfitError(Exception):
     """A row of the wrong shape; the message is to be read after "file:line"."""
 
 
+class UnknownShapeError(UnfitError):
+    """A row without the fields of any shape."""
+
+
 @dataclass(frozen=True, slots=True)
 class Talk:
     """What a row holds to train on."""
@@ -69,7 +73,7 @@ def talk_of(fields: Fields) -> Talk:
         advice = "give the text, not its token ids"
     else:
         advice = "rename the fields, or name them under `data.columns`"
-    raise UnfitError(f"has the fields {found}, but must have {_KNOWN}; {advice}")
+    raise UnknownShapeError(f"has the fields {found}, but must have {_KNOWN}; {advice}")
 
 
 def text_of(fields: Fields, name: str) -> str:
@@ -163,8 +167,20 @@ def _turn(message: object) -> Turn:
         raise UnfitError(f"has a message of type {kind_of(message)}; every message must be an object")
     # In a table every message has the names of all, those of the others with null.
     role = text_of(message, next((name for name in _ROLE if message.get(name) is not None), "role"))
-    content = text_of(message, next((name for name in _CONTENT if message.get(name) is not None), "content"))
+    name = next((name for name in _CONTENT if message.get(name) is not None), "content")
+    content = _joined(message[name]) if isinstance(message.get(name), list) else text_of(message, name)
     return ROLES.get(role, role), content
+
+
+def _joined(parts: list[Any]) -> str:
+    """Return the text of a content in parts, [{type: text, text: ...}, ...], without anything between them."""
+    if not parts:
+        raise UnfitError("has a message whose content is an empty list; it must be text, or parts of type text")
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else kind_of(part)
+        if not isinstance(part, dict) or kind != "text":
+            raise UnfitError(f"has a message with a part of type {kind!r}; only parts of type 'text' can be trained on")
+    return "".join(text_of(part, "text") for part in parts)
 
 
 _SHAPES: Final[tuple[tuple[tuple[str, ...], Callable[[Fields], Talk]], ...]] = (
