@@ -79,7 +79,10 @@ def test_every_shape_gives_its_prompt_and_response(fields, prompt, response):
         (turns(("user", "q")), "ends with a turn of 'user'; the last message must be the assistant's"),
         (turns(("user", "q"), ("assistant", " ")), "has an empty response"),
         ({"messages": [{"role": "assistant"}]}, "has a `content` of type null"),
-        (turns(("user", ["part"]), ("assistant", "a")), "has a `content` of type list"),
+        (
+            turns(("user", ["part"]), ("assistant", "a")),
+            "has a message with a part of type 'str'; only parts of type 'text'",
+        ),
         ({**PAIR, "meta": [1]}, "has a `meta` of type list"),
         ({**PAIR, "id": True}, "has the id True"),
         ({**PAIR, "id": " "}, "has the id ' '"),
@@ -284,3 +287,9 @@ def test_real_files_are_read_whole(name):
 def test_real_multiple_choice_is_covered_unless_a_rationale_comes_first(name, covered):
     examples = read_examples(find_files(f"{name}.jsonl.gz", shared_data())).examples
     assert sum(bool(example.choices) for example in examples) == covered * len(examples)
+
+
+def test_a_column_that_a_row_without_a_shape_lacks_is_named_with_the_nearest_field():
+    found = to_example(row({"ask": "p", "response": "r", "meta": {"score": 1}}), {"prompt": "aks", "quality": "score"})
+    assert isinstance(found, BadRow)
+    assert found.reason.endswith("; `data.columns` says 'aks' for `prompt`, which the row lacks. Did you mean 'ask'?")

@@ -301,3 +301,28 @@ def test_overlap_makes_neighbours_share_what_is_asked():
     config = load_config({"suite": {"name": "skills", "train": 20}, "data": {"overlap": 0.2}})
     pools = [{example.id for example in stage.train} for stage in load_sequence(config).stages]
     assert [len(a & b) for a, b in itertools.pairwise(pools)] == [4] * 4
+
+
+def write_scored(folder):
+    rows = [{"prompt": f"scored {n}", "response": "r", "meta": {"score": n}, "empty": None} for n in range(20)]
+    (folder / "scored.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("column", "nearest"),
+    [({"quality": "scroe"}, "Did you mean 'score'?"), ({"cluster": "zzz"}, "Known: empty, meta,")],
+)
+def test_a_column_that_no_row_of_any_file_has_is_refused_with_the_nearest_field(folder, column, nearest):
+    write_scored(folder)
+    ((name, given),) = column.items()
+    with pytest.raises(ConfigError) as caught:
+        sequence(folder, math_stage={"train": "scored.jsonl"}, columns=column)
+    assert f"`data.columns.{name}`" in str(caught.value)
+    assert f"no row of any file has '{given}'. {nearest}" in str(caught.value)
+
+
+def test_a_column_that_some_files_have_and_others_not_is_fine_and_so_is_one_of_nulls(folder):
+    write_scored(folder)
+    found = sequence(folder, math_stage={"train": "scored.jsonl"}, columns={"quality": "score", "cluster": "empty"})
+    assert {example.quality for example in found.stages[0].train} < set(range(20))
+    assert {example.quality for example in found.stages[1].train} == {None}

@@ -5,19 +5,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
+from farsighted.data.columns import NO_COLUMNS, Columns, advice_on, names_in, under_our_names
 from farsighted.data.gold import gold_of
 from farsighted.data.readers import SUFFIXES, read_rows, refuse_bad_rows
 from farsighted.data.rows import BadRow, Row, excerpt
 from farsighted.data.sampling import BottomSample
-from farsighted.data.shapes import UnfitError, kind_of, talk_of, text_of
-
-Columns = Mapping[str, str]
-_NO_COLUMNS: Final[Columns] = MappingProxyType({})
+from farsighted.data.shapes import UnfitError, UnknownShapeError, kind_of, talk_of, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +27,15 @@ class Examples:
     """Id to "file:line"."""
     bad_rows: tuple[BadRow, ...] = ()
     """Rows that were set aside."""
+    names: frozenset[str] = frozenset()
+    """Names of fields in all rows, where columns were asked for."""
 
 
 def read_examples(
     files: Sequence[Path],
     on_bad_row: Literal["error", "skip"] = "error",
     max_bad_share: float = 0.01,
-    columns: Columns = _NO_COLUMNS,
+    columns: Columns = NO_COLUMNS,
     sample: BottomSample | None = None,
 ) -> Examples:
     """Return the examples of files.
@@ -57,8 +56,11 @@ def read_examples(
     examples: list[Example] = []
     places: dict[str, str] = {}
     bad_rows: list[BadRow] = []
+    met: set[str] = set()
     good = 0
     for row in read_rows(files):
+        if columns and isinstance(row, Row):
+            met |= names_in(row.fields)
         found = row if isinstance(row, BadRow) else _distinct(row, to_example(row, columns), places, columns)
         if isinstance(found, Example):
             good += 1
@@ -83,14 +85,14 @@ def read_examples(
         raise DataError(
             f"Data files must hold at least one example, but {names} hold none. Mend or leave out the path.{first}"
         )
-    return Examples(tuple(examples), places, tuple(bad_rows))
+    return Examples(tuple(examples), places, tuple(bad_rows), frozenset(met))
 
 
 def _distinct(row: Row, found: Example | BadRow, places: dict[str, str], columns: Columns) -> Example | BadRow:
     """Note where an id stands; a second row of the same id is a bad row."""
     if isinstance(found, BadRow):
         return found
-    if found.id in places and _fields(row, columns).get("id") is None:
+    if found.id in places and under_our_names(row.fields, columns).get("id") is None:
         # Files of one name in two folders: the folder tells their rows apart.
         found = replace(found, id=f"{row.file.parent.name}/{row.file.name}:{row.line}")
     place = places.setdefault(found.id, row.place)
@@ -99,7 +101,7 @@ def _distinct(row: Row, found: Example | BadRow, places: dict[str, str], columns
     return found
 
 
-def to_example(row: Row, columns: Columns = _NO_COLUMNS) -> Example | BadRow:
+def to_example(row: Row, columns: Columns = NO_COLUMNS) -> Example | BadRow:
     """Return the example that a row holds; its shape is found by its fields (see `data.shapes`).
 
     `columns` says which field of the row stands for one of ours: {"prompt": "ask", "quality": "score"}.
@@ -110,6 +112,8 @@ def to_example(row: Row, columns: Columns = _NO_COLUMNS) -> Example | BadRow:
     """
     try:
         return _example(row, columns)
+    except UnknownShapeError as error:
+        return _bad(row, f"{error}{advice_on(row.fields, columns)}")
     except UnfitError as error:
         return _bad(row, str(error))
 
@@ -150,7 +154,7 @@ def _bad(row: Row, reason: str) -> BadRow:
 
 
 def _example(row: Row, columns: Columns) -> Example:
-    fields = _fields(row, columns)
+    fields = under_our_names(row.fields, columns)
     talk = talk_of(fields)
     if not talk.response.strip():
         raise UnfitError("has an empty response; a response must hold at least one visible character")
@@ -173,15 +177,6 @@ def _example(row: Row, columns: Columns) -> Example:
         ),
         known,
     )
-
-
-def _fields(row: Row, columns: Columns) -> dict[str, Any]:
-    """Return what a row holds under our names; a named column stands at the top or in `meta`."""
-    fields = {name: value for name, value in row.fields.items() if value is not None}
-    meta = fields.get("meta")
-    inner = meta if isinstance(meta, dict) else {}
-    named = {name: fields.get(given, inner.get(given)) for name, given in columns.items()}
-    return fields | {name: value for name, value in named.items() if value is not None}
 
 
 def _with_choices(example: Example, known: Mapping[str, Any]) -> Example:

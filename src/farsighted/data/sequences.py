@@ -15,6 +15,7 @@ from farsighted.config.stages import StageConfig, SuiteConfig
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.core.rng import stream
 from farsighted.core.values import Example
+from farsighted.data.columns import Columns, refuse_unmet
 from farsighted.data.formats import Examples, read_examples
 from farsighted.data.interleave import interleaved
 from farsighted.data.leaks import Overlap, Twins, check_disjoint, drop_overlap, overlap_with, refuse_overlap, twins_of
@@ -164,6 +165,7 @@ def _from_suite(suite: SuiteConfig, seed: int) -> Sequence:
 def _from_files(config: AuditConfig, fits: Callable[[Example], bool] | None) -> Sequence:
     desk = _Desk(config, fits)
     drafts = [desk.draft(stage, number) for number, stage in enumerate(config.stages or (), start=1)]
+    desk.check_columns()
     kept = desk.apart(drafts)
     twins = twins_of(kept)
     stages = []
@@ -222,6 +224,10 @@ class _Desk:
         self._places[what] = pool.places
         self._note_repeats(stage.name, split.repeats, "the held-out validation set")
         return _Draft(stage, split.rest, split.held, ood)
+
+    def check_columns(self) -> None:
+        """Raise where a declared column stands in no row of any file; some files may well lack it."""
+        refuse_unmet(self._columns, {name for found in self._read.values() for name in found.names})
 
     def apart(self, drafts: Rows[_Draft]) -> dict[str, tuple[Example, ...]]:
         """Return all evaluation sets, none holding an example of another (the earlier one keeps it)."""
@@ -289,13 +295,16 @@ class _Desk:
         """Return a sentence about rows that were set aside, if there are any."""
         return [f"{len(self.bad_rows)} bad rows were set aside."] if self.bad_rows else []
 
+    @property
+    def _columns(self) -> Columns:
+        return {str(name): given for name, given in self.config.data.columns.items()}
+
     def _examples(self, paths: Rows[str], what: str) -> Examples:
         files = find_files(paths, self.config.data_root or Path.cwd())
         if files not in self._read:
             data = self.config.data
-            columns = {str(name): given for name, given in data.columns.items()}
             sample = None if data.max_examples is None else BottomSample(data.max_examples, data.seed)
-            read = read_examples(files, data.on_bad_row, data.max_bad_share, columns, sample)
+            read = read_examples(files, data.on_bad_row, data.max_bad_share, self._columns, sample)
             if sample is not None and sample.seen > len(read.examples):
                 self.notes.append(
                     f"{len(read.examples):,} of the {sample.seen:,} examples in the files of {what} were kept: a "
