@@ -27,3 +27,9 @@ def test_a_missing_library_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'farsighted\[lm-eval\]'"):
         require_harness()
+
+
+@pytest.mark.parametrize("text", ["lm_eval:humaneval", "lm_eval:mbpp:pass_at_1", "lm_eval:humaneval_instruct"])
+def test_a_task_that_would_run_programs_outside_the_sandbox_is_refused_with_the_way_to_run_them_inside(text):
+    with pytest.raises(ConfigError, match="pass_at_1"):
+        parse(text)

@@ -35,6 +35,12 @@ def test_all_seven_selectors_and_the_reference_run_through_all_stages(run):
     assert not [row for row in results["summary"] if row["metrics"]["future_auc"]["mean"] is None]
 
 
+def test_results_say_how_each_set_is_scored(run):
+    sets = json.loads((run / "results.json").read_text())["sets"]
+    assert set(sets) == {"a", "b", "c", "a_shifted", "b_shifted", "c_shifted"}
+    assert sets["a"] == {"measure": "likelihood", "chance": 0.0, "ceiling": 1.0, "items": 30}
+
+
 def test_the_score_of_a_set_is_100_exp_of_minus_the_loss(run):
     import pyarrow.parquet as pq
 

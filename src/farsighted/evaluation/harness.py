@@ -8,6 +8,8 @@ from farsighted.core.errors import ConfigError
 
 PREFIX = "lm_eval:"
 """What stands before a task's name where a set is asked for."""
+_RUN_PROGRAMS = ("humaneval", "mbpp")
+"""How tasks are named whose own scoring runs programs."""
 MEASURE = "harness"
 """The measure that a task's own metric is kept under."""
 
@@ -34,6 +36,11 @@ class HarnessTask:
         """Return the task that `lm_eval:TASK[:METRIC[,FILTER]]` names; raises `ConfigError` for anything else."""
         task, _, rest = text.removeprefix(PREFIX).partition(":")
         metric, _, answers = rest.partition(",")
+        if task.startswith(_RUN_PROGRAMS):
+            raise ConfigError(
+                f"'{text}' would run programs that the model writes outside of any sandbox. Give the data as files, with "
+                "`ood_measure: {NAME: pass_at_1}`, `style: harness` and --allow-code-execution."
+            )
         if not task or not text.startswith(PREFIX):
             raise ConfigError(f"A task must be written lm_eval:TASK[:METRIC[,FILTER]], but is '{text}'. Mend it.")
         return cls(task, metric or None, answers or None, limit, tasks_folder, model_folder)

@@ -16,7 +16,7 @@ from farsighted.selectors import Selector, build_selector, fingerprint_of, param
 from farsighted.signals.plan import check_needs
 from farsighted.training.budget import RoundSettings, plan_stage, share_of
 
-RESULT_VERSION: Final = 5
+RESULT_VERSION: Final = 6
 """Part of every cell's hash: raised when a change of the code changes results."""
 
 _DECIDING = ("model", "lora", "peft", "training", "evaluation", "probe", "signals", "quality")

@@ -72,6 +72,7 @@ def build_results(cells: Sequence[CellArtifacts], audit: Mapping[str, Any]) -> d
         "farsighted": version("farsighted"),
         **{key: audit[key] for key in ("title", "config", "command", "environment")},
         "reference": settings.reference,
+        "sets": {name: rule for cell in by_id.values() for name, rule in cell.meta.get("evaluation", {}).items()},
         "cells": [entries[name] for name in planned],
         **{key: [item for part in parts for item in part[key]] for key in ("summary", "myopia", "overlap")},
         "notes": [*audit["notes"], *_stranger_notes(strangers), *_notes(parts), GAP_NOTE],
