@@ -56,6 +56,8 @@ class Table:
     notes: Sequence[str] = field(default=())
     intervals: frozenset[str] = frozenset()
     """Keys of the columns that Markdown and LaTeX show with their 95 % interval in place of ± sd."""
+    head: str = "Selector"
+    """Heading of the labels of the rows."""
 
 
 def marks(table: Table) -> list[list[Mark]]:
@@ -83,7 +85,7 @@ def to_csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     words = [any(isinstance(row.numbers[index], str) for row in table.rows) for index in range(len(table.columns))]
-    heading = ["selector"]
+    heading = [table.head.lower()]
     for column, is_words in zip(table.columns, words, strict=True):
         heading += [column.key] if is_words else [column.key, *(f"{column.key}_{part}" for part in _SPREAD)]
     writer.writerow(heading)
@@ -97,7 +99,7 @@ def to_csv(table: Table) -> str:
 
 def to_markdown(table: Table) -> str:
     """Return the table as GitHub Markdown: best `**bold**`, second `<u>underlined</u>`, notes below."""
-    heading = ["Selector", *(f"{column.label} {column.arrow}".strip() for column in table.columns)]
+    heading = [table.head, *(f"{column.label} {column.arrow}".strip() for column in table.columns)]
     lines = [_pipe(heading), _pipe(["---", *("---:" for _ in table.columns)])]
     wrap: dict[Mark, str] = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
     for row, texts in zip(table.rows, _texts(table, wrap, str), strict=True):
@@ -110,7 +112,7 @@ def to_latex(table: Table) -> str:
     r"""Return the table as LaTeX for the package booktabs: best `\textbf`, second `\underline`."""
     arrows = {"↑": r" $\uparrow$", "↓": r" $\downarrow$", "": ""}
     wrap: dict[Mark, str] = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
-    heading = ["Selector", *(_escape(column.label) + arrows[column.arrow] for column in table.columns)]
+    heading = [table.head, *(_escape(column.label) + arrows[column.arrow] for column in table.columns)]
     lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{_escape(' '.join([table.title, *table.notes]))}}}"]
     lines += [rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule", " & ".join(heading) + r" \\"]
     lines.append(r"\midrule")
