@@ -10,12 +10,14 @@ import pytest
 
 from farsighted.cli import select as select_verb
 from farsighted.core.errors import StorageError
+from farsighted.data.formats import read_examples
 from farsighted.data.skills.suite import build_suite
 from farsighted.protocol import pick as pick_module
 from oracles.cli import run_cli
 from oracles.judge_stub import Stub
 from oracles.micro import row_of, write_jsonl
 from oracles.sentence_model import save_sentence_model
+from oracles.tiny_folder import save_tiny
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +188,82 @@ def test_a_file_larger_than_memory_is_read_as_a_sample(files, tmp_path):
     assert said.code == 0
     assert "Note: 8 of 20 examples were kept: a uniform sample." in said.err
     assert len(rows_of(tmp_path / "chosen.jsonl")) == 2
+
+
+def renamed(folder):
+    """Rows under names of their own."""
+    rows = [{"ask": f"q{n}", "say": f"a{n}", "grade": n} for n in range(8)]
+    write_jsonl(folder / "own.jsonl", rows)
+    return folder / "own.jsonl"
+
+
+def test_columns_are_read_under_the_names_that_the_files_have(tmp_path):
+    columns = [f"--column={pair}" for pair in ("prompt=ask", "response=say", "quality=grade")]
+    out = tmp_path / "out.jsonl"
+    said = run_cli("select", renamed(tmp_path), "-s", "quality", "-b", "2 examples", "-o", out, *columns)
+    assert (said.code, said.err) == (0, "")
+    assert [row["grade"] for row in rows_of(out)] == [7, 6]
+
+
+@pytest.mark.parametrize(
+    ("columns", "part"),
+    [
+        (["prompt=ask", "response=say", "quality=grad"], "no row of any file has 'grad'. Did you mean 'grade'?"),
+        (["prompt=aks", "response=say"], "`data.columns` says 'aks' for `prompt`"),
+        (["prompt"], "`--column` must be our field=the files' field, but is 'prompt'"),
+        (["prompt="], "but is 'prompt='"),
+        (["prompt=ask", "prompt=say"], "`prompt` is named twice"),
+        (["prmpt=ask"], "Did you mean 'prompt'?"),
+    ],
+)
+def test_a_column_that_cannot_be_is_refused(tmp_path, no_model, columns, part):
+    more = [f"--column={pair}" for pair in columns]
+    said = run_cli("select", renamed(tmp_path), "-s", "quality", "-b", "50%", "-o", tmp_path / "out.jsonl", *more)
+    assert said.code == 2
+    assert part in said.err
+
+
+def test_a_chat_template_decides_what_the_model_reads(files, tmp_path):
+    model = save_tiny(tmp_path / "model")
+    said = selected(files, tmp_path / "out.jsonl", "--model", model, "--template", "chat")
+    assert said.code == 2
+    assert "has no chat template" in said.err
+    template = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }};{% endfor %}{% if add_generation_prompt %}assistant: "
+    )
+    (model / "chat_template.jinja").write_text(template + "{% endif %}")
+    scores = {}
+    for name in ("plain", "chat"):
+        said = selected(files, tmp_path / f"{name}.jsonl", "--model", model, "--template", name, "--on-long", "skip")
+        assert said.code == 0, said.err
+        scores[name] = [row["score"] for row in pq.read_table(tmp_path / f"{name}.jsonl.scores.parquet").to_pylist()]
+    assert len(scores["plain"]) == len(scores["chat"])
+    assert scores["plain"] != scores["chat"]
+
+
+def test_each_turn_of_a_conversation_is_a_candidate_and_is_written_as_what_was_said_up_to_it(tmp_path):
+    said = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d" * 9)]
+    messages = [{"role": role, "content": content} for role, content in said]
+    rows = [{"id": "t", "messages": messages, "teacher": "x"}, {"id": "s", "prompt": "e", "response": "ffff"}]
+    write_jsonl(tmp_path / "pool.jsonl", rows)
+    out = tmp_path / "out.jsonl"
+    told = run_cli("select", tmp_path / "pool.jsonl", "-s", "random", "-b", "100%", "-o", out, "--turns", "each")
+    assert told.code == 0, told.err
+    found = {row["id"]: row for row in rows_of(out)}
+    assert [found[name].pop("farsighted")["tokens"] for name in ("t#1", "t", "s")] == [2, 10, 5]
+    assert found == {"t#1": {"id": "t#1", "messages": messages[:2], "teacher": "x"}, "t": rows[0], "s": rows[1]}
+    again = read_examples([out])
+    assert {(example.prompt, example.response) for example in again.examples} >= {("a", "b"), ("e", "ffff")}
+
+
+def test_an_array_of_alpaca_rows_is_selected_from(tmp_path):
+    rows = [{"instruction": f"q{n}", "input": "", "output": f"a{n}"} for n in range(6)]
+    (tmp_path / "alpaca.json").write_text(json.dumps(rows, indent=2))
+    out = tmp_path / "out.jsonl"
+    assert run_cli("select", tmp_path / "alpaca.json", "-s", "random", "-b", "50% examples", "-o", out).code == 0
+    chosen = rows_of(out)
+    assert len(chosen) == 3
+    assert all(row["farsighted"] and row | {"farsighted": 0} in [r | {"farsighted": 0} for r in rows] for row in chosen)
 
 
 def test_an_own_selector_selects_from_the_current_folder(files, tmp_path, monkeypatch):

@@ -15,8 +15,10 @@ from farsighted.cli.console import error_console, output_console
 from farsighted.config.audit import parse_budget
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError
+from farsighted.data.columns import Columns
 from farsighted.data.readers import find_files, read_rows, write_quarantine
 from farsighted.data.rows import Row
+from farsighted.data.turns import cut_row
 from farsighted.selectors import build_selector
 from farsighted.store import atomic
 from farsighted.store.cache import ArrayCache
@@ -45,6 +47,15 @@ def select_command(
     embedding: Annotated[
         str | None, typer.Option(help="A sentence-transformers model. Default: the model's own states.")
     ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Our field and the files' name for it: prompt=ask, quality=score.")
+    ] = None,
+    template: Annotated[
+        Literal["plain", "chat"], typer.Option(help="How examples are written; chat: by the tokenizer's template.")
+    ] = "plain",
+    turns: Annotated[
+        Literal["last", "each"], typer.Option(help="Turns that are examples: the last of a conversation, or each.")
+    ] = "last",
     max_examples: Annotated[
         int | None, typer.Option(min=1, help="Keep a uniform sample of so many: for files larger than memory.")
     ] = None,
@@ -70,7 +81,8 @@ def select_command(
 
     Beside OUT stands OUT.scores.parquet with every example, chosen or not, and OUT.bad_rows.jsonl with rows that were
     set aside. What the model says of each example is kept (--cache): another budget, or another selector that reads the
-    same, takes no pass, and an interrupted command goes on where it stopped.
+    same, takes no pass, and an interrupted command goes on where it stopped. Under --turns each, a chosen turn that is
+    not its conversation's last is written as the conversation up to it, under `messages`.
     """
     # Scoring needs torch; everything before it must answer at once.
     from farsighted.protocol.pick import PickRequest, pick
@@ -88,6 +100,9 @@ def select_command(
         on_long=on_long,
         on_bad_row=on_bad_row,
         max_bad_share=max_bad_share,
+        columns=_columns(column or []),
+        template=template,
+        turns=turns,
         history=history or (),
         proxy=proxy or (),
         embedding=embedding,
@@ -100,7 +115,7 @@ def select_command(
     picked = pick(request)
     rank = np.empty(len(picked.ranking.order), dtype=np.int32)
     rank[picked.ranking.order] = np.arange(len(rank), dtype=np.int32)
-    encoded = _encoded(_chosen_rows(picked, rank, find_files(data, Path.cwd())), out.suffix)
+    encoded = _encoded(_chosen_rows(picked, rank, find_files(data, Path.cwd()), request.columns), out.suffix)
     atomic.write_bytes(out.with_name(out.name + ".scores.parquet"), table_bytes(_score_table(picked, rank)))
     if picked.bad_rows:
         write_quarantine(out.with_name(out.name + ".bad_rows.jsonl"), picked.bad_rows)
@@ -146,6 +161,21 @@ def _quality(source: str, pairs: list[str]) -> Any:
     return load_config({"suite": {"name": "skills"}, "quality": settings}).quality
 
 
+def _columns(pairs: list[str]) -> dict[str, str]:
+    """Return the columns, checked as `data.columns` of an audit is."""
+    named = {}
+    for pair in pairs:
+        name, sign, given = pair.partition("=")
+        if not sign or not given or name in named:
+            twice = f"; `{name}` is named twice" if name in named else ""
+            raise ConfigError(
+                f"`--column` must be our field=the files' field, but is '{pair}'{twice}. Write prompt=ask."
+            )
+        named[name] = given
+    checked = load_config({"suite": {"name": "skills"}, "data": {"columns": named}}).data.columns
+    return {str(name): given for name, given in checked.items()}
+
+
 def _number_or_text(text: str) -> float | str:
     try:
         return float(text)
@@ -153,24 +183,33 @@ def _number_or_text(text: str) -> float | str:
         return text
 
 
-def _chosen_rows(picked: Any, rank: np.ndarray, files: Any) -> list[dict[str, Any]]:
+def _chosen_rows(picked: Any, rank: np.ndarray, files: Any, columns: Columns) -> list[dict[str, Any]]:
     """The chosen rows as they stand in the files, best first, each with a field `farsighted`."""
-    place_of = {picked.places[picked.pool.tokens[row].example.id]: row for row in picked.chosen}
+    examples = {row: picked.pool.tokens[row].example for row in picked.chosen}
+    rows_at: dict[str, list[int]] = {}
+    for row, example in examples.items():
+        rows_at.setdefault(picked.places[example.id], []).append(row)
     found: dict[int, dict[str, Any]] = {}
     for item in read_rows(files):
-        row = place_of.get(item.place) if isinstance(item, Row) else None
-        if row is not None and isinstance(item, Row):
-            parts = {name: float(values[row]) for name, values in picked.ranking.components.items()}
-            told = {
-                "rank": int(rank[row]),
-                "score": float(picked.ranking.score[row]),
-                # Parquet has no way to write that there are none.
-                **({"components": parts} if parts else {}),
-                "tokens": picked.pool.tokens[row].response_length,
-                "reason": picked.reasons[row],
-            }
-            found[row] = item.fields | {"farsighted": told}
+        if not isinstance(item, Row):
+            continue
+        for row in rows_at.get(item.place, ()):
+            example = examples[row]
+            fields = cut_row(item.fields, example, columns) if example.id in picked.cut else item.fields
+            found[row] = fields | {"farsighted": _told(picked, rank, row)}
     return [found[row] for row in picked.chosen]
+
+
+def _told(picked: Any, rank: np.ndarray, row: int) -> dict[str, Any]:
+    parts = {name: float(values[row]) for name, values in picked.ranking.components.items()}
+    return {
+        "rank": int(rank[row]),
+        "score": float(picked.ranking.score[row]),
+        # Parquet has no way to write that there are none.
+        **({"components": parts} if parts else {}),
+        "tokens": picked.pool.tokens[row].response_length,
+        "reason": picked.reasons[row],
+    }
 
 
 def _score_table(picked: Any, rank: np.ndarray) -> Any:

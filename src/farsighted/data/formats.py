@@ -29,6 +29,8 @@ class Examples:
     """Rows that were set aside."""
     names: frozenset[str] = frozenset()
     """Names of fields in all rows, where columns were asked for."""
+    cut: frozenset[str] = frozenset()
+    """Ids of examples that are not the last turn of their conversation (see `data.turns`)."""
 
 
 def read_examples(

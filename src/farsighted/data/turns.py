@@ -1,9 +1,24 @@
 """Conversations to one training example for each of the assistant's turns."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, Final
 
+from farsighted.core.errors import DataError
 from farsighted.core.values import Example, Gold
+from farsighted.data.columns import Columns
+from farsighted.data.formats import Examples
 from farsighted.data.shapes import Talk
+
+_OF_THE_WHOLE: Final = frozenset(
+    {
+        *("prompt", "response", "completion", "chosen", "rejected", "messages", "conversations"),
+        *("instruction", "input", "output", "history", "system", "context"),
+        *("choices", "answer_index", "answer", "answers", "correct_answers", "incorrect_answers", "best_answer"),
+        *("tests", "test_list", "test", "test_setup_code", "entry_point"),
+    }
+)
+"""Fields that hold a conversation, or say what its last answer is graded against."""
 
 
 def every_turn(example: Example) -> tuple[Example, ...]:
@@ -30,3 +45,39 @@ def every_turn(example: Example) -> tuple[Example, ...]:
                 )
             )
     return (*found, example)
+
+
+def in_turns(found: Examples) -> Examples:
+    """Return examples with each turn as one of its own, at the place of its conversation.
+
+    Raises:
+        DataError: A turn has the id of another example.
+    """
+    turns: list[Example] = []
+    places, cut = dict(found.places), set()
+    for example in found.examples:
+        *earlier, last = every_turn(example)
+        for turn in earlier:
+            if turn.id in places:
+                raise DataError(
+                    f"Ids must be distinct, but '{turn.id}' ({places[turn.id]}) is also that of "
+                    f"a turn of '{example.id}' ({places[example.id]}). Rename it, or write `data.turns: last`."
+                )
+            places[turn.id] = places[example.id]
+            cut.add(turn.id)
+        turns.extend((*earlier, last))
+    return replace(found, examples=tuple(turns), places=places, cut=frozenset(cut))
+
+
+def cut_row(row: Mapping[str, Any], example: Example, columns: Columns) -> dict[str, Any]:
+    """Return a row that ends with an earlier turn, as `every_turn` cut it out: its turns as `messages`.
+
+    The conversation in its old form and what bears on its last answer are left out; all else stays.
+    """
+    left_out = _OF_THE_WHOLE | {given for name, given in columns.items() if name in _OF_THE_WHOLE}
+    kept = {name: value for name, value in row.items() if name not in left_out}
+    id_field = columns.get("id", "id")
+    if kept.get(id_field) is not None:
+        kept[id_field] = example.id
+    turns = (*(example.turns or (("user", example.prompt),)), ("assistant", example.response))
+    return kept | {"messages": [{"role": role, "content": content} for role, content in turns]}

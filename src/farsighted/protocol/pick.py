@@ -17,12 +17,21 @@ from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.rng import stream
 from farsighted.core.values import Budget, Example, Pool, Ranking, Signals, Tokens
+from farsighted.data.columns import Columns, refuse_unmet
 from farsighted.data.formats import Examples, read_examples
-from farsighted.data.model_folder import context_of, load_tokenizer, model_folder, model_hash, sentence_model
+from farsighted.data.model_folder import (
+    context_of,
+    load_tokenizer,
+    model_folder,
+    model_hash,
+    sentence_model,
+    with_chat,
+)
 from farsighted.data.readers import find_files
 from farsighted.data.rows import BadRow
 from farsighted.data.sampling import BottomSample
 from farsighted.data.templates import OnLong, encode_pool
+from farsighted.data.turns import in_turns
 from farsighted.learners.adapters import Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.loading import load_model
@@ -59,6 +68,12 @@ class PickRequest:
     on_bad_row: Literal["error", "skip"] = "error"
     max_bad_share: float = 0.01
     """Share of a reading's rows that may be set aside."""
+    columns: Columns = field(default_factory=dict)
+    """Our field to the name that the files have for it."""
+    template: Literal["plain", "chat"] = "plain"
+    """How an example is written: prompt, line break, response; or by the tokenizer's chat template."""
+    turns: Literal["last", "each"] = "last"
+    """Which turns of the assistant are examples of data and history: the last, or each."""
     history: Sequence[str] = ()
     """Files of what the model was trained on before, in order: H_t of selectors that look back."""
     proxy: Sequence[str] = ()
@@ -82,7 +97,7 @@ class Picked:
 
     pool: Pool
     places: Mapping[str, str]
-    """Example id to "file:line"."""
+    """Example id to "file:line"; several turns of a conversation have one place."""
     ranking: Ranking
     chosen: np.ndarray
     """(M,) pool rows, best first."""
@@ -91,17 +106,20 @@ class Picked:
     notes: tuple[str, ...]
     bad_rows: tuple[BadRow, ...] = ()
     """Rows that were set aside, of any of the files."""
+    cut: frozenset[str] = frozenset()
+    """Ids of examples that are not the last turn of their conversation."""
 
 
 def pick(request: PickRequest) -> Picked:
     """Rank the examples of files with one selector and cut at the budget; raises `FarsightedError`."""
     folder = model_folder(request.model)
     reader = _Reader(folder, request)
-    examples, tokens = reader.read(request.data)
+    examples, tokens = reader.read(request.data, request.turns)
     pool = Pool(", ".join(request.data), tokens)
     share = share_of(request.budget, pool)
-    _, history = reader.read(request.history) if request.history else (None, ())
-    _, proxy = reader.read(request.proxy) if request.proxy else (None, ())
+    _, history = reader.read(request.history, request.turns) if request.history else (None, ())
+    _, proxy = reader.read(request.proxy, "last") if request.proxy else (None, ())
+    refuse_unmet(request.columns, reader.names)
     scorer = _Scorer(folder, request)
     scorer.learner.self_test(tokens[:8])
     signals, past = _signals(request, scorer, (tokens, history, proxy), reader.notes)
@@ -113,7 +131,14 @@ def pick(request: PickRequest) -> Picked:
     sizes = budget_sizes(pool, request.budget.unit)
     chosen = cut(ranking.order, sizes, 0.0, share * float(sizes.sum()))
     return Picked(
-        pool, examples.places, ranking, chosen, reasons_of(ranking), tuple(reader.notes), tuple(reader.bad_rows)
+        pool=pool,
+        places=examples.places,
+        ranking=ranking,
+        chosen=chosen,
+        reasons=reasons_of(ranking),
+        notes=tuple(reader.notes),
+        bad_rows=tuple(reader.bad_rows),
+        cut=examples.cut,
     )
 
 
@@ -134,20 +159,25 @@ class _Reader:
     """Reads and encodes files for one model; keeps a note of what was left out."""
 
     def __init__(self, folder: Path, request: PickRequest) -> None:
-        self._tokenizer = load_tokenizer(folder)
+        tokenizer = load_tokenizer(folder)
+        self._tokenizer = with_chat(tokenizer, folder) if request.template == "chat" else tokenizer
         self._context = context_of(folder)
         self._request = request
         self.notes: list[str] = []
         self.bad_rows: list[BadRow] = []
+        self.names: set[str] = set()
+        """Names of fields in all rows read, where columns are declared."""
 
-    def read(self, paths: Sequence[str]) -> tuple[Examples, tuple[Tokens, ...]]:
+    def read(self, paths: Sequence[str], turns: Literal["last", "each"]) -> tuple[Examples, tuple[Tokens, ...]]:
         request = self._request
         sample = None if request.max_examples is None else BottomSample(request.max_examples, request.seed)
         files = find_files(paths, Path.cwd())
-        found = read_examples(files, request.on_bad_row, request.max_bad_share, sample=sample)
+        found = read_examples(files, request.on_bad_row, request.max_bad_share, request.columns, sample)
+        self.names |= found.names
         if sample is not None and sample.seen > len(found.examples):
             self.notes.append(f"{len(found.examples):,} of {sample.seen:,} examples were kept: a uniform sample.")
         self.bad_rows.extend(found.bad_rows)
+        found = in_turns(found) if turns == "each" else found
         encoded = encode_pool(found.examples, self._tokenizer, self._context, request.on_long)
         if encoded.skipped:
             self.notes.append(f"{len(encoded.skipped)} examples do not fit into {self._context} tokens: left out.")
