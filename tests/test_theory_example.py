@@ -3,10 +3,15 @@
 import csv
 import importlib.util
 import json
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from scipy import stats
+
+from farsighted.metrics.theory import OrderCheck
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "theory.py"
 
@@ -64,6 +69,21 @@ def test_the_share_predicted_tends_to_one_and_the_rest_are_counterexamples(found
         assert row["counterexamples"] == round((1 - row["predicted"]) * row["pairs"])
         assert row["unopposed_counterexamples"] == 0
         assert row["low"] <= row["predicted"] <= row["high"]
+
+
+def test_pairs_of_every_step_are_counted_apart_from_all_pairs_of_one(theory):
+    paired, right, always = np.array([[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 0]], dtype=bool)
+    check = OrderCheck(0.1, paired, right, opposed_P=~right, gain_error=0.0, residual=0.0)
+    row = theory._ordering_row(check, always)
+    assert (row["pairs"], row["predicted"], row["counterexamples"]) == (3, 2 / 3, 1)
+    assert (row["pairs_of_every_step"], row["predicted_of_these"]) == (2, 1 / 2)
+
+
+def test_directions_below_half_the_mean_are_as_many_as_chi_square_has(found):
+    # a flat spectrum under a broad future gives f'f / 16, chi-square with 16 degrees of freedom; 1,500 directions
+    flat = next(row for row in found["transfer"] if row["future"] == "broad")
+    share = stats.chi2.cdf(16 / 2, 16)
+    assert abs(flat["below_half_mean"] - share) < 5 * math.sqrt(share * (1 - share) / 1500)
 
 
 def test_the_counterexample_by_hand_gains_alike_and_ends_the_other_way_round(found):
