@@ -41,3 +41,9 @@ def test_a_suite_of_no_examples_or_another_name_is_refused(part):
 def test_reading_options_out_of_range_are_refused(part):
     with pytest.raises(ValidationError):
         DataConfig.model_validate(part)
+
+
+def test_what_bounds_memory_is_said_where_a_pool_is_cut_to_size():
+    told = StageConfig.model_fields["max_train"].description
+    assert "not memory (`data.max_examples` does)" in told
+    assert "larger\nthan memory" in DataConfig.model_fields["max_examples"].description

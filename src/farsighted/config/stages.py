@@ -54,7 +54,8 @@ class StageConfig(Part):
     ood: dict[Name, Paths] = Field(default_factory=dict)
     """Shifted sets: name to paths, or to lm_eval:TASK; a set may be shared by stages under one name."""
     max_train: int | None = Field(default=None, ge=1)
-    """Uniform subsample of the pool to so many examples; null = all."""
+    """Uniform subsample of the pool to so many examples, drawn once all of it is read and what is held out or leaks is
+    taken away, so it bounds training, not memory (`data.max_examples` does); null = all."""
     max_validation: int | None = Field(default=None, ge=1)
     """Uniform subsample of the validation set; null = all."""
     max_ood: int | None = Field(default=None, ge=1)
