@@ -45,11 +45,22 @@ def test_the_hash_is_the_same_for_a_copy(saved, folder):
     assert model_hash(folder) == model_hash(saved)
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"])
+DECIDING = ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("name", DECIDING)
 def test_every_file_that_decides_a_result_counts_for_the_hash(saved, folder, name):
     with (folder / name).open("ab") as file:
         file.write(b" ")
     assert model_hash(folder) != model_hash(saved)
+
+
+@pytest.mark.parametrize("name", ["generation_config.json", "chat_template.jinja"])
+def test_a_file_that_need_not_be_there_counts_for_the_hash_where_it_is(folder, name):
+    (folder / name).unlink(missing_ok=True)
+    without = model_hash(folder)
+    (folder / name).write_text("{}")
+    assert model_hash(folder) != without
 
 
 def test_every_shard_counts_for_the_hash(saved, folder):
@@ -76,6 +87,12 @@ def test_other_weights_are_another_model(saved, tmp_path):
 def test_a_model_without_weights_or_tokenizer_has_no_hash(folder, name, sentence):
     (folder / name).unlink()
     with pytest.raises(ModelError, match=sentence):
+        model_hash(folder)
+
+
+def test_pickled_weights_are_refused_by_name(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"has pickled ones \('pytorch_model\.bin'\), which may run code"):
         model_hash(folder)
 
 

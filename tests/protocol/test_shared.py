@@ -187,9 +187,10 @@ def test_first_signals_of_an_edited_example_are_computed_anew(desk):
         ({"lora": {"r": 2, "alpha": 8, "dropout": 0.1, "targets": ["q_proj"]}}, "grad_norm"),
         ({"training": {"batch_size": 2, "train_head": True}}, "grad_norm"),
         ({"model": {"dtype": "bfloat16"}}, "nll"),
+        ({"model": {"device": "cuda"}}, "nll"),
         ({"evaluation": {"batch_tokens": 999}}, "nll"),
     ],
-    ids=["adapter scale", "trained head", "number format", "batch size"],
+    ids=["adapter scale", "trained head", "number format", "device", "batch size"],
 )
 def test_first_signals_are_not_shared_between_settings_that_change_them(tmp_path, change, name):
     one = desk_of(nano_config(tmp_path), tmp_path / "out")
@@ -209,7 +210,13 @@ def test_first_signals_of_forward_passes_are_shared_between_adapters_and_gradien
 
 
 @pytest.mark.parametrize(
-    "change", [{"model": {"dtype": "bfloat16"}}, {"model": {"context": 300}}, {"evaluation": {"batch_tokens": 999}}]
+    "change",
+    [
+        {"model": {"dtype": "bfloat16"}},
+        {"model": {"device": "cuda"}},
+        {"model": {"context": 300}},
+        {"evaluation": {"batch_tokens": 999}},
+    ],
 )
 def test_base_scores_are_not_shared_between_settings_that_change_them(tmp_path, change):
     one = desk_of(nano_config(tmp_path), tmp_path / "out")

@@ -26,6 +26,8 @@ _HUB_FILES: Final = (
     "*.safetensors",
     "*.safetensors.index.json",
 )
+_OPTIONAL: Final = ("tokenizer_config.json", "chat_template.jinja", "generation_config.json")
+"""Files that name end tokens, the chat template and how a model writes; a folder need not have them."""
 _SENTENCE_FILES: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
@@ -117,11 +119,16 @@ def model_hash(folder: Path) -> str:
     """
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
+        pickled = next((file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in folder.glob(pattern)), None)
+        if pickled is not None:
+            raise ModelError(
+                f"'{folder}' must hold *.safetensors weights, but has pickled ones ('{pickled}'), which may run code "
+                "and are never read here. Save the model with `save_pretrained`, which writes safetensors."
+            )
         raise ModelError(
             f"'{folder}' has no *.safetensors weights. Save the model with `save_pretrained`, which writes them."
         )
-    # tokenizer_config.json names the end token, but need not be there.
-    named = [folder / name for name in ("tokenizer_config.json", "chat_template.jinja") if (folder / name).is_file()]
+    named = [folder / name for name in _OPTIONAL if (folder / name).is_file()]
     return fingerprint.of_files([folder / "config.json", _tokenizer_file(folder), *named, *weights])
 
 

@@ -85,7 +85,8 @@ def _base_rows(
 
     folder, model_hash = inputs.sentence_model
     encoder = SentenceEncoder(folder, config.model.device)
-    embedded = sentence_embeddings(encoder, model_hash, stage.pool.tokens, cache.entries)
+    key = fingerprint.of_json([model_hash, config.model.device])
+    embedded = sentence_embeddings(encoder, key, stage.pool.tokens, cache.entries)
     found = cache.get(learner, stage.pool.tokens, frozenset({"nll"}))
     return {**found.rows, "embedding": embedded.embedding_ND}, embedded.seconds
 
@@ -124,7 +125,7 @@ def load_known(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> dict
             "cluster": labels[name],
             "difficulty": _difficulty(stage, arrays["nll"]),
             "quality": arrays["quality"],
-            "tokens": np.array([tokens.response_length for tokens in stage.pool.tokens], dtype=np.int32),
+            "tokens": stage.pool.response_lengths.astype(np.int32),
         }
         tokens = sum(len(item.ids) for item in stage.pool.tokens)
         base = read_table((folder / SCORES).read_bytes())
@@ -211,8 +212,8 @@ def _signal_cache(layout: Layout, config: AuditConfig, model_hash: str, adapter:
 
 
 def _model_key(config: AuditConfig, model_hash: str) -> list[Any]:
-    """What decides the passes over the base model, to the last bit."""
-    return [RESULT_VERSION, model_hash, config.model.dtype, config.evaluation.batch_tokens]
+    """What decides the passes over the base model, to the last bit; a GPU rounds otherwise than a processor."""
+    return [RESULT_VERSION, model_hash, config.model.dtype, config.model.device, config.evaluation.batch_tokens]
 
 
 def _stage_key(config: AuditConfig, inputs: AuditInputs, name: str) -> str:
