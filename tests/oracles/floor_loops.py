@@ -32,6 +32,20 @@ def coverage_floor(order, size, share, cluster, served):
     return floored(order, size, share, counting)
 
 
+def replay(order, size, share, origin):
+    """What comes from an earlier stage counts."""
+    return floored(order, size, share, lambda left, picked: [row for row in left if origin[row] > 0])
+
+
+def drawn(rows, size, replayed, wanted):
+    """One example after the other, until the share of the target is reached or all are taken."""
+    taken = []
+    for row in rows:
+        if replayed + sum(size[other] for other in taken) < wanted - 1e-9:
+            taken.append(row)
+    return taken
+
+
 def proxy_floor(order, size, share, sketch, proxy):
     """All cosines are taken anew before every pick."""
 

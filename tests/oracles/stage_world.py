@@ -39,6 +39,7 @@ def make_stage(lengths, settings=RoundSettings(batch_size=4), share=0.25, unit="
         "quality": np.linspace(0, 1, len(pool)),
         "tokens": np.array([tokens.response_length for tokens in pool.tokens]),
         "size": budget_sizes(pool, unit),
+        "origin": np.zeros(len(pool), dtype=np.int32),
     }
     stage = StageInput(
         index=index,

@@ -32,6 +32,14 @@ def test_one_example_more_is_unfair_and_the_message_names_both_selectors_and_the
         check_fair([meta("random", (100, 101)), meta("loss", (100, 91))])
 
 
+def test_the_example_that_cells_may_differ_by_is_the_longest_that_any_of_them_was_offered():
+    replaying = meta("replay", (100, 111))
+    replaying["per_stage"][1]["longest_response"] = 12
+    check_fair([meta("random"), replaying])
+    with pytest.raises(UnfairError, match="in stage 'b'"):
+        check_fair([meta("random"), meta("replay", (100, 112))])
+
+
 @pytest.mark.parametrize(
     ("changes", "what"), [({"adapter_hash": "B"}, "step-0 adapter"), ({"pool_hashes": {"a": "Q"}}, "the pools")]
 )

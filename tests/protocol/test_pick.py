@@ -51,6 +51,15 @@ class Difficulty(Scored):
         return signals["difficulty"]
 
 
+@pytest.mark.parametrize("unit", ["25%", "5 examples"])
+def test_floors_are_shares_of_the_budget_and_a_single_stage_replays_nothing(files, unit):
+    for name in ("coverage_floor", "proxy_floor", "replay"):
+        floor = pick(request(files, {"name": name, "selector": "quality", "share": 0.5}, unit))
+        assert set(floor.ranking.components[name]) <= {0.0, 1.0}
+    inner = pick(request(files, "quality", unit))
+    assert floor.ranking.order.tolist() == inner.ranking.order.tolist()
+
+
 @pytest.mark.parametrize("selector", SEVEN)
 def test_every_selector_picks_within_one_example_of_the_budget(files, selector):
     picked = pick(request(files, selector))

@@ -22,6 +22,8 @@ SELECTORS = [
     {"name": "lhas", "utility": "coverage_floor"},
     {"name": "coverage_floor", "selector": {"name": "proxy_floor", "selector": "utility_diversity"}, "share": 0.5},
     {"name": "proxy_floor", "selector": {"name": "coverage_floor", "selector": "random"}, "share": 0.1},
+    {"name": "replay", "selector": "diversity", "share": 0.5},
+    {"name": "coverage_floor", "selector": {"name": "replay", "selector": "lhas"}},
 ]
 
 

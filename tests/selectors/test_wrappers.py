@@ -4,7 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farsighted.core.errors import SelectorError
-from farsighted.selectors import LHAS, CoverageFloor, Diversity, Loss, ProxyFloor, build_selector, rank_checked
+from farsighted.selectors import (
+    LHAS,
+    CoverageFloor,
+    Diversity,
+    Loss,
+    ProxyFloor,
+    Replay,
+    build_selector,
+    rank_checked,
+    replayed_share,
+)
 from farsighted.selectors.greedy import rank01
 from farsighted.signals.plan import check_needs
 from oracles import floor_loops
@@ -12,6 +22,7 @@ from oracles.selector_loops import signals_of
 
 RNG = np.random.default_rng(0)
 CLUSTERS = 4
+KINDS = (CoverageFloor, ProxyFloor, Replay)
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.9, 1.0)
 
 
@@ -21,6 +32,7 @@ def candidates(seed, count=20):
         "nll": rng.gamma(2.0, size=count),
         "cluster": rng.choice(CLUSTERS, size=count, p=[0.6, 0.2, 0.1, 0.1]),
         "size": rng.integers(1, 30, size=count),
+        "origin": rng.choice(3, size=count, p=[0.7, 0.2, 0.1]),
         "head_sketch": rng.normal(size=(count, 3)),
         "embedding": rng.normal(size=(count, 3)),
     }
@@ -43,16 +55,17 @@ def by_loss(signals):
 
 
 def looped(selector, signals, served=(0,) * CLUSTERS):
-    if isinstance(selector, CoverageFloor):
-        kind, rest = floor_loops.coverage_floor, (signals["cluster"].tolist(), served)
-    else:
-        kind, rest = floor_loops.proxy_floor, (signals["head_sketch"], signals["proxy_sketch"])
+    kind, rest = {
+        "coverage_floor": (floor_loops.coverage_floor, (signals["cluster"].tolist(), served)),
+        "proxy_floor": (floor_loops.proxy_floor, (signals["head_sketch"], signals["proxy_sketch"])),
+        "replay": (floor_loops.replay, (signals["origin"].tolist(),)),
+    }[selector.name]
     return kind(by_loss(signals), signals["size"].tolist(), selector.share, *rest)
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("share", SHARES)
-@pytest.mark.parametrize("kind", [CoverageFloor, ProxyFloor])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_floor_equals_the_one_found_anew_before_every_pick(kind, share, seed):
     selector, signals = kind("loss", share), candidates(seed)
     assert order_of(selector, signals) == looped(selector, signals)[0]
@@ -77,7 +90,7 @@ def test_every_prefix_holds_the_share_of_its_size(seed, share, kind):
     assert (held >= share * np.cumsum(signals["size"][order]) - 1e-9).all()
 
 
-@pytest.mark.parametrize("kind", [CoverageFloor, ProxyFloor])
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_a_share_the_inner_order_stands(kind):
     for inner in (Loss(), Diversity()):
         signals = candidates(0)
@@ -129,6 +142,28 @@ def test_candidates_of_one_cluster_stay_in_the_inner_order_whatever_was_selected
     assert order_of(selector, signals, remembered(selector, signals)) == [1, 2, 0]
 
 
+def test_what_is_replayed_comes_in_its_share_while_there_is_any():
+    # A quarter of the order of rows: rows 6 and 7 are replayed; after them nothing is.
+    signals = signals_of(nll=range(9, 0, -1), origin=[0] * 6 + [1, 2, 0], size=[1] * 9)
+    ranking = rank_checked(Replay("loss", 0.25), signals, Replay().init(), RNG)
+    assert ranking.order.tolist() == [6, 0, 1, 2, 7, 3, 4, 5, 8]
+    assert ranking.components["replay"].tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("inner", [Loss(), Diversity()])
+def test_with_nothing_to_replay_the_inner_order_stands(inner):
+    signals = candidates(5)
+    signals.rows["origin"][:] = 0
+    assert order_of(Replay(inner, 0.9), signals) == order_of(inner, signals)
+
+
+def test_the_share_that_is_replayed_is_found_inside_any_selector():
+    assert replayed_share(Replay(share=0.2)) == 0.2
+    assert replayed_share(LHAS(utility=CoverageFloor(Replay("loss", 0.3)))) == 0.3
+    assert replayed_share(Replay(Replay("loss", 0.1), 0.4)) == replayed_share(Replay(Replay("loss", 0.4), 0.1)) == 0.4
+    assert replayed_share(CoverageFloor(share=0.9)) == 0
+
+
 def test_floors_stand_on_one_another():
     selector = CoverageFloor(ProxyFloor(Diversity(), 0.5), 0.5)
     assert selector.needs == {"embedding", "head_sketch", "proxy_sketch", "cluster", "size"}
@@ -167,7 +202,7 @@ def test_the_inner_selector_may_be_a_name_a_mapping_or_a_selector():
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
-@pytest.mark.parametrize("name", ["coverage_floor", "proxy_floor"])
+@pytest.mark.parametrize("name", ["coverage_floor", "proxy_floor", "replay"])
 def test_a_share_out_of_range_is_refused(name, share):
     with pytest.raises(SelectorError, match=rf"`share` of '{name}' must be in \[0, 1\], but is {share}"):
         build_selector({"name": name, "share": share})

@@ -11,7 +11,7 @@ from farsighted.core.values import Pool, Ranking
 from farsighted.learners.base import StepRecord
 from farsighted.store.schema import SELECTIONS
 from farsighted.training import record
-from farsighted.training.record import Place, SketchSample, StageRecord, ids_of, round_table
+from farsighted.training.record import Place, SketchSample, StageRecord, ids_of, round_table, with_known
 from oracles.stage_world import make_texts
 
 POOL = Pool("math", make_texts("e", [5, 1, 2, 3]))
@@ -141,3 +141,14 @@ def test_numbers_and_table_are_all_that_a_new_record_needs():
 def test_ids_are_those_of_the_rows():
     assert ids_of(POOL, np.array([2, 0])) == ["e2", "e0"]
     assert pa.array(ids_of(POOL, [])).to_pylist() == []
+
+
+def test_the_stage_that_an_example_comes_from_is_told_where_any_is_replayed():
+    ranking, rows = Ranking(np.arange(2), np.zeros(2)), np.array([3, 1])
+    table = round_table(Place("math", 2, 0, 0), POOL, rows, ranking, picked=np.array([0]))
+    known = {"cluster": np.array([5, 6, 7, 8]), "origin": np.array([0, 0, 0, 1])}
+    marked = with_known(table, known, rows)
+    assert marked["cluster"].to_pylist() == [8, 6]
+    assert marked["origin"].to_pylist() == [1, None]
+    for nothing in ({**known, "origin": np.zeros(4, dtype=np.int32)}, {"cluster": known["cluster"]}):
+        assert with_known(table, nothing, rows).column_names == marked.column_names[:-1]

@@ -17,6 +17,7 @@ from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.protocol.probe import probe_points, probe_set, run_neutral_probe
 from farsighted.protocol.progress import CellProgress, pack, unpack
+from farsighted.protocol.replay import with_earlier
 from farsighted.protocol.scores import Place
 from farsighted.protocol.shared import FirstSignals, Known
 from farsighted.protocol.stages import stage_input
@@ -87,13 +88,14 @@ class _CellRun:
         if not self.done.scores.tables:
             self._base_scores()
         while self.done.stages < len(self.cell.stages):
-            self._run_stage(self.inputs[self.done.stages])
-            self._boundary()
+            stage = self._stage_input()
+            self._run_stage(stage)
+            self._boundary(stage)
 
     def publish(self, status: str, reason: str | None, example_ids: tuple[str, ...]) -> None:
         """Write the finished cell."""
         if self.stage is not None:
-            stage = self.inputs[self.done.stages]
+            stage = self._stage_input()
             numbers = stage_numbers(stage, self.stage, ChangeInner(0.0, 0.0, 0.0), self._embedding_cost(stage))
             self.done.per_stage.append(numbers)
             self.done.selections.extend(self.stage.record.tables)
@@ -102,6 +104,11 @@ class _CellRun:
         identity = {"adapter_hash": self.adapter_hash, "backward_cost": self.learner.backward_cost}
         scores, selections = self.done.scores.table(), self.done.selection_table()
         write_cell(self.context.layout, meta | outcome | identity, scores, selections)
+
+    def _stage_input(self) -> StageInput:
+        """Return what the stage at hand is run on, with what this cell may replay in it."""
+        before = self.inputs[: self.done.stages]
+        return with_earlier(self.inputs[self.done.stages], before, self.done.selections)
 
     def _run_stage(self, stage: StageInput) -> None:
         if self.stage is None:
@@ -121,7 +128,7 @@ class _CellRun:
 
         return signals
 
-    def _boundary(self) -> None:
+    def _boundary(self, stage: StageInput) -> None:
         """Evaluate, probe and checkpoint after a stage."""
         progress = self.stage
         if progress is None:
@@ -131,7 +138,6 @@ class _CellRun:
             self._evaluate(after)
         end = self.learner.parameters()
         change = self.learner.change_inner(self.start_parameters, self.stage_start, end)
-        stage = self.inputs[after - 1]
         self.done.finish_stage(progress, stage_numbers(stage, progress, change, self._embedding_cost(stage)))
         self.stage = None
         if after < len(self.cell.stages):
@@ -150,7 +156,7 @@ class _CellRun:
         if not self.cell.selector.needs & {"embedding", "cluster"}:
             return 0, 0.0
         known = self.context.known[stage.pool.name]
-        return stage.pool.response_tokens, known.embedding_seconds
+        return self.context.inputs.stages[stage.pool.name].pool.response_tokens, known.embedding_seconds
 
     def _base_scores(self) -> None:
         for name in self.context.inputs.stages:

@@ -50,7 +50,8 @@ def _same_budget(cells: Sequence[Meta]) -> None:
         return
     for stages in zip(*(cell["per_stage"] for cell in cells), strict=True):
         tokens = [int(stage["trained_tokens"]) for stage in stages]
-        if max(tokens) - min(tokens) >= int(stages[0]["longest_response"]):
+        # Replay may offer an example that is longer than any of the stage's own.
+        if max(tokens) - min(tokens) >= max(int(stage["longest_response"]) for stage in stages):
             low, high = cells[tokens.index(min(tokens))], cells[tokens.index(max(tokens))]
             raise UnfairError(
                 f"All selectors must train on the same response tokens to within one example, but in stage "

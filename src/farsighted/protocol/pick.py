@@ -52,7 +52,7 @@ from farsighted.training.stage import budget_sizes
 
 _PROXY = 64
 """Examples of the pool that stand in for a proxy set where none is given."""
-_KNOWN = frozenset({"embedding", "cluster", "quality", "difficulty", "tokens", "size"})
+_KNOWN = frozenset({"embedding", "cluster", "quality", "difficulty", "tokens", "size", "origin"})
 
 
 @dataclass(frozen=True)
@@ -274,6 +274,7 @@ def _rows(
     rows = {name: np.concatenate([part[name] for part in scored]) for name in sorted(wanted)}
     rows["tokens"] = np.array([item.response_length for item in texts], dtype=np.int32)
     rows["size"] = budget_sizes(Pool("", tuple(texts)), request.budget.unit)
+    rows["origin"] = np.zeros(len(texts), dtype=np.int32)
     if "quality" in needs:
         size = scorer.batch_tokens
         graded = pool_quality(scorer.learner, request.quality, texts, rows.get("nll"), request.judge_folder, size)

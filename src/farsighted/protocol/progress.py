@@ -67,7 +67,7 @@ class CellProgress:
         groups = {"state": self.state, "sample": _sample_arrays(self.sample)}
         if stage is None:
             return meta, groups, self.selection_table()
-        counts = {"round": stage.round, "spent": stage.spent, "steps": stage.steps, "round_steps": stage.round_steps}
+        counts = {name: getattr(stage, name) for name in ("round", "spent", "replayed", "steps", "round_steps")}
         groups |= {"stage_state": stage.state, "stage_sample": _sample_arrays(stage.record.sample)}
         if stage.proxy_sketch is not None:
             groups["proxy"] = {"sketch": stage.proxy_sketch}

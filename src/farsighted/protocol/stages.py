@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from farsighted.config.audit import AuditConfig
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.protocol.shared import Known, cluster_count
+from farsighted.selectors import replayed_share
 from farsighted.training.budget import RoundSettings, compute_matched_share, plan_stage, scaled, share_of
 from farsighted.training.stage import StageInput, arrival_order, budget_sizes
 
@@ -32,11 +35,12 @@ def stage_input(
         index=index,
         seed=cell.seed,
         pool=stage.pool,
-        known={**known[stage.name].rows, "size": sizes_N},
+        known={**known[stage.name].rows, "size": sizes_N, "origin": np.zeros(len(stage.pool), dtype=np.int32)},
         rounds=rounds,
         unit=unit,
         proxy=inputs.proxy,
         proxy_refresh=config.signals.proxy_refresh,
         cluster_count=cluster_count(known),
         vocabulary_size=learner.vocabulary_size,
+        replay_share=replayed_share(cell.selector),
     )

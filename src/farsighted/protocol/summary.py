@@ -36,6 +36,7 @@ def stage_numbers(
     return numbers | {
         "stage": stage.pool.name,
         "trained_examples": len(rows),
+        **_replayed(stage, rows),
         "rounds": progress.round,
         "steps": progress.steps,
         "longest_response": max(tokens.response_length for tokens in stage.pool.tokens),
@@ -45,6 +46,15 @@ def stage_numbers(
         "quality_sum": float(stage.known["quality"][rows].sum()),
         "clusters": np.bincount(stage.known["cluster"][rows], minlength=stage.cluster_count).tolist(),
     }
+
+
+def _replayed(stage: StageInput, rows: np.ndarray) -> dict[str, int]:
+    """How much of what was trained on comes from earlier stages; the diagnostics count it like the rest."""
+    if not stage.replay_share:
+        return {}
+    again = rows[rows >= stage.arriving]
+    tokens = int(stage.pool.response_lengths[again].sum())
+    return {"replayed_examples": len(again), "replayed_tokens": tokens}
 
 
 def _selected(stage: StageInput, rows: np.ndarray, sample: SketchSample) -> dict[str, Any]:

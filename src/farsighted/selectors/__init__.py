@@ -12,7 +12,7 @@ from farsighted.selectors.parameters import parameters_of
 from farsighted.selectors.quality import Quality
 from farsighted.selectors.table import SelectorSpec, build_selector, register, selector_class, selector_names
 from farsighted.selectors.utility_diversity import UtilityDiversity
-from farsighted.selectors.wrappers import CoverageFloor, ProxyFloor
+from farsighted.selectors.wrappers import CoverageFloor, ProxyFloor, Replay, replayed_share
 
 __all__ = [
     "LHAS",
@@ -26,6 +26,7 @@ __all__ = [
     "ProxyFloor",
     "Quality",
     "Random",
+    "Replay",
     "Scored",
     "Selector",
     "SelectorSpec",
@@ -38,6 +39,7 @@ __all__ = [
     "parameters_of",
     "rank_checked",
     "register",
+    "replayed_share",
     "selector_class",
     "selector_names",
 ]

@@ -13,10 +13,11 @@ import numpy as np
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors.base import Selector, clusters_of, rank_checked
-from farsighted.selectors.floors import Floor, Largest, LeastServed, floored
+from farsighted.selectors.floors import Floor, Largest, LeastServed, Marked, floored
 from farsighted.selectors.geometry import cosines
 from farsighted.selectors.history import widened
 from farsighted.selectors.loss import Loss
+from farsighted.selectors.parameters import fields_of
 from farsighted.selectors.table import SelectorSpec, build_selector, register
 
 _INNER: Final = "selector."
@@ -146,6 +147,52 @@ class ProxyFloor(Wrapper):
     def observe(self, state: State, picked: Signals) -> State:
         """Return the inner selector's state after the picks."""
         return _observed(self.inner, state, picked)
+
+
+@register("replay")
+@dataclass(frozen=True)
+class Replay(Wrapper):
+    """Spend a share of the budget on examples that were selected in earlier stages, whatever another selector prefers.
+
+    Beside the candidates of its pool, each round of a stage offers examples that this cell selected from the pools of
+    earlier stages, drawn uniformly and without replacement: as few as bring what the stage has replayed to `share` of
+    the round's target. Pick again and again the first candidate left in the inner selector's order, which ranks the
+    replayed ones like any other. Where it is not replayed, and the picks with it would hold less than `share` of their
+    size (response tokens, or examples where the budget counts those) in replayed ones, the first replayed one in the
+    order is picked in its place, while there is one. s(x) = -(picks before x). The budget is that of all selectors:
+    what is replayed counts against it. The first stage has nothing to replay, and the inner order stands as it is.
+    *Reference:* spec §5 (replay mixture); paper, section 6 (replay mixtures).
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"origin"})
+
+    selector: SelectorSpec = field(default_factory=Loss)
+    """The selector that ranks: a name, or a mapping with `name` and parameters."""
+    share: float = 0.1
+    """Share of the budget for examples of earlier stages, in [0, 1]."""
+
+    def init(self) -> State:
+        """Return the inner selector's state under `selector.`."""
+        return _prefixed(self.inner.init())
+
+    def floor(self, signals: Signals, state: State, order_N: np.ndarray) -> Floor:
+        """Return the floor for what comes from earlier stages."""
+        return Marked(signals["origin"], order_N)
+
+    def observe(self, state: State, picked: Signals) -> State:
+        """Return the inner selector's state after the picks."""
+        return _observed(self.inner, state, picked)
+
+
+def replayed_share(selector: Selector) -> float:
+    """Return the share of the budget that a selector replays, the largest of it and of those inside it; 0 for none.
+
+    >>> replayed_share(CoverageFloor(Replay(share=0.2))), replayed_share(Loss())
+    (0.2, 0.0)
+    """
+    parts = (getattr(selector, name) for name in fields_of(type(selector)))
+    inside = [replayed_share(part) for part in parts if isinstance(part, Selector)]
+    return max([selector.share if isinstance(selector, Replay) else 0.0, *inside])
 
 
 def _observed(inner: Selector, state: State, picked: Signals) -> State:

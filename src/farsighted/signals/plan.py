@@ -55,13 +55,15 @@ SIGNALS: Final[Mapping[str, SignalKind]] = MappingProxyType(
         "tokens": SignalKind("metadata"),
         "cluster": SignalKind("metadata"),
         "size": SignalKind("metadata"),
+        "origin": SignalKind("metadata"),
         "proxy_sketch": SignalKind("forward", SKETCH_SIDE**2, context=True),
         "cluster_count": SignalKind("metadata", context=True),
         "vocabulary_size": SignalKind("metadata", context=True),
     }
 )
 """Every signal that a selector may need. A cluster is `metadata` by cost; where it comes from k-means, it needs
-`embedding` once per pool. A size is what the example takes of the budget: its response tokens, or 1."""
+`embedding` once per pool. A size is what the example takes of the budget: its response tokens, or 1. An origin
+is the stage, counted from 1, that an example was selected from before; 0 for a candidate of the stage's own pool."""
 
 
 CONTEXT_NAMES: Final = frozenset(name for name, kind in SIGNALS.items() if kind.context)

@@ -36,4 +36,5 @@ SELECTIONS: Final[Any] = pa.schema(
         ("trained_tokens", pa.int32()),  # the same where chosen, else 0
     ]
 )
-"""Followed by one float64 column `component_<name>` for each component of the selector's score."""
+"""Followed by one float64 column `component_<name>` for each component of the selector's score and, where a cell
+replays, by `origin` (int32): the stage, counted from 1, that an example was selected from before; null for the rest."""

@@ -212,6 +212,7 @@ def _makers() -> dict[str, _Maker]:
         "embedding": _unit_rows,
         **dict.fromkeys(("tokens", "size"), lambda rng, n: rng.integers(1, 200, size=n)),
         "cluster": lambda rng, n: rng.integers(CLUSTERS, size=n),
+        "origin": lambda rng, n: rng.integers(-3, 3, size=n).clip(0),
     }
 
 

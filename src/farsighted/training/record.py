@@ -1,6 +1,6 @@
 """What a stage leaves behind: every scored example, every step, and the sample of gradient sketches for Eq. 4."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,6 +124,18 @@ def round_table(place: Place, pool: Pool, rows: np.ndarray, ranking: Ranking, pi
     }
     parts = {f"component_{part}": np.asarray(values, np.float64) for part, values in ranking.components.items()}
     return pa.table(columns | parts)
+
+
+def with_known(table: Any, known: Mapping[str, np.ndarray], rows: np.ndarray) -> Any:
+    """Return one round's rows with their cluster and, where some come from earlier stages, their `origin`.
+
+    `known`: arrays with one row a pool example.
+    """
+    table = table.add_column(5, "cluster", pa.array(known["cluster"][rows].astype(np.int32)))
+    origin_N = known["origin"][rows] if "origin" in known else np.zeros(len(rows))
+    if not origin_N.any():
+        return table
+    return table.append_column("origin", pa.array(origin_N, pa.int32(), mask=origin_N == 0))
 
 
 def ids_of(pool: Pool, rows: Sequence[int] | np.ndarray) -> list[str]:

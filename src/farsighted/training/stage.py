@@ -9,9 +9,8 @@ from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
-import pyarrow as pa
 
-from farsighted.core.errors import ConfigError, DivergedError
+from farsighted.core.errors import DivergedError
 from farsighted.core.rng import stream
 from farsighted.core.values import Pool, Signals, State, Tokens
 from farsighted.learners.base import Learner, SinglePass, StepRecord
@@ -19,7 +18,9 @@ from farsighted.selectors import Selector, rank_checked
 from farsighted.signals.plan import CONTEXT_NAMES
 from farsighted.training.budget import Round, cut, split_into_steps
 from farsighted.training.guards import check_budget
-from farsighted.training.record import Place, StageRecord, ids_of, round_table
+from farsighted.training.proxy import is_old, mean_head_sketch
+from farsighted.training.record import Place, StageRecord, ids_of, round_table, with_known
+from farsighted.training.replay import replay_order
 
 
 class TimedSignals(NamedTuple):
@@ -52,6 +53,15 @@ class StageInput:
     """Optimizer steps between two refreshes of the proxy's mean head sketch; it is refreshed at the next round."""
     cluster_count: int = 1
     vocabulary_size: int = 1
+    replay_share: float = 0.0
+    """Share of every target that is drawn from the replayable examples."""
+    replayable: int = 0
+    """Examples at the end of the pool that were selected in earlier stages: they come by draw alone."""
+
+    @property
+    def arriving(self) -> int:
+        """Examples of the stage's own pool."""
+        return len(self.pool) - self.replayable
 
     @property
     def steps(self) -> int:
@@ -76,6 +86,8 @@ class StageProgress:
     """(M,) pool rows in ranking order that the round in progress trains on; None between two rounds."""
     round_steps: int = 0
     """Optimizer steps of the round in progress."""
+    replayed: float = 0.0
+    """Budget units trained on examples of earlier stages."""
 
 
 class Watcher(Protocol):
@@ -131,7 +143,7 @@ def run_stage(
     Raises `DivergedError` for non-finite scores, losses or gradients, `ConfigError` where a selector looks at a proxy
     set and there is none, and whatever the watcher raises.
     """
-    arrival = arrival_order(stage.seed, stage.index, len(stage.pool))
+    arrival = arrival_order(stage.seed, stage.index, stage.arriving)
     for number in range(progress.round, len(stage.rounds)):
         picks = None
         if progress.picked is None:
@@ -140,7 +152,7 @@ def run_stage(
             # The overshoot of earlier rounds may have used up a small pool before its last round.
             if len(rows):
                 progress = _refresh_proxy(learner, selector, stage, progress)
-                picks = _select(selector, stage, progress, rows, model_signals)
+                picks = _select(selector, stage, progress, np.append(rows, _replayed(stage, progress)), model_signals)
                 progress = _spend(stage, progress, picks)
         if picks is not None and picks.kept is not None and isinstance(learner, SinglePass):
             progress = _train_kept(learner, stage, progress, picks, watcher)
@@ -154,7 +166,8 @@ def _spend(stage: StageInput, progress: StageProgress, picks: Picks) -> StagePro
     sizes = budget_sizes(stage.pool, stage.unit)
     spent = progress.spent + float(sizes[picks.rows].sum())
     check_budget(spent, stage.rounds[progress.round].target, float(sizes.max()))
-    return dataclasses.replace(progress, spent=spent, state=picks.state, picked=picks.rows)
+    replayed = progress.replayed + float(sizes[picks.rows[picks.rows >= stage.arriving]].sum())
+    return dataclasses.replace(progress, spent=spent, replayed=replayed, state=picks.state, picked=picks.rows)
 
 
 def _candidates(stage: StageInput, progress: StageProgress, arrival: np.ndarray, number: int) -> np.ndarray:
@@ -164,6 +177,13 @@ def _candidates(stage: StageInput, progress: StageProgress, arrival: np.ndarray,
         return arrival[start : start + arrivals]
     chosen = set(progress.record.chosen_ids())
     return np.array([row for row in arrival if stage.pool.tokens[row].example.id not in chosen], dtype=np.intp)
+
+
+def _replayed(stage: StageInput, progress: StageProgress) -> np.ndarray:
+    """Draw as few examples of earlier stages as bring what was replayed to its share of the round's target."""
+    rows = stage.arriving + replay_order(stage.seed, stage.index, progress.round, stage.replayable)
+    sizes, target = budget_sizes(stage.pool, stage.unit), stage.rounds[progress.round].target
+    return cut(rows, sizes, progress.replayed, stage.replay_share * target)
 
 
 def _select(
@@ -182,9 +202,7 @@ def _select(
     scored = sum(tokens.response_length for tokens in batch) if needs else 0
     progress.record.add_scoring(scored, timed.seconds + time.perf_counter() - began)
     place = Place(stage.pool.name, stage.index, progress.round, progress.steps)
-    table = round_table(place, stage.pool, rows, ranking, picked)
-    cluster = pa.array(stage.known["cluster"][rows].astype(np.int32))
-    progress.record.tables.append(table.add_column(5, "cluster", cluster))
+    progress.record.tables.append(with_known(round_table(place, stage.pool, rows, ranking, picked), stage.known, rows))
     return Picks(rows[picked], state, picked, timed.kept)
 
 
@@ -226,24 +244,13 @@ def signals_of(learner: Learner, rounds: Sequence[Round]) -> ModelSignals:
 def _refresh_proxy(learner: Learner, selector: Selector, stage: StageInput, progress: StageProgress) -> StageProgress:
     if "proxy_sketch" not in selector.needs:
         return progress
-    if progress.proxy_sketch is not None and not _proxy_is_old(stage, progress.round):
+    if progress.proxy_sketch is not None and not is_old(stage.rounds, progress.round, stage.proxy_refresh):
         return progress
-    if not stage.proxy:
-        raise ConfigError(
-            f"Selector '{selector.name}' looks at a proxy set, but there is none. Set `suite.proxy` or "
-            "`data.proxy_per_stage` to a number above 0."
-        )
     began = time.perf_counter()
-    sketch_NK = learner.signals(stage.proxy, frozenset({"head_sketch"}))["head_sketch"]
+    sketch_K = mean_head_sketch(learner, selector, stage.proxy)
     tokens = sum(item.response_length for item in stage.proxy)
     progress.record.add_scoring(tokens, time.perf_counter() - began)
-    return dataclasses.replace(progress, proxy_sketch=sketch_NK.mean(axis=0, dtype=np.float64).astype(np.float32))
-
-
-def _proxy_is_old(stage: StageInput, number: int) -> bool:
-    """Whether the steps planned before this round reach a multiple of `proxy_refresh` that the last round did not."""
-    steps = [sum(round_.steps for round_ in stage.rounds[:before]) for before in (number - 1, number)]
-    return number == 0 or steps[0] // stage.proxy_refresh < steps[1] // stage.proxy_refresh
+    return dataclasses.replace(progress, proxy_sketch=sketch_K)
 
 
 def _train(
