@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from farsighted.core.errors import DataError
 from farsighted.data.json_arrays import array_rows
@@ -33,7 +33,7 @@ def json_rows(file: Path) -> Iterator[Row | BadRow]:
     row = 0
     array = False
     try:
-        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+        with _opened(file) as stream:
             head = (
                 stream.read(_HEAD).removeprefix(codecs.BOM_UTF8) if file.name.endswith((".json", ".json.gz")) else b""
             )
@@ -50,6 +50,10 @@ def json_rows(file: Path) -> Iterator[Row | BadRow]:
         ) from None
     except OSError as error:
         raise DataError(f"'{file}' must be readable, but is not: {error.strerror}. Mend its permissions.") from None
+
+
+def _opened(file: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
 
 
 def _lines(stream: IO[bytes], file: Path) -> Iterator[Row | BadRow]:
