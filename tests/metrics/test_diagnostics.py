@@ -13,6 +13,7 @@ from farsighted.metrics.diagnostics import (
     count_non_finite,
     count_spikes,
     jaccard,
+    neighbour_alignment,
     subsample,
     update_concentration,
 )
@@ -188,3 +189,21 @@ def test_spikes_equal_the_definition_looked_up_afresh(values, window):
 
 def test_nothing_to_count_is_zero():
     assert count_spikes([]) == count_non_finite([]) == 0
+
+
+def test_pools_of_the_same_mixture_are_fully_aligned_whatever_their_size():
+    assert neighbour_alignment(np.array([[1, 2, 3], [10, 20, 30], [2, 4, 6]])) == pytest.approx(1)
+
+
+def test_pools_that_share_no_cluster_are_not_aligned():
+    assert neighbour_alignment(np.array([[5, 0], [0, 5], [3, 0]])) == 0
+
+
+def test_alignment_is_of_neighbours_so_the_order_of_stages_counts():
+    a, b, c = [1, 0, 0], [0, 1, 0], [1, 1, 0]
+    assert neighbour_alignment(np.array([a, b, c])) < neighbour_alignment(np.array([a, c, b]))
+
+
+@pytest.mark.parametrize("counts", [[[1, 2]], [[1, 2], [0, 0]]])
+def test_without_neighbours_or_candidates_there_is_no_alignment(counts):
+    assert math.isnan(neighbour_alignment(np.array(counts)))

@@ -1,6 +1,8 @@
 """The quadratic world through the whole audit: the same protocol, selectors and metrics as a language model's."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("quadratic")
-    audit("quadratic", out, SMALL, workers=2)
+    audit("quadratic", out, SMALL, workers=1)
     return out
 
 
@@ -77,3 +79,27 @@ def test_full_training_runs_beside_the_subspace(tmp_path):
 def test_a_rank_beyond_the_world_ends_the_audit_with_the_reason(tmp_path):
     with pytest.raises(ConfigError, match="`lora.r` must be at most"):
         audit("quadratic", tmp_path, [*SMALL, "lora.r=100"])
+
+
+def test_a_cell_of_the_quadratic_world_needs_no_torch(tmp_path):
+    # It takes longer to import than the cell to run.
+    program = f"""
+import sys
+from pathlib import Path
+from farsighted.config.load import load_config
+from farsighted.protocol.inputs import load_inputs
+from farsighted.protocol.plan import plan_cells
+from farsighted.protocol.tasks import Desk, run_cell_task, run_clusters_task, run_stage_task
+from farsighted.store.layout import Layout
+config = load_config("quadratic", {[*SMALL, "selectors=[random,lhas]", "references=[]"]!r})
+inputs = load_inputs(config)
+cells = {{cell.id: cell for cell in plan_cells(config, inputs)}}
+desk = Desk(config, inputs, cells, Layout(Path({str(tmp_path)!r})), lambda: False, lambda share: None)
+for name in inputs.stages:
+    run_stage_task(desk, name)
+run_clusters_task(desk)
+assert run_cell_task(desk, list(cells)[1]) == "done"
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -7,13 +7,13 @@ from farsighted.core.errors import StorageError
 from farsighted.report.results import build_results, to_json, write_results
 from oracles.fabricated_cells import make_audit, make_cell, save_audit, three_selectors, wanted
 
-TOP = ["schema", "farsighted", "title", "config", "command", "environment", "reference", "cells", "summary", "myopia"]
+TOP = ["schema", "farsighted", "title", "config", "command", "environment", "reference", "sets", "cells", "summary"]
 
 
 def test_results_have_every_part_and_no_nan():
     cells = three_selectors()
     results = build_results(cells, make_audit(cells))
-    assert list(results) == [*TOP, "overlap", "notes"]
+    assert list(results) == [*TOP, "myopia", "overlap", "notes"]
     assert "NaN" not in to_json(results)
     assert json.loads(to_json(results)) == results
 

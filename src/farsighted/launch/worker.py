@@ -16,8 +16,6 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
-
 from farsighted.config.load import load_config
 from farsighted.core.errors import FarsightedError, InterruptedRunError
 from farsighted.protocol.inputs import load_inputs
@@ -64,7 +62,6 @@ def main() -> None:
     wire = _Wire(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
     # Whatever a library prints must not get between the events.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     desk: Desk | None = None
     while (task := wire.next_task()) is not None:
         try:

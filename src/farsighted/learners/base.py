@@ -87,6 +87,13 @@ class Learner(Protocol):
         """Return the inner products of the changes a → b and b → c of the function's weights (spec §3, drift)."""
 
 
+class SelfTested(Learner, Protocol):
+    """A learner that can compare its signals with what it is made of, before an audit relies on them."""
+
+    def self_test(self, batch: Sequence[Tokens]) -> None:
+        """Check signals and gradients on a few texts; raises `ModelError` on a mismatch."""
+
+
 @runtime_checkable
 class Generates(Protocol):
     """A learner that writes text."""

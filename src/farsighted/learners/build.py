@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
-from farsighted.data.quadratic import QuadraticWorld
 from farsighted.learners.adapters import Adaptation, Full, Lora
-from farsighted.learners.causal_lm import LearnerSettings
+from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.loading import load_model, load_quantized
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.peft_by_name import named_peft
-from farsighted.learners.quadratic import DescentSettings, QuadraticLearner, random_subspace
 from farsighted.learners.transitions import MergeAndReinit, Stack, Transition
 
 _TRANSITIONS: Final[Mapping[str, Transition]] = {"merge_and_reinit": MergeAndReinit(), "stack": Stack()}
@@ -22,6 +20,14 @@ _VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "pissa": {"init_lora_weights": "pissa"},
 }
 """Settings of PEFT's LoRA that go by a name of their own; rank, scale, dropout and targets come from `lora`."""
+
+
+class TextModel(NamedTuple):
+    """What is known of a language model before it is loaded."""
+
+    folder: Path
+    model_hash: str
+    end_id: int
 
 
 def build_adaptation(config: AuditConfig, mode: str) -> Adaptation:
@@ -71,10 +77,7 @@ def build_settings(config: AuditConfig, end_id: int | None = None) -> LearnerSet
     )
 
 
-def build_quadratic(config: AuditConfig, world: QuadraticWorld, mode: str, seed: int) -> QuadraticLearner:
-    """Return a learner of the quadratic world: in a random subspace of rank `lora.r`, or in all dimensions."""
-    training = config.training
-    settings = DescentSettings(
-        training.learning_rate, training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
-    )
-    return QuadraticLearner(world, None if mode == "full" else random_subspace(world, config.lora.r, seed), settings)
+def build_language_model(config: AuditConfig, base: TextModel, mode: str, seed: int) -> CausalLM:
+    """Return the model of an audit with an adaptation at step 0."""
+    lm = load_base(config, base.folder, mode)
+    return CausalLM(lm, base.model_hash, build_adaptation(config, mode), build_settings(config, base.end_id), seed)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError, DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
@@ -162,6 +163,15 @@ class QuadraticLearner:
     def _error(self, rows: np.ndarray) -> np.ndarray:
         error_N: np.ndarray = self._features_NR[rows] @ self._weight_R - self._world.target_N[rows]
         return error_N
+
+
+def build_quadratic(config: AuditConfig, world: QuadraticWorld, mode: str, seed: int) -> QuadraticLearner:
+    """Return a learner of the quadratic world: in a random subspace of rank `lora.r`, or in all dimensions."""
+    training = config.training
+    settings = DescentSettings(
+        training.learning_rate, training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
+    )
+    return QuadraticLearner(world, None if mode == "full" else random_subspace(world, config.lora.r, seed), settings)
 
 
 def random_subspace(world: QuadraticWorld, rank: int, seed: int) -> np.ndarray:

@@ -127,3 +127,21 @@ def count_spikes(values: Iterable[float], factor: float = 3.0, window: int = 32)
 def count_non_finite(values: Iterable[float]) -> int:
     """Return how many values are NaN or infinite."""
     return int(np.count_nonzero(~np.isfinite(np.fromiter(map(float, values), dtype=np.float64))))
+
+
+def neighbour_alignment(count_SC: np.ndarray) -> float:
+    """Return the mean cosine between the cluster mixtures of neighbouring stages, 0 (none shared) .. 1 (the same).
+
+    `count_SC` holds the candidates of each stage's pool by cluster. NaN for a single stage, or where a pool is empty.
+
+    *Reference:* ours; the paper's §5.1 "Task order" speaks of stages that share capabilities without a measure.
+
+    >>> neighbour_alignment(np.array([[2, 0], [1, 0], [0, 3]]))
+    0.5
+    """
+    count = np.asarray(count_SC, dtype=np.float64)
+    length_S = np.linalg.norm(count, axis=1)
+    if len(count) < 2 or not length_S.all():
+        return float("nan")
+    inner = (count[:-1] * count[1:]).sum(axis=1)
+    return float((inner / (length_S[:-1] * length_S[1:])).mean())

@@ -8,10 +8,8 @@ from filelock import FileLock
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
-from farsighted.learners.base import EXACT_AT_START
-from farsighted.learners.build import build_adaptation, build_quadratic, build_settings, load_base
-from farsighted.learners.causal_lm import CausalLM
-from farsighted.learners.quadratic import QuadraticLearner
+from farsighted.learners.base import EXACT_AT_START, SelfTested
+from farsighted.learners.quadratic import build_quadratic
 from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.estimate import measure_rates
 from farsighted.protocol.inputs import AuditInputs
@@ -82,12 +80,14 @@ def _cell(desk: Desk, cell_id: str) -> Cell:
     return desk.cells[cell_id]
 
 
-def _learner(desk: Desk, adaptation: str, seed: int) -> CausalLM | QuadraticLearner:
+def _learner(desk: Desk, adaptation: str, seed: int) -> SelfTested:
     inputs = desk.inputs
     if inputs.world is not None:
         return build_quadratic(desk.config, inputs.world, adaptation, seed)
     if inputs.folder is None:
         raise RuntimeError("An audit must have a language model or a quadratic world.")
-    lm: Any = load_base(desk.config, inputs.folder, adaptation)
-    settings = build_settings(desk.config, desk.inputs.end_id)
-    return CausalLM(lm, desk.inputs.model_hash, build_adaptation(desk.config, adaptation), settings, seed)
+    # Only a language model needs torch, which takes longer to import than a cell of the quadratic world to run.
+    from farsighted.learners.build import TextModel, build_language_model
+
+    model = TextModel(inputs.folder, inputs.model_hash, inputs.end_id)
+    return build_language_model(desk.config, model, adaptation, seed)

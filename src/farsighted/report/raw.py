@@ -19,8 +19,9 @@ def raw_measures(scores: pa.Table, stages: int) -> list[dict[str, Any]]:
     """Return the mean of each raw measure on each validation and shifted set, for the base and the final model.
 
     `stages`: number of stages; the final model is the one after the last. Shares lie in 0..1 and are not corrected for
-    chance; `nll` is in nats a token. A measure that applies to no item of a set is None; one that applies to some is
-    the mean over those, and `choice_items` says how many have choices.
+    chance; `nll` is in nats a token. A measure that applies to no item of a set is None, and so is one that the program
+    that scored did not know; one that applies to some is the mean over those, and `choice_items` says how many have
+    choices.
     """
     found = []
     evaluated = scores.filter(pc.is_in(scores["kind"], value_set=pa.array(["validation", "ood"])))
@@ -28,7 +29,8 @@ def raw_measures(scores: pa.Table, stages: int) -> list[dict[str, Any]]:
         if after in {0, stages}:
             mask = pc.and_(pc.equal(evaluated["kind"], kind), pc.equal(evaluated["set"], name))
             part = evaluated.filter(pc.and_(mask, pc.equal(evaluated["after_stage"], after)))
-            means = {key: pc.mean(part[key]).as_py() for key in (*MEASURES, "nll")}
+            known = part.column_names
+            means = {key: pc.mean(part[key]).as_py() if key in known else None for key in (*MEASURES, "nll")}
             choices = part.num_rows - part["choice_accuracy"].null_count
             place = {"kind": kind, "set": name, "after_stage": after, "items": part.num_rows, "choice_items": choices}
             found.append(place | means)
