@@ -11,6 +11,7 @@ import torch
 from farsighted.config.load import load_config
 from farsighted.data.model_folder import context_of, load_tokenizer
 from farsighted.learners.loading import load_model
+from farsighted.protocol.plan import build_spec
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -91,3 +92,22 @@ def test_what_cannot_be_measured_is_told_with_the_way_out(arguments, way_out, ca
     with pytest.raises(SystemExit):
         script("measure_8b").main(arguments)
     assert way_out in capsys.readouterr().err
+
+
+def test_the_study_of_lhas_compares_at_one_budget_and_writes_its_tables(tmp_path):
+    study = script("lhas_study")
+    small = ["quadratic.train=64", "quadratic.validation=20", "quadratic.ood=10", "statistics.resamples=20"]
+    short = ["quadratic.stages=[a,b]", "probe={steps: 1, points: 1, items: 20}", *small]
+    study.main([str(tmp_path), *short, "--seeds", "2", "--workers", "1", "--audits", "proxy_4"])
+    page = (tmp_path / "tables.md").read_text()
+    assert page.count("\n| ") == 1 + len(study.AUDITS["proxy_4"][1])
+    assert "long horizon − random" in page
+
+
+@pytest.mark.parametrize("name", ["ablation", "remedies", "proxy_1", "proxy_shuffled"])
+def test_every_audit_of_the_study_is_a_valid_configuration(name):
+    reference, selectors, world = script("lhas_study").AUDITS[name]
+    overrides = [f"quadratic.{key}={value}" for key, value in world.items()]
+    config = load_config("quadratic", [*overrides, "selectors=" + json.dumps(selectors), "references=[]"])
+    assert reference in {spec.label for spec in config.selectors}
+    assert len({build_spec(spec) for spec in config.selectors}) == len(selectors)

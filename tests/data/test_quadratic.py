@@ -130,3 +130,24 @@ def test_evaluation_sets_do_not_depend_on_the_pools(world):
 def test_texts_are_one_token_long(world):
     assert {(len(t.ids), t.response_length) for stage in world.stages for t in stage.train} == {(1, 1)}
     assert dataclasses.replace(world.stages[0].train[0]).example.prompt == ""
+
+
+def test_a_wrong_proxy_changes_the_proxy_alone(world):
+    for kind in ("first_stage", "shuffled"):
+        other = build_world(CONFIG.model_copy(update={"proxy_kind": kind}), seed=1)
+        for mine, theirs in zip(world.stages, other.stages, strict=True):
+            assert [t.example for t in mine.train] == [t.example for t in theirs.train]
+            assert np.array_equal(world.target_N[rows(mine.validation)], other.target_N[rows(theirs.validation)])
+
+
+def test_a_proxy_of_the_first_stage_knows_no_other_capabilities():
+    world = build_world(CONFIG.model_copy(update={"proxy_kind": "first_stage"}), seed=1)
+    assert all(set(capability(stage.proxy)) == {0, 1} for stage in world.stages)
+
+
+def test_a_shuffled_proxy_has_the_right_targets_in_the_wrong_places(world):
+    other = build_world(CONFIG.model_copy(update={"proxy_kind": "shuffled"}), seed=1)
+    for mine, theirs in zip(world.stages, other.stages, strict=True):
+        a, b = world.target_N[rows(mine.proxy)], other.target_N[rows(theirs.proxy)]
+        assert not np.array_equal(a, b)
+        assert np.array_equal(np.sort(a), np.sort(b))

@@ -1,6 +1,6 @@
 """The quadratic world: what it is made of (spec §6). Every example is one direction with one target."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -52,6 +52,9 @@ class QuadraticConfig(Part):
     """Examples of each shifted set: rare directions, mixed with another capability's."""
     proxy: int = Field(default=16, ge=0)
     """Proxy examples per stage, for selectors that look ahead."""
+    proxy_kind: Literal["right", "first_stage", "shuffled"] = "right"
+    """What the proxy tells of: the capabilities of every stage; those of the first alone; or, wrongly, targets that
+    belong to other examples of the set."""
 
     @model_validator(mode="after")
     def _dimensions_fit(self) -> Self:

@@ -104,7 +104,7 @@ def build_world(config: QuadraticConfig, seed: int) -> QuadraticWorld:
         pool_C = (1 - config.alignment) * own_C + config.alignment / config.clusters
         texts = []
         for place, (kind, count) in enumerate(_sizes(config).items(), start=1):
-            weight_C = pool_C if kind == "train" else own_C
+            weight_C = {"train": pool_C, "proxy": _proxy_weights(config, index)}.get(kind, own_C)
             rng = stream(seed, "data", _WORLD_STREAM, place, index)
             drawn = _DRAW[kind](config, geometry, weight_C, count, rng)
             texts.append(_texts(f"{name}-{kind}", drawn, start))
@@ -224,7 +224,20 @@ def _shifted(
     return drawn._replace(direction_ND=direction_ND, target_N=target_N)
 
 
-_DRAW: Final = {"train": _pool, "validation": _clean, "ood": _shifted, "proxy": _clean}
+def _proxy(
+    config: QuadraticConfig, geometry: _Geometry, weight_C: np.ndarray, count: int, rng: np.random.Generator
+) -> _Drawn:
+    drawn = _clean(config, geometry, weight_C, count, rng)
+    if config.proxy_kind != "shuffled":
+        return drawn
+    return drawn._replace(target_N=rng.permutation(drawn.target_N))
+
+
+def _proxy_weights(config: QuadraticConfig, index: int) -> np.ndarray:
+    return own_weights(config, 0 if config.proxy_kind == "first_stage" else index)
+
+
+_DRAW: Final = {"train": _pool, "validation": _clean, "ood": _shifted, "proxy": _proxy}
 
 
 def _embedded(
