@@ -1,4 +1,4 @@
-"""The audit from Python: plan, run, report. Nothing is printed here, and torch is imported by the workers alone."""
+"""The audit from Python: plan, run, report. Nothing is printed here; `audit` leaves torch to its workers."""
 
 import importlib.metadata
 import platform
@@ -68,6 +68,20 @@ def prepare(config: AuditConfig) -> Prepared:
     return Prepared(config, inputs, plan_cells(config, inputs))
 
 
+def check_model(prepared: Prepared) -> None:
+    """Raise `ModelError` where the device is not there or the model cannot be loaded; it is not, and torch is imported.
+
+    What is seen: code of the model's own, a missing library, weights that are missing, damaged or of another shape.
+    """
+    config, folder = prepared.config, prepared.inputs.folder
+    if folder is None:
+        return
+    # Nothing else in this process needs torch.
+    from farsighted.learners.loading import check_loadable
+
+    check_loadable(folder, config.model.dtype, config.model.device, in_4_bits="qlora" in config.adaptations)
+
+
 def audit(
     source: str | Path | Mapping[str, Any] | AuditConfig,
     out: str | Path,
@@ -97,6 +111,20 @@ def run_prepared(
     prepared: Prepared, out: Path, workers: int, observer: Observer, command: str | None = None
 ) -> ReportPaths:
     """Run the missing cells of a prepared audit and write its report; raises as `audit` does."""
+    failures = run_cells(prepared, out, workers, observer, command)
+    paths = write_results(out)
+    if failures:
+        raise _failed(prepared, failures, f"The others are in {paths.scorecard}.", Layout(out))
+    return paths
+
+
+def run_cells(
+    prepared: Prepared, out: Path, workers: int, observer: Observer, command: str | None
+) -> tuple[TaskResult, ...]:
+    """Run the missing cells of a prepared audit, and write its plan; returns the cells that failed.
+
+    Raises as `audit` does, but for `CellsFailedError` over cells.
+    """
     if workers < 1:
         raise ConfigError(f"`--workers` must be at least 1, but is {workers}. Give as many as there are cores.")
     layout = Layout(out)
@@ -116,15 +144,15 @@ def run_prepared(
     reasons = {outcome.task.name: str(outcome.failure) for outcome in failures}
     # What failed, and what a judge cost, is known only now.
     atomic.write_json(layout.audit, _plan(prepared, layout, command, reasons))
-    paths = write_results(out)
-    if failures:
-        first = failures[0]
-        raise CellsFailedError(
-            f"{len(failures)} of {len(missing)} cells failed, '{prepared.title(first.task)}' first: {first.failure} "
-            f"The others are in {paths.scorecard}. Messages of the workers are in {layout.logs}; the same command "
-            "tries again."
-        )
-    return paths
+    return tuple(failures)
+
+
+def _failed(prepared: Prepared, failures: Sequence[TaskResult], others: str, layout: Layout) -> CellsFailedError:
+    first = failures[0]
+    return CellsFailedError(
+        f"{len(failures)} of {len(prepared.cells)} cells failed, '{prepared.title(first.task)}' first: {first.failure} "
+        f"{others} Messages of the workers are in {layout.logs}; the same command tries again."
+    )
 
 
 def estimate_prepared(prepared: Prepared, out: Path, workers: int) -> Estimate:

@@ -1,10 +1,14 @@
 """`validate` reads and checks as `audit` and `plan` do, so what each of them refuses is proved here."""
 
 import json
+import shutil
+import sys
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from oracles.cli import run_cli
+from oracles.families import save_family
 from oracles.micro import micro_config, nano_config, write_yaml
 
 
@@ -170,3 +174,65 @@ def test_a_model_without_weights_is_refused(micro_file, tmp_path):
 def test_text_that_is_no_yaml_is_refused_with_its_line(tmp_path):
     (tmp_path / "bad.yaml").write_text("title: x\nseeds: [0, 1\nbudgets: 5%\n")
     refused(run_cli("validate", tmp_path / "bad.yaml"), "bad.yaml")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return save_family("llama", tmp_path_factory.mktemp("model"))
+
+
+def without_a_layer(folder):
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop("model.layers.0.mlp.up_proj.weight")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def of_another_width(folder):
+    change(folder, intermediate_size=20)
+
+
+def with_own_code(folder):
+    (folder / "own.py").write_text("raise SystemExit('it was run')")
+    change(folder, model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"})
+
+
+def pickled(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def change(folder, **fields):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan"])
+@pytest.mark.parametrize(
+    ("spoil", "parts"),
+    [
+        (without_a_layer, ("1 are missing", "'model.layers.0.mlp.up_proj.weight'")),
+        (of_another_width, ("of another shape", "Save the whole model")),
+        (with_own_code, ("needs code that comes with it", "never run here")),
+        (pickled, ("pytorch_model.bin", "safetensors")),
+    ],
+)
+def test_a_model_that_an_audit_could_not_load_is_refused(verb, spoil, parts, saved, nano):
+    folder = shutil.copytree(saved, nano.folder / "model")
+    spoil(folder)
+    file = write_yaml(nano.folder / "nano.yaml", {**nano.config, "model": {"path": str(folder), "context": 400}})
+    refused(run_cli(verb, file), *parts)
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan"])
+def test_a_device_that_is_not_there_is_refused(verb, nano):
+    file = write_yaml(nano.folder / "nano.yaml", nano.config)
+    refused(run_cli(verb, file, "model.device=cuda:99"), "`model.device`", "'cuda:99' is not", "Write auto or cpu")
+
+
+def test_quantisation_without_its_library_is_refused(nano, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    refused(nano.validate("adaptations=[qlora]"), "bitsandbytes", "farsighted[qlora]")
+
+
+def test_a_whole_model_is_valid(saved, nano):
+    nano.config["model"] = {"path": str(saved), "context": 400}
+    assert nano.validate().code == 0

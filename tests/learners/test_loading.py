@@ -6,10 +6,11 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from farsighted.core.errors import ModelError
-from farsighted.learners.loading import load_model, load_quantized
-from oracles.families import WIDE, save_family
+from farsighted.learners.loading import check_loadable, load_model, load_quantized
+from oracles.families import FAMILIES, WIDE, save_family
 from oracles.tiny_folder import save_tiny
 
 INSTALLED = {name for name in ("bitsandbytes",) if importlib.util.find_spec(name)}
@@ -39,22 +40,31 @@ def edited(folder, **fields):
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-1])
+
+
 def without_head(folder):
     tensors = load_file(folder / "model.safetensors")
     tensors.pop("lm_head.weight")
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def test_a_model_that_needs_code_of_its_own_is_refused_and_the_code_not_run(folder):
+every_way = pytest.mark.parametrize("load", [load_model, check_loadable], ids=["loaded", "only checked"])
+
+
+@every_way
+def test_a_model_that_needs_code_of_its_own_is_refused_and_the_code_not_run(load, folder):
     code = "raise SystemExit('it was run')"
     for name in ("configuration_own.py", "modeling_own.py"):
         (folder / name).write_text(code)
     own = {"AutoConfig": "configuration_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnModel"}
     edited(folder, model_type="own", architectures=["OwnModel"], auto_map=own)
     with pytest.raises(ModelError, match=r"needs code that comes with it, which is never run here\. Choose a model"):
-        load_model(folder, "float32", "cpu")
+        load(folder, "float32", "cpu")
 
 
+@every_way
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
@@ -65,6 +75,7 @@ def test_a_model_that_needs_code_of_its_own_is_refused_and_the_code_not_run(fold
         (lambda folder: edited(folder, model_type="unheard-of"), "cannot be loaded as a causal language model"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be loaded as a causal language model"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 99), "cannot be loaded"),
+        (lambda folder: cut(folder / "model.safetensors"), "cannot be loaded"),
         (lambda folder: (folder / "model.safetensors").unlink(), "cannot be loaded"),
     ],
     ids=[
@@ -75,21 +86,49 @@ def test_a_model_that_needs_code_of_its_own_is_refused_and_the_code_not_run(fold
         "unknown",
         "broken json",
         "broken weights",
+        "cut weights",
         "no weights",
     ],
 )
-def test_a_folder_that_does_not_hold_a_whole_causal_lm_is_refused(folder, spoil, sentence):
+def test_a_folder_that_does_not_hold_a_whole_causal_lm_is_refused(load, folder, spoil, sentence, caplog):
     spoil(folder)
     with pytest.raises(ModelError, match=sentence) as raised:
-        load_model(folder, "float32")
+        load(folder, "float32")
     assert len(str(raised.value)) < 400
+    assert caplog.text == ""
 
 
-def test_a_device_that_is_not_there_is_refused_with_what_to_do(saved):
+@every_way
+def test_a_device_that_is_not_there_is_refused_with_what_to_do(load, saved):
     with pytest.raises(ModelError, match=r"must be a device of this machine, but 'cuda:9' is not.*Write auto or cpu"):
-        load_model(saved, "float32", "cuda:9")
+        load(saved, "float32", "cuda:9")
     with pytest.raises(ModelError, match="'gpu' is not"):
-        load_model(saved, "float32", "gpu")
+        load(saved, "float32", "gpu")
+
+
+@every_way
+def test_a_missing_shard_is_refused(load, folder):
+    AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, max_shard_size="8kB")
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    load(folder, "float32")
+    next(folder.glob("model-00002-of-*.safetensors")).unlink()
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load(folder, "float32")
+
+
+@every_way
+def test_a_missing_library_is_named(load, folder):
+    edited(folder, quantization_config={"quant_method": "awq", "bits": 4})
+    with pytest.raises(ModelError, match=r"needs a library that is not installed: .*Install it"):
+        load(folder, "float32")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_whole_model_of_every_family_passes_the_check_which_draws_nothing(family, tmp_path):
+    folder = save_family(family, tmp_path)
+    before = torch.random.get_rng_state()
+    check_loadable(folder, "bfloat16", "cpu")
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_an_architecture_without_fused_attention_runs_all_the_same(tmp_path, caplog):

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from farsighted.api import estimate_prepared, prepare
+from farsighted.api import check_model, estimate_prepared, prepare
 from farsighted.cli.console import as_duration, as_size, output_console
 from farsighted.cli.options import AllowCode, Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
 from farsighted.core.values import Tokens
@@ -35,6 +35,9 @@ def plan_command(
         for stage in prepared.inputs.stages.values():
             _show(console, stage.name, stage.pool.tokens[0], prepared.inputs.decode)
         return
+    missing = prepared.missing(Layout(folder))
+    if missing:
+        check_model(prepared)
     pools = Table("stage", "pool", "response tokens", "validation", "OOD sets", title=prepared.config.title)
     for stage in prepared.inputs.stages.values():
         shifted = ", ".join(f"{found.name} ({len(found.items)})" for found in stage.ood)
@@ -43,7 +46,7 @@ def plan_command(
     console.print(pools)
     for note in prepared.inputs.notes:
         console.print(f"Note: {note}", soft_wrap=True)
-    done = len(prepared.cells) - len(prepared.missing(Layout(folder)))
+    done = len(prepared.cells) - len(missing)
     cost = estimate_prepared(prepared, folder, count)
     console.print(f"{len(prepared.cells)} cells, {done} of them finished in {folder}; to run: {cost.cells}.")
     console.print(

@@ -1,6 +1,6 @@
 """`farsighted validate`."""
 
-from farsighted.api import prepare
+from farsighted.api import check_model, prepare
 from farsighted.cli.console import output_console
 from farsighted.cli.options import Overrides, Selector, Source, load
 
@@ -8,6 +8,7 @@ from farsighted.cli.options import Overrides, Selector, Source, load
 def validate_command(source: Source, overrides: Overrides = None, selector: Selector = None) -> None:
     """Check the configuration, the data, the model's files and the selectors; nothing is run."""
     prepared = prepare(load(source, overrides, selector))
+    check_model(prepared)
     console = output_console()
     for note in prepared.inputs.notes:
         console.print(f"Note: {note}", soft_wrap=True)

@@ -27,6 +27,17 @@ def load_model(folder: Path, dtype: str, device: str = "auto") -> Any:
     return _checked(folder, dtype, {}).to(target)
 
 
+def check_loadable(folder: Path, dtype: str, device: str = "auto", *, in_4_bits: bool = False) -> None:
+    """Raise the `ModelError` that `load_model` or `load_quantized` would; nothing is kept or put on the device.
+
+    The architecture is built without memory and the weights are matched with it by name and shape.
+    """
+    _device(device, dtype)
+    if in_4_bits:
+        _require_bitsandbytes()
+    _checked(folder, dtype, {"device_map": {"": "meta"}})
+
+
 def load_quantized(folder: Path, dtype: str, device: str = "auto") -> Any:
     """Load a causal LM as `load_model` does, its linear layers but the head in 4-bit NormalFloat (nf4, as in QLoRA).
 
@@ -34,11 +45,7 @@ def load_quantized(folder: Path, dtype: str, device: str = "auto") -> Any:
     bitsandbytes is missing.
     """
     target = _device(device, dtype)
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ModelError(
-            "`adaptations: qlora` needs the library bitsandbytes, which is not installed. Run `pip install "
-            "'farsighted[qlora]'`, or use lora."
-        )
+    _require_bitsandbytes()
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -47,7 +54,7 @@ def load_quantized(folder: Path, dtype: str, device: str = "auto") -> Any:
     )
     try:
         lm = _checked(folder, dtype, {"quantization_config": quantization, "device_map": {"": target}})
-    except (ImportError, RuntimeError) as error:
+    except RuntimeError as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ModelError(
             f"'{folder}' cannot be loaded in 4 bits on '{target}': {reason}. Use `adaptations: lora`."
@@ -58,6 +65,14 @@ def load_quantized(folder: Path, dtype: str, device: str = "auto") -> Any:
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return lm
+
+
+def _require_bitsandbytes() -> None:
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "`adaptations: qlora` needs the library bitsandbytes, which is not installed. Run `pip install "
+            "'farsighted[qlora]'`, or use lora."
+        )
 
 
 def _checked(folder: Path, dtype: str, options: dict[str, Any]) -> Any:
@@ -81,6 +96,12 @@ def _checked(folder: Path, dtype: str, options: dict[str, Any]) -> Any:
         raise ModelError(
             f"'{folder}' cannot be loaded as a causal language model: {reason}. Save one there with `save_pretrained`."
         ) from error
+    except ImportError as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ModelError(
+            f"The model in '{folder}' needs a library that is not installed: {reason}. Install it, or choose another "
+            "model."
+        ) from error
     invented = sorted([*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])])
     if invented:
         raise ModelError(
@@ -92,16 +113,22 @@ def _checked(folder: Path, dtype: str, options: dict[str, Any]) -> Any:
 
 
 def _loaded(folder: Path, dtype: str, options: dict[str, Any]) -> tuple[Any, Any]:
-    lm, report = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=getattr(torch, dtype),
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        ignore_mismatched_sizes=True,  # the caller refuses them, by name
-        output_loading_info=True,
-        **options,
-    )
+    verbosity = transformers_logging.get_verbosity()
+    # Its table of keys that do not fit would stand beside the sentence that says so.
+    transformers_logging.set_verbosity_error()
+    try:
+        lm, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # the caller refuses them, by name
+            output_loading_info=True,
+            **options,
+        )
+    finally:
+        transformers_logging.set_verbosity(verbosity)
     return lm, report
 
 
