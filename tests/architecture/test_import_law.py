@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "farsighted"
 LAW = "core < store < config|metrics|selectors < data < signals < learners < training|evaluation < protocol < launch \
-    < report < api < bench < cli|testing"
+    < report < api < bench|phase|reproduce < cli|testing"
 LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in group.strip().split("|")}
 TORCHLESS = ("core", "store", "config", "metrics", "selectors", "data", "report")
 FOREIGN_HOMES = {

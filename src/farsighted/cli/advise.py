@@ -73,13 +73,10 @@ def _sureness(advice: Advice, place: Place, phase_map: PhaseMap) -> list[str]:
 
 
 def _selector_table(advice: Advice) -> Table:
-    table = Table("selector", "most often nearby", *VERDICTS, "later", "now", "error", "trivial")
+    table = Table("selector", "nearby", "later", "now", box=None, pad_edge=False)
     for name, found in advice.selectors.items():
-        often = f"{found.likeliest} ({found.counts[found.likeliest]} of {sum(found.counts.values())})"
-        counts = [str(found.counts[verdict]) for verdict in VERDICTS]
-        later, now = _foretold(found.later, 3), _foretold(found.now, 1)
-        errors = [f"{found.rule.error:.3f}", f"{found.rule.trivial_error:.3f}"]
-        table.add_row(name, often, *counts, later, now, *errors)
+        nearby = f"{found.likeliest} {found.counts[found.likeliest]}/{sum(found.counts.values())}"
+        table.add_row(name, nearby, _foretold(found.later, 3), _foretold(found.now, 1))
     return table
 
 
@@ -89,7 +86,11 @@ def _foretold(found: Foretold, digits: int) -> str:
 
 def _rules(advice: Advice) -> list[str]:
     unsettled = [name for name, found in advice.selectors.items() if not found.settled]
-    lines = [f"{name}, later: {rule_words(found.rule)}." for name, found in advice.selectors.items()]
+    lines = []
+    for name, found in advice.selectors.items():
+        counts = ", ".join(f"{found.counts[word]} {word}" for word in VERDICTS if found.counts[word])
+        errors = f"error {found.rule.error:.3f}, trivial {found.rule.trivial_error:.3f}"
+        lines.append(f"{name}: nearby {counts}. Later: {rule_words(found.rule)} ({errors}).")
     if unsettled:
         lines.append(f"The interval of the long-horizon difference holds 0 for: {', '.join(unsettled)}.")
     return lines
@@ -99,6 +100,7 @@ def _legend() -> str:
     meanings = "; ".join(f"{name} = {meaning}" for name, meaning in MEANINGS.items())
     return (
         f"Differences to random selection, with {100 * COVERAGE:.0f} % intervals from the residuals of the nearest "
-        "worlds: later = long-horizon score (0 to 1), now = immediate gain (points of score). Error: of the rule for "
-        f"`later`, cross-validated, beside the trivial one's. Verdicts of the nearest worlds: {meanings}."
+        "worlds: later = long-horizon score (0 to 1), now = immediate gain (points of score). Nearby = what most of "
+        f"the nearest worlds are, and how many: {meanings}. Error: of the rule for `later`, cross-validated, "
+        "beside that of the mean."
     )

@@ -5,11 +5,14 @@ import sys
 
 import typer
 
+from farsighted.cli.advise import advise_command
 from farsighted.cli.audit import audit_command
 from farsighted.cli.bench import bench_command
 from farsighted.cli.console import error_console
+from farsighted.cli.phase_map import phase_map_command
 from farsighted.cli.plan import plan_command
 from farsighted.cli.report import report_command
+from farsighted.cli.reproduce import reproduce_command
 from farsighted.cli.select import select_command
 from farsighted.cli.selectors import selectors_command
 from farsighted.cli.status import status_command
@@ -31,6 +34,13 @@ app.command("status", help="Say how far an audit is.")(status_command)
 app.command("report", help="Write the report of an audit's folder again.")(report_command)
 app.command("select", help="Select a subset of a data file with one selector.")(select_command)
 app.command("selectors", help="List the selectors, or describe one.")(selectors_command)
+app.command("reproduce", help="Measure a table, a figure or the claims of the paper in a controlled world.")(
+    reproduce_command
+)
+app.command("phase-map", help="Measure where selectors are short-sighted, over worlds without a language model.")(
+    phase_map_command
+)
+app.command("advise", help="Say where an audit's pools lie on the phase map, and what that foretells.")(advise_command)
 app.command("bench", help="Measure what scoring and selecting cost on this machine.")(bench_command)
 
 

@@ -35,6 +35,7 @@ class Binned(NamedTuple):
         return marked_BB
 
 
+@mpl.rc_context(LOOK)
 def figures(phase_map: PhaseMap) -> dict[str, bytes]:
     """Return one sheet a selector: file name below the map's folder to content, SVG and PNG."""
     found: dict[str, bytes] = {}
@@ -57,7 +58,6 @@ def binned(phase_map: PhaseMap, selector: str, across: str, up: str) -> Binned:
     return Binned(mean_BB, error_BB)
 
 
-@mpl.rc_context(LOOK)
 def _sheet(phase_map: PhaseMap, selector: str) -> Any:
     pairs = list(itertools.combinations(AXES, 2))
     parts = {pair: binned(phase_map, selector, *pair) for pair in pairs}

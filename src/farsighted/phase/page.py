@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from farsighted.phase.atlas import ESTIMATED, JUDGED, PhaseMap, recovery, region_rows
+from farsighted.phase.atlas import ESTIMATED, PhaseMap, recovery, region_rows
 from farsighted.phase.design import AXES, METRICS, SELECTORS
 from farsighted.phase.rules import Rule, sentence
 from farsighted.phase.verdicts import MEANINGS, VERDICTS
@@ -26,7 +26,7 @@ def page(phase_map: PhaseMap, records: Sequence[Mapping[str, Any]], command: str
     """Return phase_map.md: how it was made, differences, regions, rules, and how well the estimates do."""
     parts = (
         _made(phase_map, command),
-        _overall(records),
+        _overall(phase_map, records),
         _verdict_table(phase_map),
         _rules(phase_map),
         _recovery(phase_map),
@@ -56,11 +56,11 @@ def _made(phase_map: PhaseMap, command: str) -> Iterator[str]:
     )
 
 
-def _overall(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _overall(phase_map: PhaseMap, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from ("## Differences to random, mean ± standard error over all worlds", "")
     yield _pipe(["selector", *(_LABELS[key] for key in METRICS)])
     yield _pipe(["---", *("---:" for _ in METRICS)])
-    for selector in JUDGED:
+    for selector in phase_map.differences:
         values = [[record["differences"][selector][key] for record in records] for key in METRICS]
         yield _pipe([f"`{selector}`", *(_mean(column, key) for column, key in zip(values, METRICS, strict=True))])
     yield from ("", "Scores 0 to 100; future AUC and long-horizon score 0 to 1; less forgetting is better.", "")

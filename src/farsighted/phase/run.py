@@ -7,7 +7,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-import torch
 from threadpoolctl import threadpool_limits
 
 from farsighted.core.errors import ConfigError, FarsightedError, InterruptedRunError, StorageError
@@ -89,21 +88,16 @@ def _measured(points: Sequence[DesignPoint], sizes: Sizes, workers: int) -> Iter
 
 
 def _single_threaded(point: DesignPoint, sizes: Sizes) -> Record:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
             return run_point(point, sizes)
     except KeyboardInterrupt:
         raise InterruptedRunError("Stopped. The same command goes on from here.") from None
-    finally:
-        torch.set_num_threads(before)
 
 
 def _settle_in() -> None:
     """Make a worker process ready: one thread, and deaf to Ctrl-C, which its parent hears."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
     threadpool_limits(1)
 
 
