@@ -32,7 +32,7 @@ class QuadraticConfig(Part):
     """Range of the share that a capability's subspace has in the directions that all have in common."""
     own: int = Field(default=2, ge=1)
     """Capabilities that a stage is about: its validation set asks for them alone."""
-    alignment: float = Field(default=0.2, ge=0, le=1)
+    alignment: float = Field(default=0.4, ge=0, le=1)
     """Share of a pool that is spread evenly over all capabilities; 1 = all stages have the same pool."""
     redundancy: float = Field(default=0.3, ge=0, le=1)
     """Share of a pool that nearly repeats one of a few prototypes."""
