@@ -15,8 +15,8 @@ from farsighted.store.reader import CellArtifacts, read_cell
 def alignment_by_order(root: Path, planned: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Return the alignment of neighbouring pools of every order of which a cell has finished.
 
-    `planned`: entries of the plan's `cells`. A pool's mixture is read off the candidates of one cell: every candidate is
-    listed, chosen or not. Raises `StorageError` for a damaged cell.
+    `planned`: entries of the plan's `cells`. A pool's mixture is read off the candidates of one cell: every candidate
+    is listed, chosen or not. Raises `StorageError` for a damaged cell.
     """
     layout = Layout(root)
     found: dict[str, float] = {}

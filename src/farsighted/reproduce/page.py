@@ -50,10 +50,10 @@ def summary_of(outcomes: tuple[ClaimOutcome, ...]) -> str:
     """Return a line that counts the outcomes.
 
     >>> summary_of(())
-    '0 claims hold, 0 fail, 0 are undecided.'
+    'Of 0 claims hold: 0, fail: 0, undecided: 0.'
     """
     count = {name: sum(outcome.outcome == name for outcome in outcomes) for name in ("holds", "fails", "undecided")}
-    return f"{count['holds']} claims hold, {count['fails']} fail, {count['undecided']} are undecided."
+    return f"Of {len(outcomes)} claims hold: {count['holds']}, fail: {count['fails']}, undecided: {count['undecided']}."
 
 
 def _tables(target: Target, root: Path, out: Path) -> list[str]:
