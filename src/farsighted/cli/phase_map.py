@@ -15,7 +15,7 @@ from farsighted.core.errors import ConfigError
 
 def phase_map_command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of records, map, figures and page.")],
-    points: Annotated[int | None, typer.Option(help="Worlds to measure, seven cells each. Default: 320.")] = None,
+    points: Annotated[int | None, typer.Option(help="Worlds to measure, seven cells each. Default: 288.")] = None,
     workers: Annotated[int, typer.Option("--workers", "-w", help="Worlds at the same time. 0 = one a core.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the design.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Small worlds: checks that everything runs.")] = False,

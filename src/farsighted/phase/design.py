@@ -24,8 +24,8 @@ METRICS: Final = ("immediate_gain", "current", "future_auc", "forgetting", "ood"
 """What is recorded of a selector, minus the same of `random`. Scores and gain 0..100, AUC and long horizon 0..1."""
 NOW: Final = "immediate_gain"
 LATER: Final = "long_horizon"
-POINTS: Final = 320
-"""Points of a full map: 2,240 cells."""
+POINTS: Final = 288
+"""Points of a full map: 2,016 cells, some 4 to 6 seconds of one core each seven."""
 RESAMPLES: Final = 100
 """Resamples of items behind the standard error of a difference at a point."""
 

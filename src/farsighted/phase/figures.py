@@ -16,7 +16,7 @@ from farsighted.report.figures import LOOK, finished, pictures, sheet
 from farsighted.report.lookup import slug
 
 BINS: Final = 4
-"""Bins of an axis: sixteen in a panel, about 20 points each on a full map."""
+"""Bins of an axis: sixteen in a panel, 18 points each on a full map, on average."""
 
 
 class Binned(NamedTuple):

@@ -1,7 +1,9 @@
 """Measures a map: the points that its file of records lacks, several at a time."""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -96,9 +98,18 @@ def _single_threaded(point: DesignPoint, sizes: Sizes) -> Record:
 
 
 def _settle_in() -> None:
-    """Make a worker process ready: one thread, and deaf to Ctrl-C, which its parent hears."""
+    """Make a worker process ready: one thread, deaf to Ctrl-C, which its parent hears, and gone when that is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     threadpool_limits(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        # A pool's workers wait for work for ever where their parent was killed.
+        os._exit(1)
 
 
 def _finishing(pool: ProcessPoolExecutor, left: Collection[Future[Record]]) -> Iterator[Record]:
