@@ -12,7 +12,7 @@ from oracles.signal_autograd import make_batch, tiny_llama
 SETTINGS = LearnerSettings(OptimizerSettings(1e-2, "constant", warmup_share=0.0))
 IDS, BATCH = make_batch([(3, 4), (1, 1), (5, 2), (2, 7)])
 DORA = {"peft_type": "lora", "use_dora": True, "r": 3, "lora_alpha": 5}
-KINDS = {"dora": DORA, "ia3": {}, "loha": {"r": 3}, "lokr": {"r": 3}, "ln_tuning": {}, "hra": {"r": 4}}
+KINDS = {"dora": DORA, "ia3": {}, "loha": {"r": 3}, "lokr": {"r": 3}, "ln_tuning": {}, "hra": {"r": 4}, "oft": {}}
 
 every_kind = pytest.mark.parametrize("name", KINDS)
 
@@ -79,6 +79,8 @@ def test_its_change_is_that_of_its_parameters():
     [
         ("prompt_tuning", {"num_virtual_tokens": 4}, "does not support prompt learning.*Change `peft.prompt_tuning`"),
         ("vera", {}, "uses shared state"),
+        ("shira", {"r": 32}, "more shira params than the total number .*Change `peft.shira`"),
+        ("miss", {"r": 64}, "less than or equal to in_features.*Change `peft.miss`"),
         ("fourierft", {"n_frequency": 9}, "changes its logits by .* of their norm.*`peft.fourierft`"),
         ("dora", {**DORA, "rank": 3}, "unexpected keyword argument 'rank'"),
         ("dora", {**DORA, "target_modules": ["c_attn"]}, "c_attn.* not found"),
@@ -96,8 +98,9 @@ def test_a_kind_that_needs_a_schedule_of_its_own_is_refused():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match=r"or a type of PEFT, but has 'lorra'.*ia3.*loha"):
-        named_peft("lorra", {}, False)
+    for name in ("lorra", "bone"):
+        with pytest.raises(ConfigError, match=rf"or a type of PEFT, but has '{name}'.*ia3.*loha"):
+            named_peft(name, {}, False)
     assert {"ia3", "loha", "oft"} <= set(peft_kinds())
     assert "adalora" not in peft_kinds()
 
