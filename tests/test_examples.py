@@ -104,6 +104,16 @@ def test_the_study_of_lhas_compares_at_one_budget_and_writes_its_tables(tmp_path
     assert "long horizon − random" in page
 
 
+def test_the_sensitivity_table_has_a_row_a_variant_and_a_column_of_agreement_for_each_of_the_papers(tmp_path):
+    small = ["quadratic.train=64", "quadratic.validation=20", "quadratic.ood=10", "statistics.resamples=20"]
+    short = ["quadratic.stages=[a,b]", "probe={steps: 1, points: 1, items: 20}", *small]
+    named = ["--variants", "as stated", "rank 6"]
+    script("sensitivity").main([str(tmp_path), *short, "--seeds", "2", "--workers", "1", *named])
+    head, _, *rows = (tmp_path / "sensitivity.md").read_text().splitlines()
+    assert [row.split(" | ")[0] for row in rows] == ["| as stated", "| rank 6"]
+    assert all(column in head for column in ("Table 1: Current", "Table 2: Mean quality", "claims 1-7: holds"))
+
+
 @pytest.mark.parametrize("name", ["ablation", "remedies", "proxy_1", "proxy_shuffled"])
 def test_every_audit_of_the_study_is_a_valid_configuration(name):
     reference, selectors, world = script("lhas_study").AUDITS[name]
@@ -111,3 +121,8 @@ def test_every_audit_of_the_study_is_a_valid_configuration(name):
     config = load_config("quadratic", [*overrides, "selectors=" + json.dumps(selectors), "references=[]"])
     assert reference in {spec.label for spec in config.selectors}
     assert len({build_spec(spec) for spec in config.selectors}) == len(selectors)
+
+
+def test_every_variant_of_the_sensitivity_table_is_a_valid_configuration():
+    for overrides in script("sensitivity").VARIANTS.values():
+        load_config("quadratic", overrides)
