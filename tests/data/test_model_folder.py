@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 import pytest
 
 from farsighted.core.errors import ModelError
-from farsighted.data.model_folder import TINY, context_of, load_tokenizer, model_folder, model_hash
+from farsighted.data.model_folder import TINY, context_of, load_tokenizer, model_folder, model_hash, sentence_model
 from farsighted.learners.tiny import EOS_ID, TINY_PATH, byte_tokenizer
 from oracles.tiny_folder import save_tiny
 
@@ -187,3 +187,9 @@ def test_a_hub_name_that_cannot_be_had_says_so(monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(ModelError, match="'owner/name' is no folder here and cannot be had from the hub: offline mode"):
         model_folder("owner/name")
+
+
+def test_a_folder_around_a_sentence_model_is_refused(folder):
+    assert sentence_model(str(folder))[0] == folder
+    with pytest.raises(ModelError, match=r"neither modules\.json nor config\.json\. Mend the path"):
+        sentence_model(str(folder.parent))

@@ -95,6 +95,12 @@ def sentence_model(path: str) -> tuple[Path, str]:
             "`signals.embedding` must be a folder or hub name of a sentence-transformers model with safetensors "
             f"weights, but '{path}' has none. Mend the path, or write null."
         )
+    # A folder around the model's own has its weights too.
+    if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
+        raise ModelError(
+            "`signals.embedding` must be a folder or hub name of a sentence-transformers model, but "
+            f"'{path}' has neither modules.json nor config.json. Mend the path, or write null."
+        )
     return folder, fingerprint.of_files(files)
 
 
