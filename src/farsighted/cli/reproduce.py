@@ -41,7 +41,8 @@ def reproduce_command(
         page = write_page(wanted, root, root / "reproduction")
         if failed:
             raise CellsFailedError(
-                f"{len(failed)} cells failed, the first with: {failed[0]} The page is {page}; the same command tries again."
+                f"{len(failed)} cells failed, the first with: {failed[0]} The page is {page}; the same command tries "
+                "again."
             )
     output_console().print(str(page), soft_wrap=True)
 

@@ -38,8 +38,8 @@ class HarnessTask:
         metric, _, answers = rest.partition(",")
         if task.startswith(_RUN_PROGRAMS):
             raise ConfigError(
-                f"'{text}' would run programs that the model writes outside of any sandbox. Give the data as files, with "
-                "`ood_measure: {NAME: pass_at_1}`, `style: harness` and --allow-code-execution."
+                f"'{text}' would run programs that the model writes outside of any sandbox. Give the data as files, "
+                "with `ood_measure: {NAME: pass_at_1}`, `style: harness` and --allow-code-execution."
             )
         if not task or not text.startswith(PREFIX):
             raise ConfigError(f"A task must be written lm_eval:TASK[:METRIC[,FILTER]], but is '{text}'. Mend it.")

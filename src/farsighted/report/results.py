@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from farsighted.report.cells import absent_value, report_value
 from farsighted.report.figures import figures
-from farsighted.report.folder import planned_cells
-from farsighted.report.groups import Settings, report_group
+from farsighted.report.folder import planned_cells, planned_groups
+from farsighted.report.groups import Group, Settings
 from farsighted.report.lookup import GroupKey
 from farsighted.report.paper import GAP_NOTE
 from farsighted.report.rankings import myopia, overlap
@@ -42,7 +42,9 @@ class ReportPaths:
     figures: tuple[Path, ...]
 
 
-def build_results(cells: Sequence[CellArtifacts], audit: Mapping[str, Any]) -> dict[str, Any]:
+def build_results(
+    cells: Sequence[CellArtifacts], audit: Mapping[str, Any], groups: Mapping[GroupKey, Group] | None = None
+) -> dict[str, Any]:
     """Return everything that the report says, as the JSON value of results.json.
 
     A planned cell without artifacts is entered as `missing`, artifacts that the plan does not name are left out with a
@@ -52,6 +54,7 @@ def build_results(cells: Sequence[CellArtifacts], audit: Mapping[str, Any]) -> d
     Args:
         cells: artifacts of the cells that ran to their end or diverged, in any order.
         audit: the plan, as in audit.json.
+        groups: the same cells as `report.folder.planned_groups` measures them, where that has been done.
 
     Raises:
         StorageError: cells that were scored on different items of one set.
@@ -59,12 +62,13 @@ def build_results(cells: Sequence[CellArtifacts], audit: Mapping[str, Any]) -> d
     settings = Settings.of(audit["config"])
     planned = {str(cell["id"]): cell for cell in audit["cells"]}
     by_id = planned_cells(cells, audit)
-    groups: dict[GroupKey, list[Mapping[str, Any]]] = {}
+    measured = planned_groups(cells, audit) if groups is None else groups
+    members: dict[GroupKey, list[Mapping[str, Any]]] = {}
     for cell in planned.values():
-        groups.setdefault(GroupKey.of(cell), []).append(cell)
+        members.setdefault(GroupKey.of(cell), []).append(cell)
     failures = audit.get("failures", {})
     absent = {name: absent_value(cell, failures.get(name)) for name, cell in planned.items() if name not in by_id}
-    parts = [_group_part(key, members, by_id, absent, settings) for key, members in groups.items()]
+    parts = [_group_part(measured[key], named, absent, settings) for key, named in members.items()]
     entries = {entry["id"]: entry for part in parts for entry in part["cells"]}
     strangers = sorted({str(cell.meta["id"]) for cell in cells} - planned.keys())
     return {
@@ -113,15 +117,10 @@ def to_json(results: Mapping[str, Any]) -> str:
 
 
 def _group_part(
-    key: GroupKey,
-    planned: Sequence[Mapping[str, Any]],
-    by_id: Mapping[str, CellArtifacts],
-    absent: Mapping[str, dict[str, Any]],
-    settings: Settings,
+    group: Group, planned: Sequence[Mapping[str, Any]], absent: Mapping[str, dict[str, Any]], settings: Settings
 ) -> dict[str, Any]:
     """Everything that results.json says about one group."""
     names = [str(cell["id"]) for cell in planned]
-    group = report_group(key, [by_id[name] for name in names if name in by_id], settings)
     ran = {str(cell.meta["id"]): cell for cell in group.cells.values()}
     entries = [
         report_value(ran[name], settings.weights, settings.reference) if name in ran else absent[name] for name in names
@@ -129,7 +128,7 @@ def _group_part(
     ranked = list(dict.fromkeys(str(cell["selector"]) for cell in planned if not cell["reference"]))
     gap = myopia(group, ranked, settings)
     return {
-        "key": key,
+        "key": group.key,
         "cells": entries,
         "summary": summarise_group(group, planned, entries, settings),
         "myopia": [] if gap is None else [gap],

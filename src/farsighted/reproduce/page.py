@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from farsighted.report.beside_paper import tables_beside_paper
 from farsighted.report.claims import ClaimOutcome, claims_of, claims_page
-from farsighted.report.folder import groups_of, settings_of
+from farsighted.report.folder import planned_groups
+from farsighted.report.groups import Group, Settings
+from farsighted.report.lookup import GroupKey
 from farsighted.report.paper_figures import paper_figures
 from farsighted.report.results import build_results
 from farsighted.report.typesetting import to_csv, to_latex, to_markdown
@@ -16,7 +18,7 @@ from farsighted.reproduce.theory import theory_finding
 from farsighted.reproduce.worlds import Target
 from farsighted.store.atomic import write_bytes, write_text
 from farsighted.store.layout import Layout
-from farsighted.store.reader import finished_cells, read_cell, read_plan
+from farsighted.store.reader import CellArtifacts, finished_cells, read_cell, read_plan
 
 PAGE: Final = "reproduction.md"
 _WRITERS: Final = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
@@ -30,20 +32,31 @@ def write_page(target: Target, root: Path, out: Path) -> Path:
     Raises:
         StorageError: No plan, a damaged cell, or a file that cannot be written.
     """
-    audit = read_plan(Layout(root))
-    parts = [f"# {audit['title']}, beside the paper"]
+    found = _read(root)
+    parts = [f"# {found.audit['title']}, beside the paper"]
     if target == "all" or target.startswith("table"):
-        parts += _tables(target, root, out)
+        parts += _tables(target, found, out)
     if target == "all" or target.startswith("figure"):
-        parts += _figures(target, root, audit, out)
+        parts += _figures(target, found, out)
     if target in {"all", "claims"}:
-        outcomes = _claims(root, audit)
-        values = [outcome.as_value() for outcome in outcomes]
-        write_text(out / "claims.json", json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-        parts += ["## Claims", summary_of(outcomes), claims_page(outcomes)]
+        parts += _claims(found, root, out)
     page = out / PAGE
     write_text(page, "\n\n".join(part.rstrip() for part in parts) + "\n")
     return page
+
+
+class _Found(NamedTuple):
+    """An audit's plan, and its finished cells, read and measured once."""
+
+    audit: Mapping[str, Any]
+    cells: list[CellArtifacts]
+    groups: Mapping[GroupKey, Group]
+
+
+def _read(root: Path) -> _Found:
+    audit = read_plan(Layout(root))
+    cells = [read_cell(folder) for folder in finished_cells(root, {str(cell["id"]) for cell in audit["cells"]})]
+    return _Found(audit, cells, planned_groups(cells, audit))
 
 
 def summary_of(outcomes: tuple[ClaimOutcome, ...]) -> str:
@@ -56,9 +69,9 @@ def summary_of(outcomes: tuple[ClaimOutcome, ...]) -> str:
     return f"Of {len(outcomes)} claims hold: {count['holds']}, fail: {count['fails']}, undecided: {count['undecided']}."
 
 
-def _tables(target: Target, root: Path, out: Path) -> list[str]:
+def _tables(target: Target, found: _Found, out: Path) -> list[str]:
     parts = []
-    for name, table in tables_beside_paper(groups_of(root)).items():
+    for name, table in tables_beside_paper(found.groups).items():
         if target != "all" and name.startswith("table") and not name.startswith(target):
             continue
         for suffix, write in _WRITERS.items():
@@ -67,22 +80,24 @@ def _tables(target: Target, root: Path, out: Path) -> list[str]:
     return parts
 
 
-def _figures(target: Target, root: Path, audit: Mapping[str, Any], out: Path) -> list[str]:
-    results = build_results([read_cell(folder) for folder in finished_cells(root)], audit)
+def _figures(target: Target, found: _Found, out: Path) -> list[str]:
     parts = []
-    for name, content in paper_figures(results).items():
+    for name, content in paper_figures(build_results(found.cells, found.audit, found.groups)).items():
         if target != "all" and not name.startswith(target):
             continue
         write_bytes(out / name, content)
         if name.endswith(".svg"):
-            heading = _heading(name.partition("_")[0])
+            heading = _heading(name)
             parts += [f"## {heading}", f"![{heading}]({name})"]
     return parts
 
 
-def _claims(root: Path, audit: Mapping[str, Any]) -> tuple[ClaimOutcome, ...]:
-    alignment = alignment_by_order(root, audit["cells"])
-    return claims_of(groups_of(root), settings_of(root), alignment, theory_finding())
+def _claims(found: _Found, root: Path, out: Path) -> list[str]:
+    alignment = alignment_by_order(root, found.audit["cells"])
+    outcomes = claims_of(found.groups, Settings.of(found.audit["config"]), alignment, theory_finding())
+    values = [outcome.as_value() for outcome in outcomes]
+    write_text(out / "claims.json", json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return ["## Claims", summary_of(outcomes), claims_page(outcomes)]
 
 
 def _heading(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,8 +28,10 @@ class CellArtifacts:
     """One row a scored example, chosen or not (stage, stage_index, round, id, rank, score, chosen, tokens, ...)."""
 
 
-def finished_cells(root: Path) -> list[Path]:
+def finished_cells(root: Path, wanted: Collection[str] | None = None) -> list[Path]:
     """Return the folders under `root`/cells that carry the marker, in order of name, each one verified.
+
+    `wanted`: ids of the cells asked for; None = all.
 
     Folders without a marker are unfinished and left out, and so are those whose name begins with a dot: a writer that
     was killed before it could rename them. A folder whose files do not have the SHA-256 that its marker
@@ -40,6 +42,8 @@ def finished_cells(root: Path) -> list[Path]:
     """
     cells = Layout(root).cells
     folders = sorted(path.parent for path in cells.glob(f"*/{MARKER}") if not path.parent.name.startswith("."))
+    if wanted is not None:
+        folders = [folder for folder in folders if folder.name in wanted]
     for folder in folders:
         _verify(folder)
     return folders
