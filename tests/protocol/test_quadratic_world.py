@@ -77,7 +77,7 @@ def test_full_training_runs_beside_the_subspace(tmp_path):
 
 
 def test_a_rank_beyond_the_world_ends_the_audit_with_the_reason(tmp_path):
-    with pytest.raises(ConfigError, match="`lora.r` must be at most"):
+    with pytest.raises(ConfigError, match=r"`lora\.r` must be at most"):
         audit("quadratic", tmp_path, [*SMALL, "lora.r=100"])
 
 
