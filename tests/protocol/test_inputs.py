@@ -1,13 +1,20 @@
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from farsighted.api import prepare
 from farsighted.config.load import load_config
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError, DataError, ModelError
-from farsighted.protocol.inputs import load_inputs
+from farsighted.core.values import Example
+from farsighted.data.model_folder import load_tokenizer, model_folder
+from farsighted.data.templates import encode
+from farsighted.protocol.inputs import _most_tokens, load_inputs
 from oracles.micro import micro_config, nano_config, write_jsonl
+
+TINY = load_tokenizer(model_folder("tiny"))
 
 
 def inputs(config):
@@ -107,6 +114,24 @@ def test_an_example_that_does_not_fit_is_left_out_with_a_note_where_asked(tmp_pa
     assert any("1 of the" in note and "longer than the model's context" in note for note in found.notes)
     texts = [*found.stages["math"].pool.tokens, *found.stages["math"].validation.items]
     assert "giant" not in {tokens.example.id for tokens in texts}
+
+
+@given(prompt=st.text(max_size=40), response=st.text(min_size=1, max_size=40), begin=st.integers(0, 2))
+def test_an_example_never_has_more_tokens_than_the_bound_says(prompt, response, begin):
+    example = Example("x", prompt, response)
+    tokenizer = dataclasses.replace(TINY, begin_ids=(1,) * begin)
+    found = encode(example, tokenizer, 10_000, "skip")
+    assert found is None or len(found.ids) <= _most_tokens(example, begin)
+
+
+def test_only_examples_near_the_limit_are_turned_into_tokens_to_see_whether_they_fit(tmp_path, monkeypatch):
+    config = long_row(nano_config(tmp_path), tmp_path, "train")
+    asked = []
+    monkeypatch.setattr(
+        "farsighted.protocol.inputs.encode", lambda example, *rest: asked.append(example.id) or encode(example, *rest)
+    )
+    inputs({**config, "data": {"proxy_per_stage": 0, "on_long": "skip"}})
+    assert asked == ["giant"]
 
 
 def test_a_pool_of_which_nothing_is_left_is_refused(tmp_path):

@@ -149,6 +149,15 @@ def _context(config: AuditConfig, folder: Path) -> int:
     return asked
 
 
+def _most_tokens(example: Example, begin: int) -> int:
+    """Return a bound on an example's tokens under the plain template: a token is a byte of text at least.
+
+    Beside the text stand what the tokenizer begins with, a line break, the end, and a mark that some tokenizers put
+    before each of the two texts.
+    """
+    return begin + len(example.prompt.encode()) + len(example.response.encode()) + 4
+
+
 @dataclass
 class _Encoder:
     """Turns examples into tokens and sets and keeps a sentence about each that was left out."""
@@ -196,7 +205,11 @@ class _Encoder:
         return EvaluationSet(name, (), (), "harness", 0.0, 1.0, task=task)
 
     def fits(self, example: Example) -> bool:
-        return encode(example, self.sets.tokenizer, self.sets.context, "skip") is not None
+        tokenizer, context = self.sets.tokenizer, self.sets.context
+        # Whole files are asked for before they are cut to size: what is short in bytes need not be turned into tokens.
+        if tokenizer.chat is None and _most_tokens(example, len(tokenizer.begin_ids)) <= context:
+            return True
+        return encode(example, tokenizer, context, "skip") is not None
 
     def tokens(self, what: str, examples: Sequence[Example]) -> tuple[Tokens, ...]:
         return self.sets.tokens(what, examples)
