@@ -5,7 +5,7 @@ from transformers import AutoModelForSequenceClassification, LlamaConfig
 
 from farsighted.core.errors import ModelError
 from farsighted.core.values import Example
-from farsighted.learners.reward import reward_scores
+from farsighted.learners.reward import RewardModel
 from farsighted.learners.tiny import byte_tokenizer
 
 EXAMPLES = [Example(str(n), "p" * n, "r" * (3 * n % 7 + 1)) for n in range(1, 9)]
@@ -26,7 +26,7 @@ def save(folder, labels=1, pad=256):
 @pytest.mark.parametrize("pad", [256, None])
 def test_batches_give_what_one_text_at_a_time_gives(tmp_path, pad):
     folder, model = save(tmp_path, pad=pad)
-    found = reward_scores(EXAMPLES, folder, 40)
+    found = RewardModel(folder).scores(EXAMPLES, 40)
     for example, score in zip(EXAMPLES, found, strict=True):
         ids = torch.tensor([[*f"{example.prompt}\n{example.response}".encode()]])
         with torch.no_grad():
@@ -36,16 +36,16 @@ def test_batches_give_what_one_text_at_a_time_gives(tmp_path, pad):
 
 def test_a_model_with_several_outputs_or_none_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"must have one output, but the one in .* has 3"):
-        reward_scores(EXAMPLES, save(tmp_path / "three", labels=3)[0], 40)
+        RewardModel(save(tmp_path / "three", labels=3)[0])
     with pytest.raises(ModelError, match="cannot be loaded as a reward model"):
-        reward_scores(EXAMPLES, tmp_path / "none", 40)
+        RewardModel(tmp_path / "none")
 
 
 def test_a_template_that_refuses_the_turns_says_so_with_the_example(tmp_path):
     folder, _ = save(tmp_path)
     (folder / "chat_template.jinja").write_text("{{ raise_exception('no system') }}")
     with pytest.raises(ModelError, match=r"chat template of the reward model in .* refuses '1': no system"):
-        reward_scores(EXAMPLES, folder, 40)
+        RewardModel(folder).scores(EXAMPLES, 40)
 
 
 def test_a_reward_that_is_no_number_is_refused_with_the_example(tmp_path):
@@ -54,4 +54,4 @@ def test_a_reward_that_is_no_number_is_refused_with_the_example(tmp_path):
         model.score.weight.fill_(float("nan"))
     model.save_pretrained(folder)
     with pytest.raises(ModelError, match=r"must be a finite number, but .* gives '1' nan"):
-        reward_scores(EXAMPLES, folder, 40)
+        RewardModel(folder).scores(EXAMPLES, 40)

@@ -54,7 +54,7 @@ def test_rewards_of_any_size_become_a_quality_between_0_and_1(tmp_path, monkeypa
     folder = tmp_path / "reward"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    monkeypatch.setattr("farsighted.learners.reward.reward_scores", lambda *_: np.array([-5000.0, 0.0, 5000.0]))
+    monkeypatch.setattr("farsighted.protocol.quality.kept_rewards", lambda *_: np.array([-5000.0, 0.0, 5000.0]))
     found, _ = quality(tmp_path, (None,) * 3, source="reward_model", reward_model=str(folder))
     assert found == [0.0, 0.5, 1.0]
 

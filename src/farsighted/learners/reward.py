@@ -14,37 +14,46 @@ from farsighted.data.batches import length_sorted_batches
 from farsighted.data.chat import TEMPLATE_ERRORS
 
 
-@torch.no_grad()
-def reward_scores(examples: Sequence[Example], folder: Path, batch_tokens: int) -> np.ndarray:
-    """Return (N,) the reward model's output for each prompt and response, unbounded.
+class RewardModel:
+    """A sequence classifier with one output, from a folder.
 
-    The text is the tokenizer's chat template of the turns where it has one, else prompt, line break, response; one that
-    is longer than the model reads loses its beginning.
-
-    Raises:
-        ModelError: The folder holds no such model, one with several outputs, or one that gives an example no score.
+    Raises `ModelError` where the folder holds no such model, or one with several outputs.
     """
-    tokenizer, model = _loaded(folder)
-    ids = [_ids(tokenizer, example, folder) for example in examples]
-    scores = np.empty(len(ids))
-    pad_id = model.config.pad_token_id
-    for rows in length_sorted_batches([len(row) for row in ids], batch_tokens):
-        # A classifier reads its last token: rows of one length need no pad, whatever it knows of pads.
-        for part in _of_one_length(rows, ids) if pad_id is None else [rows]:
-            width = max(len(ids[row]) for row in part)
-            batch = torch.full((len(part), width), pad_id or 0)
-            mask = torch.zeros((len(part), width), dtype=torch.long)
-            for place, row in enumerate(part):
-                batch[place, : len(ids[row])] = torch.tensor(ids[row])
-                mask[place, : len(ids[row])] = 1
-            scores[part] = model(input_ids=batch, attention_mask=mask).logits[:, 0].float().numpy()
-    if not np.isfinite(scores).all():
-        row = int(np.argmin(np.isfinite(scores)))
-        raise ModelError(
-            f"A reward must be a finite number, but the model in '{folder}' gives '{examples[row].id}' {scores[row]}. "
-            "Name another, or take the example out."
-        )
-    return scores
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tokenizer, self._model = _loaded(folder)
+
+    def scores(self, examples: Sequence[Example], batch_tokens: int) -> np.ndarray:
+        """Return (N,) the model's output for each prompt and response, unbounded.
+
+        The text is the tokenizer's chat template of the turns where it has one, else prompt, line break, response; one
+        that is longer than the model reads loses its beginning. Raises `ModelError` where an example gets no score.
+        """
+        ids = [_ids(self._tokenizer, example, self._folder) for example in examples]
+        scores = np.empty(len(ids))
+        for rows in length_sorted_batches([len(row) for row in ids], batch_tokens):
+            # A classifier reads its last token: rows of one length need no pad, whatever it knows of pads.
+            for part in _of_one_length(rows, ids) if self._model.config.pad_token_id is None else [rows]:
+                scores[part] = self._batch([ids[row] for row in part])
+        if not np.isfinite(scores).all():
+            row = int(np.argmin(np.isfinite(scores)))
+            raise ModelError(
+                f"A reward must be a finite number, but the model in '{self._folder}' gives '{examples[row].id}' "
+                f"{scores[row]}. Name another, or take the example out."
+            )
+        return scores
+
+    @torch.no_grad()
+    def _batch(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        width = max(map(len, ids))
+        batch = torch.full((len(ids), width), self._model.config.pad_token_id or 0)
+        mask = torch.zeros((len(ids), width), dtype=torch.long)
+        for place, row in enumerate(ids):
+            batch[place, : len(row)] = torch.tensor(row)
+            mask[place, : len(row)] = 1
+        scores: np.ndarray = self._model(input_ids=batch, attention_mask=mask).logits[:, 0].float().numpy()
+        return scores
 
 
 def _loaded(folder: Path) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from farsighted.config.audit import AuditConfig
 from farsighted.config.fields import Measure
+from farsighted.config.quality import QualityConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Pool, Tokens
@@ -48,6 +49,8 @@ class AuditInputs:
     model_hash: str
     sentence_model: tuple[Path, str] | None
     """Folder and content hash of the model that embeds examples; None: the base model does."""
+    quality_model: str | None
+    """Content hash of the reward model that quality comes from; None where it comes from elsewhere."""
     end_id: int
     """Id of the token that closes every response."""
     decode: Callable[[Sequence[int]], str] = field(compare=False)
@@ -92,6 +95,7 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
         folder=folder,
         model_hash=_starting_hash(config, folder),
         sentence_model=sentence_model(config.signals.embedding) if config.signals.embedding else None,
+        quality_model=_quality_model(config.quality),
         end_id=tokenizer.end_id,
         decode=tokenizer.shown,
         stages=stages,
@@ -119,6 +123,7 @@ def _world_inputs(config: AuditConfig, world: QuadraticWorld) -> AuditInputs:
         folder=None,
         model_hash=world.hash,
         sentence_model=None,
+        quality_model=None,
         end_id=0,
         decode=lambda ids: f"row {ids[0]} of the world",
         stages=stages,
@@ -128,6 +133,10 @@ def _world_inputs(config: AuditConfig, world: QuadraticWorld) -> AuditInputs:
         bad_rows=(),
         world=world,
     )
+
+
+def _quality_model(quality: QualityConfig) -> str | None:
+    return model_hash(model_folder(str(quality.reward_model))) if quality.source == "reward_model" else None
 
 
 def _starting_hash(config: AuditConfig, folder: Path) -> str:

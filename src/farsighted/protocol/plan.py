@@ -194,6 +194,7 @@ def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, Any]:
         | {"model": model, "evaluation": evaluation, "signals": signals},
         "model": inputs.model_hash,
         "embedding": inputs.sentence_model[1] if inputs.sentence_model else None,
+        "quality_model": inputs.quality_model,
         "data": inputs.fingerprints,
         "template": config.data.template,
         # Sets cut from files are in the fingerprints; the start of k-means is not.

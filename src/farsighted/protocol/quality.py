@@ -13,6 +13,7 @@ from farsighted.core.errors import DataError
 from farsighted.core.values import Tokens
 from farsighted.data.model_folder import model_folder
 from farsighted.learners.base import Learner
+from farsighted.protocol.rewards import kept_rewards
 from farsighted.signals.judge import Judge, judged
 from farsighted.signals.quality import ifd_quality, rule_quality
 
@@ -32,7 +33,7 @@ def pool_quality(
         settings: Say where quality comes from.
         texts: N examples.
         nll_N: (N,) the base model's NLL of each response after its prompt; only `ifd` needs it.
-        kept: Folder where a judge's answers are kept.
+        kept: Folder where a judge's answers and a reward model's scores are kept.
         batch_tokens: Padded tokens of a batch of the reward model.
 
     Raises:
@@ -56,11 +57,7 @@ def pool_quality(
         alone_N = learner.signals([_alone(tokens) for tokens in texts], frozenset({"nll"}))["nll"]
         return {"quality": ifd_quality(nll_N, alone_N)}
     if source == "reward_model":
-        # It needs torch, which reports start without.
-        from farsighted.learners.reward import reward_scores
-
-        folder = model_folder(str(settings.reward_model))
-        scores_N = reward_scores(examples, folder, batch_tokens)
+        scores_N = kept_rewards(examples, model_folder(str(settings.reward_model)), batch_tokens, kept)
         return {"quality": expit(scores_N)}
     if source == "judge":
         grades = judged(examples, _judge(settings.judge), kept)

@@ -227,6 +227,7 @@ def _stage_key(config: AuditConfig, inputs: AuditInputs, name: str) -> str:
             config.model.context,
             config.data.template,
             _quality_key(config),
+            inputs.quality_model,
             inputs.sentence_model[1] if inputs.sentence_model else None,
             inputs.stages[name].fingerprint,
             ood,
