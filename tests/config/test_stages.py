@@ -31,7 +31,19 @@ def test_a_subsample_holds_at_least_one_example(size):
         StageConfig.model_validate({**STAGE, size: 0})
 
 
-@pytest.mark.parametrize("part", [{"train": 0}, {"validation": 0}, {"ood": -1}, {"name": "poems"}, {"test": 3}])
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"train": 0},
+        {"validation": 0},
+        {"ood": -1},
+        {"name": "poems"},
+        {"test": 3},
+        {"own": 1.1},
+        {"repeats": 1},
+        {"noise": -0.1},
+    ],
+)
 def test_a_suite_of_no_examples_or_another_name_is_refused(part):
     with pytest.raises(ValidationError):
         SuiteConfig.model_validate(part)

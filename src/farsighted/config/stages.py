@@ -40,6 +40,12 @@ class SuiteConfig(Part):
     """Examples of each shifted set."""
     proxy: int = Field(default=20, ge=0)
     """Proxy examples per stage, for selectors that look ahead."""
+    own: float = Field(default=0.7, ge=0, le=1)
+    """Share of a pool that is about the stage's own skill; the rest is spread evenly over the other skills."""
+    repeats: float = Field(default=0.1, ge=0, le=0.9)
+    """Share of a pool that asks an earlier question of it again, with a word or two around it."""
+    noise: float = Field(default=0.3, ge=0, le=1)
+    """Share of responses in a pool that are put at risk of damage."""
 
 
 class StageConfig(Part):

@@ -22,7 +22,7 @@ from farsighted.data.leaks import Overlap, Twins, check_disjoint, drop_overlap, 
 from farsighted.data.readers import find_files
 from farsighted.data.rows import BadRow
 from farsighted.data.sampling import BottomSample
-from farsighted.data.skills.suite import build_suite
+from farsighted.data.skills.suite import Mixture, build_suite
 from farsighted.data.splits import hold_out, subsample
 from farsighted.data.turns import every_turn
 
@@ -149,7 +149,8 @@ def _random_orders(
 
 
 def _from_suite(suite: SuiteConfig, seed: int) -> Sequence:
-    made = build_suite(suite.train, suite.validation, suite.ood, suite.proxy, seed).stages
+    mixture = Mixture(suite.own, suite.repeats, suite.noise)
+    made = build_suite(suite.train, suite.validation, suite.ood, suite.proxy, seed, mixture).stages
     evaluation = {f"the validation set of {stage.name}": stage.validation for stage in made}
     evaluation |= {f"the shifted set {name}": examples for stage in made for name, examples in stage.ood.items()}
     for stage in made:

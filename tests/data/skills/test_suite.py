@@ -7,7 +7,7 @@ import pytest
 from farsighted.core.errors import DataError
 from farsighted.data.skills.noise import quality
 from farsighted.data.skills.regions import normalised
-from farsighted.data.skills.suite import OWN_SHARE, REPEAT_SHARE, SKILLS, base_mixture, build_suite
+from farsighted.data.skills.suite import SKILLS, Mixture, base_mixture, build_suite
 from oracles.skill_answers import answer
 
 
@@ -72,15 +72,47 @@ def test_pools_are_mostly_of_the_own_skill_and_hold_every_other(suite):
     # 400 draws, and near-repeats follow the mixture: five standard errors of a share of 0.7 with a tenth repeated
     for stage in suite.stages:
         skills = [e.source.split("/")[0] for e in stage.train]
-        assert abs(skills.count(stage.name) / 400 - OWN_SHARE) < 5 * (0.21 * (1 + REPEAT_SHARE) / 400) ** 0.5
+        assert abs(skills.count(stage.name) / 400 - 0.7) < 5 * (0.21 * (1 + 0.1) / 400) ** 0.5
         assert set(skills) == set(SKILLS)
+
+
+@pytest.mark.parametrize(("own", "least", "most"), [(0.0, 0, 0), (0.95, 0.89, 1), (1.0, 1, 1)])
+def test_the_share_of_the_own_skill_is_what_the_mixture_says(own, least, most):
+    for stage in build_suite(train=400, validation=0, ood=0, proxy=0, seed=3, mixture=Mixture(own=own)).stages:
+        assert least <= np.mean([e.source.split("/")[0] == stage.name for e in stage.train]) <= most
+
+
+def test_a_mixture_without_noise_has_exact_responses_alone_and_one_full_of_it_hardly_any():
+    clean, damaged = (
+        np.array(
+            [e.quality for stage in build_suite(200, 0, 0, 0, 3, Mixture(noise=noise)).stages for e in stage.train]
+        )
+        for noise in (0.0, 1.0)
+    )
+    assert (clean == 1).all()
+    assert np.mean(damaged == 1) < 0.4
+
+
+def test_evaluation_sets_are_the_same_under_any_mixture(suite):
+    other = build_suite(400, 60, 50, 20, 3, Mixture(own=0.2, repeats=0.5, noise=0.0))
+    assert [held_out(stage) for stage in other.stages] == [held_out(stage) for stage in suite.stages]
+
+
+def test_pools_hold_as_many_near_repeats_as_the_mixture_says():
+    for share in (0.0, 0.6):
+        for stage in build_suite(300, 0, 0, 0, 3, Mixture(repeats=share)).stages:
+            prompts = [e.prompt for e in stage.train]
+            shortest = [
+                p for p in prompts if not any(q != p and q in p and len(p) - len(q) in (3, 4, 7) for q in prompts)
+            ]
+            assert abs(1 - len(shortest) / 300 - share) < 0.12
 
 
 def test_pools_hold_near_repeats(suite):
     for stage in suite.stages:
         prompts = [e.prompt for e in stage.train]
         repeats = sum(any(p != q and q in p and len(p) - len(q) in (3, 4, 7) for q in prompts) for p in prompts)
-        assert repeats > 0.5 * REPEAT_SHARE * 400
+        assert repeats > 0.5 * 0.1 * 400
 
 
 def test_the_same_seed_gives_the_same_suite_and_another_seed_another():

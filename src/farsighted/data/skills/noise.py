@@ -8,7 +8,7 @@ import numpy as np
 from farsighted.data.skills.words import CONSONANTS, VOWELS, one_of
 
 NOISY_SHARE = 0.3
-"""Share of pool examples whose response is put at risk; the others stay exact."""
+"""Share of pool examples whose response is put at risk unless told otherwise; the others stay exact."""
 RATES = (0.1, 1.0)
 """Range of the damage rate, uniform per example at risk."""
 
@@ -24,13 +24,13 @@ class Response(NamedTuple):
     """1 - edit distance to the exact answer / length of the longer of the two, in [0, 1]; 1 where they are equal."""
 
 
-def noisy_response(rng: np.random.Generator, answer: str) -> Response:
+def noisy_response(rng: np.random.Generator, answer: str, share: float = NOISY_SHARE) -> Response:
     """Return the exact answer or a damaged one, with its true quality.
 
-    With probability `NOISY_SHARE` a rate is drawn from `RATES` and one kind of damage is done at that rate: wrong
+    With probability `share` a rate is drawn from `RATES` and one kind of damage is done at that rate: wrong
     characters, garbled characters, stuttered words or irrelevant chatter. A low rate may leave the answer exact.
     """
-    if rng.random() >= NOISY_SHARE:
+    if rng.random() >= share:
         return Response(answer, 1.0)
     rate = float(rng.uniform(*RATES))
     text = DAMAGES[rng.integers(len(DAMAGES))](rng, answer, rate)

@@ -17,7 +17,7 @@ from farsighted.data.skills import (
     templates_reasoning,
     templates_safety,
 )
-from farsighted.data.skills.noise import Response, noisy_response
+from farsighted.data.skills.noise import NOISY_SHARE, Response, noisy_response
 from farsighted.data.skills.regions import Region, normalised, region
 from farsighted.data.skills.template import Question, Template
 from farsighted.data.skills.words import one_of
@@ -31,10 +31,6 @@ SKILLS: Mapping[str, tuple[Template, ...]] = {
 }
 """The five skills in the order of the paper's skill sequence (spec §7), each with its templates."""
 
-OWN_SHARE = 0.7
-"""Share of a pool that belongs to the stage's own skill; the rest is spread evenly over the other skills."""
-REPEAT_SHARE = 0.1
-"""Share of a pool that repeats an earlier question of the same pool with a word or two around it."""
 REPEATS = ("please {0}", "{0} thanks", "q: {0}", "{0} now")
 BASE_GENERAL_SHARE = 0.5
 """Share of general questions in the base model's training stream; the rest is spread evenly over the others."""
@@ -45,6 +41,18 @@ TRIES = 3000
 
 _SUITE_STREAM = 1001
 """First position of the suite's random streams, apart from those that order the batches of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """What pools are made of; validation, OOD and proxy sets are clean and of their own skill under any mixture."""
+
+    own: float = 0.7
+    """Share of a pool that belongs to the stage's own skill, in [0, 1]; the rest is spread evenly over the others."""
+    repeats: float = 0.1
+    """Share of a pool that repeats an earlier question of it with a word or two around it, in [0, 1)."""
+    noise: float = NOISY_SHARE
+    """Share of responses put at risk of damage, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +74,11 @@ class Suite:
     stages: tuple[SuiteStage, ...]
 
 
-def build_suite(train: int, validation: int, ood: int, proxy: int, seed: int) -> Suite:
+def build_suite(train: int, validation: int, ood: int, proxy: int, seed: int, mixture: Mixture = Mixture()) -> Suite:
     """Return a suite with the given number of examples per stage; the same arguments give the same suite.
 
-    Validation, OOD and proxy sets depend on the seed and their own size alone, never on `train`. Room is enough for
-    pools of 4,000, validation and OOD sets of 200 and proxy sets of 50.
+    Validation, OOD and proxy sets depend on the seed and their own size alone, never on `train` or `mixture`. Room is
+    enough for pools of 4,000 with the mixture of the defaults, validation and OOD sets of 200 and proxy sets of 50.
 
     Raises:
         DataError: a size is negative, or so large that a template runs out of distinct prompts.
@@ -82,7 +90,7 @@ def build_suite(train: int, validation: int, ood: int, proxy: int, seed: int) ->
     stages = tuple(
         SuiteStage(
             name=skill,
-            train=_pool(skill, train, stream(seed, "data", _SUITE_STREAM, index, 0), taken),
+            train=_pool(skill, train, mixture, stream(seed, "data", _SUITE_STREAM, index, 0), taken),
             validation=_clean_set(skill, "validation", validation, stream(seed, "data", _SUITE_STREAM, index, 1)),
             ood={f"{skill}_shifted": _shifted_set(skill, ood, stream(seed, "data", _SUITE_STREAM, index, 2))},
             proxy=_clean_set(skill, "proxy", proxy, stream(seed, "data", _SUITE_STREAM, index, 3)),
@@ -123,20 +131,20 @@ class _Asked(NamedTuple):
     question: Question
 
 
-def _pool(skill: str, size: int, rng: np.random.Generator, taken: set[str]) -> tuple[Example, ...]:
+def _pool(skill: str, size: int, mixture: Mixture, rng: np.random.Generator, taken: set[str]) -> tuple[Example, ...]:
     """Draw a pool; its prompts differ from each other and from those `taken` by pools before, and are added there."""
     others = tuple(other for other in SKILLS if other != skill)
     asked: list[_Asked] = []
     while len(asked) < size:
-        if asked and rng.random() < REPEAT_SHARE:
+        if asked and rng.random() < mixture.repeats:
             new = _repeated(rng, asked[rng.integers(len(asked))])
             if normalised(new.question.prompt) in taken:
                 continue
         else:
-            new = _fresh(rng, skill if rng.random() < OWN_SHARE else one_of(rng, others), taken)
+            new = _fresh(rng, skill if rng.random() < mixture.own else one_of(rng, others), taken)
         taken.add(normalised(new.question.prompt))
         asked.append(new)
-    return tuple(_noisy(f"{skill}.train.{row:05d}", item, rng) for row, item in enumerate(asked))
+    return tuple(_noisy(f"{skill}.train.{row:05d}", item, mixture.noise, rng) for row, item in enumerate(asked))
 
 
 def _fresh(rng: np.random.Generator, skill: str, taken: set[str]) -> _Asked:
@@ -196,8 +204,8 @@ def _clean(id_: str, asked: _Asked) -> Example:
     return _example(id_, asked, Response(asked.question.answer, 1.0))
 
 
-def _noisy(id_: str, asked: _Asked, rng: np.random.Generator) -> Example:
-    return _example(id_, asked, noisy_response(rng, asked.question.answer))
+def _noisy(id_: str, asked: _Asked, share: float, rng: np.random.Generator) -> Example:
+    return _example(id_, asked, noisy_response(rng, asked.question.answer, share))
 
 
 def _example(id_: str, asked: _Asked, response: Response) -> Example:
