@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from farsighted.core.errors import SelectorError
-from farsighted.selectors import LHAS, Diversity, Loss, UtilityDiversity, build_selector, products, rank_checked
+from farsighted.selectors import (
+    LHAS,
+    Diversity,
+    Loss,
+    UtilityDiversity,
+    build_selector,
+    products,
+    rank_checked,
+    with_picks,
+)
 from oracles import selector_loops as loops
 
 RNG = np.random.default_rng(0)
@@ -66,6 +75,24 @@ def test_lhas_equals_equation_5_computed_from_scratch_before_every_pick(seed, we
     assert_equal_to_loops(selector, signals, selector.init(), [])
     history = [candidates(seed + 20, 5), candidates(seed + 30, 4)]
     assert_equal_to_loops(selector, signals, remembered(selector, *history), history)
+
+
+@pytest.mark.parametrize("picks", [0, 1, 5, 11, 12, 40])
+@pytest.mark.parametrize("utility", ["loss", "diversity", {"name": "lhas", "utility": "loss"}])
+def test_as_much_of_the_order_as_the_budget_can_take_is_that_of_the_whole_and_the_rest_follows_by_score(picks, utility):
+    selector, signals = LHAS(utility=utility), candidates(3)
+    state = remembered(selector, candidates(20, 5))
+    whole = rank_checked(selector, signals, state, RNG)
+    part = rank_checked(selector, with_picks(signals, picks), state, RNG)
+    assert part.order[:picks].tolist() == whole.order[:picks].tolist()
+    for name, values in {"score": whole.score, **whole.components}.items():
+        found = {"score": part.score, **part.components}[name]
+        np.testing.assert_array_equal(found[whole.order[:picks]], values[whole.order[:picks]])
+    assert sorted(part.order.tolist()) == list(range(12))
+    behind = part.score[part.order[picks:]]
+    assert (np.diff(behind) <= 0).all()
+    # The first of the rest is what would have been picked next.
+    assert part.order[picks : picks + 1].tolist() == whole.order[picks : picks + 1].tolist()
 
 
 def test_lhas_equals_the_loops_when_centroids_are_full():

@@ -14,6 +14,7 @@ from farsighted.selectors import (
     build_selector,
     rank_checked,
     replayed_share,
+    with_picks,
 )
 from farsighted.selectors.greedy import rank01
 from farsighted.signals.plan import check_needs
@@ -162,6 +163,13 @@ def test_the_share_that_is_replayed_is_found_inside_any_selector():
     assert replayed_share(LHAS(utility=CoverageFloor(Replay("loss", 0.3)))) == 0.3
     assert replayed_share(Replay(Replay("loss", 0.1), 0.4)) == replayed_share(Replay(Replay("loss", 0.4), 0.1)) == 0.4
     assert replayed_share(CoverageFloor(share=0.9)) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_floor_reads_the_inner_order_to_the_end_whatever_the_budget_can_take(kind):
+    selector, signals = kind(selector=LHAS(utility="loss"), share=0.5), candidates(4)
+    state = remembered(selector, candidates(5))
+    assert order_of(selector, with_picks(signals, 3), state) == order_of(selector, signals, state)
 
 
 def test_floors_stand_on_one_another():

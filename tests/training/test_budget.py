@@ -10,6 +10,7 @@ from farsighted.training.budget import (
     RoundSettings,
     compute_matched_share,
     cut,
+    most_picks,
     plan_stage,
     scaled,
     share_of,
@@ -157,6 +158,16 @@ def test_a_cut_is_the_shortest_prefix_that_reaches_the_target(cost, shuffle, spe
     ]
     expected = reaching[0] if reaching else len(cost)
     assert cut(order, cost, spent, target).tolist() == order[:expected].tolist()
+
+
+@settings(deadline=None, max_examples=60)
+@given(sizes, st.randoms(use_true_random=False), st.floats(0, 100), st.floats(0, 1))
+def test_no_ranking_is_cut_behind_the_most_picks_and_that_of_the_smallest_is_cut_there(cost, shuffle, spent, share):
+    order = np.array(shuffle.sample(range(len(cost)), len(cost)))
+    target = share * (spent + cost.sum() + 10)
+    most = most_picks(cost, spent, target)
+    assert len(cut(order, cost, spent, target)) <= most
+    assert len(cut(np.argsort(cost), cost, spent, target)) == most
 
 
 def test_a_cut_takes_no_example_more_for_a_rounding_error():

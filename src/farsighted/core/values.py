@@ -116,7 +116,8 @@ class Signals:
     rows: Mapping[str, np.ndarray]
     """Signal name to array of shape (N,) or (N, width)."""
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Arrays that belong to no candidate: `proxy_sketch` (K,), `cluster_count` ()."""
+    """Arrays that belong to no candidate: `proxy_sketch` (K,), `cluster_count` (), `vocabulary_size` (), and `picks`
+    (), how many of the ranking the budget can take at most: what lies behind them is never selected."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -139,7 +140,8 @@ class Ranking:
     """A selector's answer: the candidates, best first."""
 
     order: np.ndarray
-    """(N,) row numbers, best first; greedy selectors give their greedy order, so one ranking serves every budget."""
+    """(N,) row numbers, best first; greedy selectors give their greedy order, so one ranking serves every budget (of up
+    to `picks` candidates, where `Signals.context` has such a number)."""
     score: np.ndarray
     """(N,) score by row (not by rank), larger is better."""
     components: Mapping[str, np.ndarray] = field(default_factory=dict)

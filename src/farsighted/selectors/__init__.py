@@ -1,6 +1,6 @@
 """What picks the data: the contract of a selector, the table of selectors, the paper's seven families and more."""
 
-from farsighted.selectors.base import Scored, Selector, Stateless, by_score, rank_checked
+from farsighted.selectors.base import Scored, Selector, Stateless, by_score, rank_checked, with_picks
 from farsighted.selectors.baselines import ComputeMatchedRandom, Random
 from farsighted.selectors.describe import Description, describe, fingerprint_of
 from farsighted.selectors.diversity import Diversity
@@ -42,4 +42,5 @@ __all__ = [
     "replayed_share",
     "selector_class",
     "selector_names",
+    "with_picks",
 ]

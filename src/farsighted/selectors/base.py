@@ -131,6 +131,22 @@ def rank_checked(selector: Selector, signals: Signals, state: State, rng: np.ran
     return _checked(selector, signals, selector.rank(signals, state, rng))
 
 
+def picks_of(signals: Signals) -> int:
+    """Return how many of a ranking can be taken at most: `picks` of the context, all N where it says nothing."""
+    return min(len(signals), int(signals.context.get("picks", len(signals))))
+
+
+def with_picks(signals: Signals, picks: int | None) -> Signals:
+    """Return the signals with `picks` in the context.
+
+    None takes it out: for a selector inside another one, which reads its ranking to the end.
+    """
+    context = {name: array for name, array in signals.context.items() if name != "picks"}
+    if picks is not None:
+        context["picks"] = np.array(picks)
+    return Signals(signals.ids, signals.rows, context)
+
+
 def supplied(signals: Signals, name: str) -> np.ndarray:
     """Return a metadata signal (N,), or raise `SelectorError` that says how to supply what is missing."""
     values_N = signals[name]

@@ -11,7 +11,7 @@ import numpy as np
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors.base import Selector, clusters_of
+from farsighted.selectors.base import Selector, clusters_of, picks_of, with_picks
 from farsighted.selectors.geometry import cosines
 from farsighted.selectors.greedy import rank01
 from farsighted.selectors.history import KEPT_PER_READ, Centroids, Directions, widened, with_gradients, with_points
@@ -38,7 +38,8 @@ class LHAS:
     Greedy: a pick enters the history before the next one (as a centroid, a count and a gradient), and c and a are
     taken anew over all N candidates, those already picked lying at distance 0: so a rank of coverage weighs as much
     late in the ranking as early. The components hold each term when the candidate was picked. A term of weight 0 is
-    not computed, and its signals are not needed.
+    not computed, and its signals are not needed. Where the budget can take `picks` candidates at most, what is behind
+    them stands by its score after the last of them.
     The paper names the terms and leaves them open: these are the spec's. *Reference:* spec §5; paper, Eq. 5.
     """
 
@@ -96,8 +97,8 @@ class LHAS:
 
     def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
         """Return the greedy order; components `utility`, `coverage`, `proxy`, `concentration`, before weighting."""
-        count = len(signals)
-        utility_N = rank01(self.inner.rank(signals, _inner(state), rng).score)
+        count, picks = len(signals), picks_of(signals)
+        utility_N = rank01(self.inner.rank(with_picks(signals, None), _inner(state), rng).score)
         proxy_N = cosines(signals["head_sketch"], signals["proxy_sketch"]) if self.eta else np.zeros(count)
         coverage, concentration = self._coverage(signals, state), self._concentration(signals, state)
         lasting_N = utility_N + self.eta * proxy_N
@@ -106,9 +107,13 @@ class LHAS:
         for place in range(count):
             now_c, now_a = coverage.now(), concentration.now()
             now_N = lasting_N + self.lambda_ * now_c - self.rho * now_a
-            pick = int(np.argmax(now_N))
-            order[place] = pick
-            score_N[pick], coverage_N[pick], concentration_N[pick] = now_N[pick], now_c[pick], now_a[pick]
+            behind = place >= picks
+            next_M = np.argsort(-now_N, kind="stable")[: count - place] if behind else np.array([np.argmax(now_N)])
+            order[place : place + len(next_M)] = next_M
+            score_N[next_M], coverage_N[next_M], concentration_N[next_M] = now_N[next_M], now_c[next_M], now_a[next_M]
+            if behind:
+                break
+            pick = int(next_M[0])
             lasting_N[pick] = now_N[pick] = -np.inf
             coverage.add(pick, now_N)
             concentration.add(pick, now_N)

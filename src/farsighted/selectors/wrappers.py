@@ -12,7 +12,7 @@ import numpy as np
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors.base import Selector, clusters_of, rank_checked
+from farsighted.selectors.base import Selector, clusters_of, rank_checked, with_picks
 from farsighted.selectors.floors import Floor, Largest, LeastServed, Marked, floored
 from farsighted.selectors.geometry import cosines
 from farsighted.selectors.history import widened
@@ -70,7 +70,7 @@ class Wrapper(ABC):
 
     def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
         """Return the inner order with the floor under it."""
-        inner = rank_checked(self.inner, signals, _inner(state), rng)
+        inner = rank_checked(self.inner, with_picks(signals, None), _inner(state), rng)
         order, asked_N = floored(inner.order, signals["size"], self.share, self.floor(signals, state, inner.order))
         score_N = np.empty(len(order))
         score_N[order] = -np.arange(len(order))

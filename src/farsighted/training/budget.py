@@ -105,6 +105,11 @@ def cut(order: np.ndarray, sizes: np.ndarray, spent: float, target: float) -> np
     return order[: int(np.searchsorted(running, missing - 1e-9 * max(target, 1.0))) + 1]
 
 
+def most_picks(sizes: np.ndarray, spent: float, target: float) -> int:
+    """Return the largest number of candidates that `cut` takes of any ranking: the smallest ones first."""
+    return len(cut(np.argsort(sizes, kind="stable"), sizes, spent, target))
+
+
 def split_into_steps(picked: np.ndarray, tokens: np.ndarray, steps: int) -> list[np.ndarray]:
     """Split picked rows, in order, into at most `steps` runs of nearly equal tokens; none is empty."""
     if len(picked) == 0:

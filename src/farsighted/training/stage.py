@@ -14,9 +14,9 @@ from farsighted.core.errors import DivergedError
 from farsighted.core.rng import stream
 from farsighted.core.values import Pool, Signals, State, Tokens
 from farsighted.learners.base import Learner, SinglePass, StepRecord
-from farsighted.selectors import Selector, rank_checked
+from farsighted.selectors import Selector, rank_checked, with_picks
 from farsighted.signals.plan import CONTEXT_NAMES
-from farsighted.training.budget import Round, cut, split_into_steps
+from farsighted.training.budget import Round, cut, most_picks, split_into_steps
 from farsighted.training.guards import check_budget
 from farsighted.training.proxy import is_old, mean_head_sketch
 from farsighted.training.record import Place, StageRecord, ids_of, round_table, with_known
@@ -193,11 +193,12 @@ def _select(
     needs = _model_needs(selector, stage)
     timed = model_signals(batch, needs, progress.round) if needs else TimedSignals({}, 0.0)
     began = time.perf_counter()
+    sizes, target = budget_sizes(stage.pool, stage.unit)[rows], stage.rounds[progress.round].target
     signals = _gather(selector, stage, progress, rows, timed.rows)
+    signals = with_picks(signals, most_picks(sizes, progress.spent, target))
     rng = stream(stage.seed, "selector", stage.index, progress.round)
     ranking = rank_checked(selector, signals, progress.state, rng)
-    round_ = stage.rounds[progress.round]
-    picked = cut(ranking.order, budget_sizes(stage.pool, stage.unit)[rows], progress.spent, round_.target)
+    picked = cut(ranking.order, sizes, progress.spent, target)
     state = selector.observe(progress.state, signals.take(picked))
     scored = sum(tokens.response_length for tokens in batch) if needs else 0
     progress.record.add_scoring(scored, timed.seconds + time.perf_counter() - began)
