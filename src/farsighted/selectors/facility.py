@@ -6,7 +6,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array
-from sklearn.neighbors import NearestNeighbors
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
@@ -95,6 +94,9 @@ def neighbour_graph(unit_UD: np.ndarray, neighbours: int) -> Graph:
         unit_UD: distinct rows of length 1 or 0.
         neighbours: most similar rows that each row has; at most U.
     """
+    # Scikit-learn takes a second to import, and every command and worker would pay for it.
+    from sklearn.neighbors import NearestNeighbors
+
     count = len(unit_UD)
     others = min(neighbours, count) - 1
     served_E, stands_E = np.arange(count), np.arange(count)
