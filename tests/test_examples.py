@@ -5,13 +5,17 @@ import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from farsighted import audit
 from farsighted.config.load import load_config
 from farsighted.data.model_folder import context_of, load_tokenizer
 from farsighted.learners.loading import load_model
 from farsighted.protocol.plan import build_spec
+from farsighted.report.evidence import Evidence
+from farsighted.report.folder import groups_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -126,3 +130,39 @@ def test_every_audit_of_the_study_is_a_valid_configuration(name):
 def test_every_variant_of_the_sensitivity_table_is_a_valid_configuration():
     for overrides in script("sensitivity").VARIANTS.values():
         load_config("quadratic", overrides)
+
+
+def test_the_design_is_balanced_and_its_knobs_are_told_apart():
+    design = script("tiny_lm_design")
+    signs = np.array(design.settings())
+    assert len({tuple(row) for row in signs}) == 8
+    # Orthogonal columns: no knob's effect holds another one's.
+    assert (signs.T @ signs == 8 * np.eye(len(design.KNOBS))).all()
+    rows = [(sign, {"decided": 0.5 + 0.1 * sign[1] - 0.05 * sign[3]}) for sign in signs]
+    assert design.effects(rows, "decided") == pytest.approx(dict(zip(design.KNOBS, (0, 0.2, 0, -0.1), strict=True)))
+
+
+def test_every_setting_of_the_design_is_a_valid_audit_of_the_seven_on_pilot_data():
+    design = script("tiny_lm_design")
+    for setting in design.settings():
+        knobs = [f"{knob}={value:g}" for knob, value in design.values_of(setting).items()]
+        config = load_config("skills", [*knobs, f"seeds={list(design.PILOT_SEEDS)}", *design.PILOT])
+        assert (len(config.selectors), config.seeds, config.data.seed) == (7, (100, 101), 1)
+
+
+def test_a_setting_is_judged_by_pairs_whoever_is_ahead(tmp_path):
+    small = ["quadratic.train=64", "quadratic.validation=20", "quadratic.ood=10", "statistics.resamples=20"]
+    short = ["quadratic.stages=[a,b]", "probe={steps: 1, points: 1, items: 20}", "seeds=[0,1]", "references=[]"]
+    audit("quadratic", tmp_path, [*small, *short])
+    design = script("tiny_lm_design")
+    row = design.judged(tmp_path)
+    later = ["future_auc", "forgetting", "ood", "worst_task"]
+    assert list(row) == ["current", *later, "decided", "turned"]
+    assert row["decided"] == pytest.approx(np.mean([row[key] for key in ("current", *later)]))
+    evidence = Evidence(groups_of(tmp_path))
+    up, down = (design.sides(evidence, "current", better) for better in ("higher", "lower"))
+    assert up == {pair: -side for pair, side in down.items()}
+    assert row["current"] == np.mean([side != 0 for side in up.values()])
+    settings = [(sign, row) for sign in design.settings()]
+    lines = design.table(settings).splitlines()
+    assert len(lines) == 2 + 8 + 1 + 2 + 2
