@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from farsighted.phase.atlas import map_json, map_of_records
-from farsighted.phase.figures import figures
 from farsighted.phase.page import page
 from farsighted.phase.records import read_records
 from farsighted.store import atomic
@@ -20,6 +19,9 @@ def write_map(records_file: Path, command: str) -> Path:
         StorageError: The file cannot be read, or nothing can be written.
         DataError: There are less than 20 points.
     """
+    # Matplotlib takes half a second to import, and every command and worker would pay for it.
+    from farsighted.phase.figures import figures
+
     head, records = read_records(records_file)
     found = map_of_records(records.values(), head["design"])
     out = records_file.parent

@@ -10,7 +10,6 @@ from typing import Any, Final
 import pyarrow as pa
 
 from farsighted.report.cells import absent_value, report_value
-from farsighted.report.figures import figures
 from farsighted.report.folder import planned_cells, planned_groups
 from farsighted.report.groups import Group, Settings
 from farsighted.report.lookup import GroupKey
@@ -91,6 +90,9 @@ def write_results(root: Path) -> ReportPaths:
     Raises:
         StorageError: no plan, a damaged cell, or a file that cannot be written.
     """
+    # Matplotlib takes half a second to import, and every command and worker would pay for it.
+    from farsighted.report.figures import figures
+
     layout = Layout(root)
     audit = read_plan(layout)
     cells = [read_cell(folder) for folder in finished_cells(root)]

@@ -10,7 +10,6 @@ from farsighted.report.claims import ClaimOutcome, claims_of, claims_page
 from farsighted.report.folder import planned_groups
 from farsighted.report.groups import Group, Settings
 from farsighted.report.lookup import GroupKey
-from farsighted.report.paper_figures import paper_figures
 from farsighted.report.results import build_results
 from farsighted.report.typesetting import to_csv, to_latex, to_markdown
 from farsighted.reproduce.alignment import alignment_by_order
@@ -81,6 +80,9 @@ def _tables(target: Target, found: _Found, out: Path) -> list[str]:
 
 
 def _figures(target: Target, found: _Found, out: Path) -> list[str]:
+    # Matplotlib takes half a second to import, and every command and worker would pay for it.
+    from farsighted.report.paper_figures import paper_figures
+
     parts = []
     for name, content in paper_figures(build_results(found.cells, found.audit, found.groups)).items():
         if target != "all" and not name.startswith(target):
