@@ -19,7 +19,7 @@ class World(NamedTuple):
 
 
 WORLDS: Final[Mapping[str, World]] = MappingProxyType(
-    {"quadratic": World("quadratic", 20, 8), "tiny-lm": World("skills", 3, 3)}
+    {"quadratic": World("quadratic", 20, 8), "tiny-lm": World("tiny-lm", 8, 3)}
 )
 
 Part = Literal["main", "budgets", "full", "orders"]
