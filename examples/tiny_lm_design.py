@@ -3,10 +3,10 @@
 python examples/tiny_lm_design.py OUT_FOLDER    # under an hour on two cores; the same folder again runs what is missing
 
 Four knobs at two levels each, eight settings (a half fraction: the level of noise is the product of the other three).
-Two shares of the 21 pairs of selectors are told of a setting: pairs whose difference has an interval that excludes 0, and
-pairs that turn round, one ahead beyond doubt now and the other later. Neither asks who is ahead. Pilot suite and pilot
-seeds are used nowhere else, so what is chosen here is confirmed on others. `lora.alpha` stays, so a smaller rank also
-means larger updates.
+Two shares of the 21 pairs of selectors are told of a setting: pairs whose difference has an interval that excludes 0,
+and pairs that turn round, one ahead beyond doubt now and the other later. Neither asks who is ahead. Pilot suite and
+pilot seeds are used nowhere else, so what is chosen here is confirmed on others. `lora.alpha` stays, so a smaller rank
+also means larger updates.
 """
 
 import argparse
