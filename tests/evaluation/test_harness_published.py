@@ -1,7 +1,6 @@
 """Our TruthfulQA, HumanEval and MBPP beside the task files that lm-evaluation-harness ships."""
 
 import dataclasses
-import functools
 import importlib.util
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 from farsighted.core.values import Example
 from farsighted.data.gold import gold_of
 from farsighted.data.model_folder import TINY, load_tokenizer, model_folder
+from farsighted.evaluation import harness_run
 from farsighted.evaluation.generation import generate, graded
 from farsighted.evaluation.harness import HarnessTask
 from farsighted.evaluation.harness_run import run_task
@@ -84,12 +84,11 @@ class PlainVerdicts:
 def offline(monkeypatch, tmp_path):
     import datasets
     import evaluate as metrics
-    from lm_eval import tasks
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(metrics, "load", lambda name: PlainVerdicts())
     # It reads thousands of files that no test here asks for.
-    monkeypatch.setattr(tasks, "TaskManager", functools.partial(tasks.TaskManager, include_defaults=False))
+    monkeypatch.setattr(harness_run, "_library", dict)
 
 
 def published(folder, name, rows, **fields):
@@ -141,7 +140,7 @@ def loaded(task):
     """The task as the harness itself builds it."""
     from lm_eval.tasks import TaskManager
 
-    return TaskManager(include_path=str(task.tasks_folder)).load([task.task])["tasks"][task.task]
+    return TaskManager(include_path=str(task.tasks_folder), include_defaults=False).load([task.task])["tasks"][task.task]
 
 
 def contexts(task):

@@ -1,6 +1,7 @@
 """Our scores beside those of lm-evaluation-harness, on the same model and items."""
 
 import dataclasses
+import functools
 import importlib.util
 import json
 import random  # noqa: TID251 - the harness seeds it
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from farsighted.core.errors import ConfigError, ModelError
 from farsighted.core.values import Example, Gold
 from farsighted.data.model_folder import TINY, load_tokenizer, model_folder
+from farsighted.evaluation import harness_run
 from farsighted.evaluation.choices import option_measures
 from farsighted.evaluation.generation import STOPS
 from farsighted.evaluation.graders import gsm8k_flexible, gsm8k_flexible_text, gsm8k_strict
@@ -316,6 +318,23 @@ def test_a_group_gives_every_item_of_each_of_its_tasks_its_own_name(learner, fol
     (folder / "pair.yaml").write_text(yaml.safe_dump({"group": "pair", "task": ["one", "two"]}))
     found = run_task(learner, HarnessTask.parse("lm_eval:pair", None, folder, FOLDER))
     assert found.ids == tuple(f"{name}:{number}" for name in ("one", "two") for number in range(3))
+
+
+def test_the_library_is_read_once_and_a_folder_anew_before_it(folder, monkeypatch):
+    reads = []
+    monkeypatch.setattr(harness_run, "_library", functools.cache(lambda: reads.append(1) or {"arc_easy": 0, "mine": 1}))
+    assert "mine" in harness_run._tasks(folder).task_index
+    task(folder, "mine", QUIZ[:3], **CHOICE, metric_list=[{"metric": "acc"}])
+    found = harness_run._tasks(folder).task_index
+    assert found["arc_easy"] == 0
+    assert Path(found["mine"].yaml_path).parent == folder
+    assert harness_run._tasks(None).task_index == {"arc_easy": 0, "mine": 1}
+    assert reads == [1]
+
+
+def test_the_tasks_of_the_library_are_known_beside_those_of_a_folder(folder):
+    known = harness_run._tasks(folder).task_index
+    assert {"arc_easy", "hellaswag", "gsm8k", "mmlu"} <= set(known)
 
 
 def test_a_metric_of_which_less_is_more_is_refused(learner, folder):

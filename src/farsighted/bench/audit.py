@@ -25,12 +25,12 @@ QUICK: Final = (
     "seeds=[0]",
     "selectors=[random,loss]",
     "references=[]",
-    "suite.train=64",
+    "suite.train=32",
     "suite.validation=10",
     "suite.ood=10",
     "suite.proxy=4",
-    "probe.steps=2",
-    "probe.points=2",
+    "probe.steps=1",
+    "probe.points=1",
     "probe.items=8",
 )
 

@@ -5,9 +5,11 @@ back. Its request cache, which knows requests by their text and not by the model
 """
 
 import contextlib
+import functools
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -68,18 +70,16 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
 def _samples(lm: Any, task: HarnessTask) -> list[dict[str, Any]]:
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(task.model_folder, local_files_only=True)
     hosted = HFLM(pretrained=lm, tokenizer=tokenizer, batch_size=task.batch_size)
-    folder = None if task.tasks_folder is None else str(task.tasks_folder)
     try:
         found: Any = simple_evaluate(
             model=hosted,
             tasks=[task.task],
             limit=task.limit,
-            task_manager=TaskManager(include_path=folder),
+            task_manager=_tasks(task.tasks_folder),
             use_cache=None,
             cache_requests=False,
             bootstrap_iters=0,
@@ -100,6 +100,25 @@ def _samples(lm: Any, task: HarnessTask) -> list[dict[str, Any]]:
     if not listed:
         raise ConfigError(f"The task '{task.task}' of lm-evaluation-harness has no items.")
     return listed
+
+
+def _tasks(folder: Path | None) -> Any:
+    """Return the tasks of a folder, which is read anew, and of the library, where the folder has none of their name."""
+    from lm_eval.tasks import TaskManager
+
+    found = TaskManager(include_path=None if folder is None else str(folder), include_defaults=False)
+    for name, entry in _library().items():
+        found.task_index.setdefault(name, entry)
+    return found
+
+
+@functools.cache
+def _library() -> Mapping[str, Any]:
+    """Return the tasks that come with the library: thousands of files, read once a process."""
+    from lm_eval.tasks import TaskManager
+
+    index: Mapping[str, Any] = TaskManager().task_index
+    return index
 
 
 def _written(sample: dict[str, Any]) -> str:
