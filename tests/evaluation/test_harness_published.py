@@ -140,7 +140,8 @@ def loaded(task):
     """The task as the harness itself builds it."""
     from lm_eval.tasks import TaskManager
 
-    return TaskManager(include_path=str(task.tasks_folder), include_defaults=False).load([task.task])["tasks"][task.task]
+    known = TaskManager(include_path=str(task.tasks_folder), include_defaults=False)
+    return known.load([task.task])["tasks"][task.task]
 
 
 def contexts(task):
