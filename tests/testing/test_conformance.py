@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from farsighted.core.values import Ranking, Signals
-from farsighted.selectors import Loss, Scored, Stateless, by_score, register, table
+from farsighted.selectors import Loss, Scored, Stateless, by_score, picks_of, register, table
 from farsighted.signals.plan import SIGNALS
 from farsighted.testing.conformance import ConformanceError, check_selector, synthetic_signals
 
@@ -61,6 +61,16 @@ def test_a_score_that_is_not_finite_is_caught():
             return by_score(np.where(signals["nll"] > 1, signals["nll"], -np.inf))
 
     breaks(Culprit, "must be finite")
+
+
+def test_a_head_that_depends_on_how_many_can_be_taken_is_caught():
+    @dataclass(frozen=True)
+    class Culprit(Base):
+        def rank(self, signals, state, rng):
+            whole = by_score(signals["nll"])
+            return Ranking(np.roll(whole.order, picks_of(signals) != len(signals)), whole.score)
+
+    breaks(Culprit, "the first 1 of the ranking must be those that come without it")
 
 
 def test_a_generator_of_its_own_is_caught():

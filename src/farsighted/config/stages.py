@@ -43,7 +43,8 @@ class SuiteConfig(Part):
     own: float = Field(default=0.7, ge=0, le=1)
     """Share of a pool that is about the stage's own skill; the rest is spread evenly over the other skills."""
     repeats: float = Field(default=0.1, ge=0, le=0.9)
-    """Share of a pool that asks an earlier question of it again, with a word or two around it."""
+    """Share of a pool that asks an earlier question of it again, with a word or two around it; in large pools a little
+    less of it, as what was asked in these words already is drawn anew."""
     noise: float = Field(default=0.3, ge=0, le=1)
     """Share of responses in a pool that are put at risk of damage."""
 

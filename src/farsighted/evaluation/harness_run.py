@@ -106,6 +106,7 @@ def _tasks(folder: Path | None) -> Any:
     """Return the tasks of a folder, which is read anew, and of the library, where the folder has none of their name."""
     from lm_eval.tasks import TaskManager
 
+    # Tasks are loaded by name, from this index alone.
     found = TaskManager(include_path=None if folder is None else str(folder), include_defaults=False)
     for name, entry in _library().items():
         found.task_index.setdefault(name, entry)

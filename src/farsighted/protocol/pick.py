@@ -127,6 +127,7 @@ def pick(request: PickRequest) -> Picked:
     state = selector.init()
     if past is not None:
         state = selector.observe(state, past)
+    # The whole order, not only what the budget takes: every row gets a rank, and a reason for it.
     ranking = rank_checked(selector, signals, state, stream(request.seed, "selector"))
     sizes = budget_sizes(pool, request.budget.unit)
     chosen = cut(ranking.order, sizes, 0.0, share * float(sizes.sum()))

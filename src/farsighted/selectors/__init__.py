@@ -1,6 +1,6 @@
 """What picks the data: the contract of a selector, the table of selectors, the paper's seven families and more."""
 
-from farsighted.selectors.base import Scored, Selector, Stateless, by_score, rank_checked, with_picks
+from farsighted.selectors.base import Scored, Selector, Stateless, by_score, picks_of, rank_checked, with_picks
 from farsighted.selectors.baselines import ComputeMatchedRandom, Random
 from farsighted.selectors.describe import Description, describe, fingerprint_of
 from farsighted.selectors.diversity import Diversity
@@ -37,6 +37,7 @@ __all__ = [
     "describe",
     "fingerprint_of",
     "parameters_of",
+    "picks_of",
     "rank_checked",
     "register",
     "replayed_share",

@@ -36,7 +36,7 @@ class Selector(Protocol):
 
     @property
     def version(self) -> int:
-        """Raised when the ranking changes, so that results of the old version are not taken for the new one's."""
+        """Raised when what is selected changes, so that results of the old version are not taken for the new one's."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -46,7 +46,12 @@ class Selector(Protocol):
         """Return what is remembered before anything was selected."""
 
     def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
-        """Return all N candidates, best first; every budget cuts the same ranking."""
+        """Return all N candidates, best first; every budget cuts the same ranking.
+
+        Where `signals.context` has `picks`, no more than so many can be selected: their order must be that of the whole
+        ranking, and what lies behind them may stand in any order. Whoever reads another selector's ranking to its end
+        takes `picks` out first (`with_picks(signals, None)`).
+        """
 
     def observe(self, state: State, picked: Signals) -> State:
         """Return what is remembered after `picked` (M,) was selected, in that order; `state` itself is unchanged."""

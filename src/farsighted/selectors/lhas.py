@@ -104,19 +104,21 @@ class LHAS:
         lasting_N = utility_N + self.eta * proxy_N
         order = np.empty(count, dtype=np.intp)
         score_N, coverage_N, concentration_N = np.empty(count), np.zeros(count), np.zeros(count)
-        for place in range(count):
+        for place in range(picks):
             now_c, now_a = coverage.now(), concentration.now()
             now_N = lasting_N + self.lambda_ * now_c - self.rho * now_a
-            behind = place >= picks
-            next_M = np.argsort(-now_N, kind="stable")[: count - place] if behind else np.array([np.argmax(now_N)])
-            order[place : place + len(next_M)] = next_M
-            score_N[next_M], coverage_N[next_M], concentration_N[next_M] = now_N[next_M], now_c[next_M], now_a[next_M]
-            if behind:
-                break
-            pick = int(next_M[0])
+            pick = int(np.argmax(now_N))
+            order[place] = pick
+            score_N[pick], coverage_N[pick], concentration_N[pick] = now_N[pick], now_c[pick], now_a[pick]
             lasting_N[pick] = now_N[pick] = -np.inf
             coverage.add(pick, now_N)
             concentration.add(pick, now_N)
+        if picks < count:
+            now_c, now_a = coverage.now(), concentration.now()
+            now_N = lasting_N + self.lambda_ * now_c - self.rho * now_a
+            left = np.argsort(-now_N, kind="stable")[: count - picks]
+            order[picks:] = left
+            score_N[left], coverage_N[left], concentration_N[left] = now_N[left], now_c[left], now_a[left]
         parts = {"utility": utility_N, "coverage": coverage_N, "proxy": proxy_N, "concentration": concentration_N}
         return Ranking(order, score_N, parts)
 

@@ -13,7 +13,7 @@ import numpy as np
 from farsighted.core.errors import FarsightedError
 from farsighted.core.names import did_you_mean
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors import Selector, build_selector, parameters_of, rank_checked
+from farsighted.selectors import Selector, build_selector, parameters_of, rank_checked, with_picks
 from farsighted.signals.plan import at_positions
 
 CLUSTERS: Final = 8
@@ -68,11 +68,12 @@ def synthetic_signals(rng: np.random.Generator, n: int, needs: frozenset[str]) -
 def check_selector(selector: Selector, rng: np.random.Generator, make_signals: MakeSignals = synthetic_signals) -> None:
     """Check a selector against its contract, with 1, 7 and 24 candidates, before and after it has seen picks.
 
-    Checked: every ranking is a permutation with finite scores, any budget can cut it and be observed; the same
-    generator gives the same ranking; inputs are left as they were; the state is plain arrays, and a copy of it ranks
-    alike; parameters are JSON, do not change, and build an equal selector; the score of a candidate does not depend
-    on its row. The last holds for every selector up to ties and without chance, so it is broken if scores never follow
-    their candidates in 12 trials; where two generators give two rankings it is not asked.
+    Checked: every ranking is a permutation with finite scores, any budget can cut it and be observed, and its head is
+    the same where `picks` says that no more can be taken; the same generator gives the same ranking; inputs are left
+    as they were; the state is plain arrays, and a copy of it ranks alike; parameters are JSON, do not change, and
+    build an equal selector; the score of a candidate does not depend on its row. The last holds for every selector up
+    to ties and without chance, so it is broken if scores never follow their candidates in 12 trials; where two
+    generators give two rankings it is not asked.
 
     Args:
         selector: The selector with the parameters to check.
@@ -99,6 +100,7 @@ def _check_run(selector: Selector, rng: np.random.Generator, make_signals: MakeS
         case = _Case(make_signals(rng, count, selector.needs), state, int(rng.integers(1 << 32)))
         ranking = _check_rank(selector, case)
         for budget in {1, max(1, count // 4), count}:
+            _check_picks(selector, case, ranking, budget)
             _check_observe(selector, case, ranking.order[:budget])
         state = selector.observe(state, case.signals.take(ranking.order[: max(1, count // 4)]))
 
@@ -126,6 +128,17 @@ def _check_rank(selector: Selector, case: _Case) -> Ranking:
         "from `rng` only, and keep what you remember in the state only.",
     )
     return ranking
+
+
+def _check_picks(selector: Selector, case: _Case, ranking: Ranking, picks: int) -> None:
+    """Check that a selector that is told how many can be taken at most ranks these as it does without being told."""
+    told = case._replace(signals=with_picks(case.signals, picks)).rank(selector)
+    _require(
+        np.array_equal(told.order[:picks], ranking.order[:picks]),
+        selector,
+        f"`picks` of the context is {picks}, and the first {picks} of the ranking must be those that come without it. "
+        "Only what lies behind them may stand in another order.",
+    )
 
 
 def _check_rows(selector: Selector, rng: np.random.Generator, make_signals: MakeSignals) -> None:

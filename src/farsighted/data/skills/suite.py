@@ -48,9 +48,11 @@ class Mixture:
     """What pools are made of; validation, OOD and proxy sets are clean and of their own skill under any mixture."""
 
     own: float = 0.7
-    """Share of a pool that belongs to the stage's own skill, in [0, 1]; the rest is spread evenly over the others."""
+    """Share of a pool's questions about the stage's own skill, in [0, 1]; the rest is spread evenly over the others."""
     repeats: float = 0.1
-    """Share of a pool that repeats an earlier question of it with a word or two around it, in [0, 1)."""
+    """Share of draws that repeat an earlier question of the pool with a word or two around it, in [0, 1).
+
+    A repeat that is there already is drawn anew, as either, so that a little less of the pool repeats: .47 at 0.5."""
     noise: float = NOISY_SHARE
     """Share of responses put at risk of damage, in [0, 1]."""
 
