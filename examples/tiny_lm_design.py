@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from farsighted.api import audit
+from farsighted.metrics.intervals import interval
+from farsighted.report.columns import METRICS
 from farsighted.report.estimates import Estimate
 from farsighted.report.evidence import Evidence
 from farsighted.report.folder import groups_of
@@ -37,7 +39,7 @@ KNOBS: Mapping[str, tuple[float, float]] = {
 PILOT = ("data.seed=1", "suite.validation=200", "suite.ood=100", "probe.items=100", "budgets=[25%]", "references=[]")
 """Another suite than the presets' (`data.seed` 0)."""
 PILOT_SEEDS = (100, 101)
-LATER = {"future_auc": "higher", "forgetting": "lower", "ood": "higher", "worst_task": "higher"}
+LATER = ("future_auc", "forgetting", "ood", "worst_task")
 
 
 def settings() -> list[tuple[int, ...]]:
@@ -50,9 +52,9 @@ def values_of(setting: Sequence[int]) -> dict[str, float]:
     return {knob: levels[(sign + 1) // 2] for (knob, levels), sign in zip(KNOBS.items(), setting, strict=True)}
 
 
-def sides(evidence: Evidence, key: str, better: str) -> dict[tuple[str, str], int]:
+def sides(evidence: Evidence, key: str) -> dict[tuple[str, str], int]:
     """Return for each pair of selectors 1 where the interval has the first ahead, -1 where behind, else 0."""
-    sign = -1 if better == "lower" else 1
+    sign = -1 if METRICS[key].better == "lower" else 1
     found = {}
     for first, second in itertools.combinations(FAMILIES, 2):
         one, other = evidence.of(key, first, second)
@@ -61,9 +63,8 @@ def sides(evidence: Evidence, key: str, better: str) -> dict[tuple[str, str], in
 
 
 def _side(difference: Estimate, confidence: float) -> int:
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(difference.replicates_B, (tail, 100 - tail))
-    return int(low > 0) - int(high < 0)
+    found = interval(difference.replicates_B, confidence)
+    return int(found.low > 0) - int(found.high < 0)
 
 
 def judged(folder: Path) -> dict[str, float]:
@@ -72,8 +73,8 @@ def judged(folder: Path) -> dict[str, float]:
     A pair turns round where one is ahead on current and the other on any later metric, both by their intervals.
     """
     evidence = Evidence(groups_of(folder))
-    now = sides(evidence, "current", "higher")
-    later = {key: sides(evidence, key, better) for key, better in LATER.items()}
+    now = sides(evidence, "current")
+    later = {key: sides(evidence, key) for key in LATER}
     row = {
         key: float(np.mean([side != 0 for side in found.values()])) for key, found in {"current": now, **later}.items()
     }
@@ -85,7 +86,7 @@ def judged(folder: Path) -> dict[str, float]:
 
 
 def effects(rows: Sequence[tuple[Sequence[int], Mapping[str, float]]], key: str) -> dict[str, float]:
-    """Return what the high level of each knob adds to a number on average, over the low level."""
+    """Return what the second level of each knob adds to a number on average, over the first."""
     return {
         knob: float(np.mean([sign[place] * row[key] for sign, row in rows]) * 2) for place, knob in enumerate(KNOBS)
     }

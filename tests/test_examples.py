@@ -160,9 +160,12 @@ def test_a_setting_is_judged_by_pairs_whoever_is_ahead(tmp_path):
     assert list(row) == ["current", *later, "decided", "turned"]
     assert row["decided"] == pytest.approx(np.mean([row[key] for key in ("current", *later)]))
     evidence = Evidence(groups_of(tmp_path))
-    up, down = (design.sides(evidence, "current", better) for better in ("higher", "lower"))
-    assert up == {pair: -side for pair, side in down.items()}
-    assert row["current"] == np.mean([side != 0 for side in up.values()])
+    for key, sign in (("current", 1), ("forgetting", -1)):
+        found = design.sides(evidence, key)
+        assert row[key] == np.mean([side != 0 for side in found.values()])
+        for (first, second), side in found.items():
+            one, other = evidence.of(key, first, second)
+            assert side in (0, sign * np.sign(one.value - other.value))
     settings = [(sign, row) for sign in design.settings()]
     lines = design.table(settings).splitlines()
     assert len(lines) == 2 + 8 + 1 + 2 + 2

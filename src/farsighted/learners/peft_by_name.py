@@ -79,15 +79,7 @@ class NamedPeft:
                 # What PEFT only warns of shows in the test of the logits, or not at all.
                 warnings.simplefilter("ignore", UserWarning)
                 return inject_adapter_in_model(config_class(**settings), model)
-        except (
-            TypeError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            NotImplementedError,
-            ImportError,
-            RuntimeError,
-        ) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, ImportError, RuntimeError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise ModelError(
                 f"PEFT cannot put '{self.name}' on this model: {reason}. Change `peft.{self.name}`, or use lora."
