@@ -1,7 +1,6 @@
 """Our scores beside those of lm-evaluation-harness, on the same model and items."""
 
 import dataclasses
-import functools
 import importlib.util
 import json
 import random  # noqa: TID251 - the harness seeds it
@@ -320,21 +319,20 @@ def test_a_group_gives_every_item_of_each_of_its_tasks_its_own_name(learner, fol
     assert found.ids == tuple(f"{name}:{number}" for name in ("one", "two") for number in range(3))
 
 
-def test_the_library_is_read_once_and_a_folder_anew_before_it(folder, monkeypatch):
-    reads = []
-    monkeypatch.setattr(harness_run, "_library", functools.cache(lambda: reads.append(1) or {"arc_easy": 0, "mine": 1}))
-    assert "mine" in harness_run._tasks(folder).task_index
+def test_a_folder_is_read_anew_and_goes_before_the_library(folder, monkeypatch):
+    monkeypatch.setattr(harness_run, "_library", lambda: {"arc_easy": 0, "mine": 1})
+    assert harness_run._tasks(folder).task_index["mine"] == 1
     task(folder, "mine", QUIZ[:3], **CHOICE, metric_list=[{"metric": "acc"}])
     found = harness_run._tasks(folder).task_index
     assert found["arc_easy"] == 0
     assert Path(found["mine"].yaml_path).parent == folder
     assert harness_run._tasks(None).task_index == {"arc_easy": 0, "mine": 1}
-    assert reads == [1]
 
 
-def test_the_tasks_of_the_library_are_known_beside_those_of_a_folder(folder):
-    known = harness_run._tasks(folder).task_index
-    assert {"arc_easy", "hellaswag", "gsm8k", "mmlu"} <= set(known)
+def test_the_tasks_of_the_library_are_known_beside_those_of_a_folder_and_read_once(folder):
+    for place in (folder, folder, None):
+        assert {"arc_easy", "hellaswag", "gsm8k", "mmlu"} <= set(harness_run._tasks(place).task_index)
+    assert harness_run._library.cache_info().misses == 1
 
 
 def test_a_metric_of_which_less_is_more_is_refused(learner, folder):
