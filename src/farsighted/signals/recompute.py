@@ -27,17 +27,19 @@ class Held:
 
     def __init__(self, inputs: tuple[Any, ...], *, recomputed: bool) -> None:
         self._inputs = tuple(value.detach() if isinstance(value, Tensor) else value for value in inputs)
-        self._node: Any = None
+        # The output, not its node alone: before torch 2.13 a node lets go of what it saved when its output dies.
+        self._saved: Tensor | None = None
         if recomputed:
             tensors = [value for value in self._inputs if isinstance(value, Tensor)]
-            self._node = _Saved.apply(torch.empty(0, requires_grad=True), *tensors).grad_fn  # type: ignore[no-untyped-call]
+            self._saved = _Saved.apply(torch.empty(0, requires_grad=True), *tensors)  # type: ignore[no-untyped-call]
             self._inputs = tuple(_ELSEWHERE if isinstance(value, Tensor) else value for value in self._inputs)
 
     def inputs(self) -> tuple[Any, ...]:
         """Return the inputs, detached."""
-        if self._node is None:
+        if self._saved is None:
             return self._inputs
-        tensors = iter(self._node.saved_tensors)
+        node: Any = self._saved.grad_fn
+        tensors = iter(node.saved_tensors)
         return tuple(next(tensors) if value is _ELSEWHERE else value for value in self._inputs)
 
 
