@@ -23,7 +23,7 @@ def test_non_pad_positions_take_the_logits_of_prompt_and_response():
     lm = load_model(folder, "float32").eval()
     for row, tokens in enumerate(batch):
         with torch.no_grad():
-            logits = lm(torch.tensor([tokens.ids])).logits[0].double()
+            logits = lm(torch.tensor([tokens.ids], device=lm.device)).logits[0].double()
         whole = torch.linalg.svdvals(logits).sum().item()
         response = torch.linalg.svdvals(logits[tokens.prompt_length - 1 : -1]).sum().item()
         assert np.isclose(found["nuclear_norm:non_pad"][row], whole, rtol=1e-4)

@@ -58,7 +58,7 @@ def measure_audit(settings: BenchSettings) -> Part:
     The same shapes are passed again through the same trunks, with nothing else: a forward pass without the head, a
     backward pass where there was one, clipping and AdamW where there was a step.
     """
-    overrides = QUICK if settings.quick else FULL
+    overrides = (*(QUICK if settings.quick else FULL), f"model.device={settings.device}")
     with TemporaryDirectory() as folder, threads(1):
         whole = seconds_of(lambda: api.audit("demo", Path(folder) / "whole", overrides))
         replays = list(_replayed(overrides, Path(folder) / "recorded", settings.seed))
@@ -110,10 +110,11 @@ def replay(passes: list[Pass], generator: torch.Generator) -> float:
     optimizers: dict[int, torch.optim.Optimizer] = {}
     taken = 0.0
     for one in passes:
-        ids_BL = torch.randint(embedding[id(one.trunk)], (one.rows, one.length), generator=generator)
+        device = next(one.trunk.parameters()).device
+        ids_BL = torch.randint(embedding[id(one.trunk)], (one.rows, one.length), generator=generator).to(device)
         if one.steps and id(one.trunk) not in optimizers:
             optimizers[id(one.trunk)] = torch.optim.AdamW(one.trained, lr=0.0)
-        taken += seconds_of(_bare(one, ids_BL, optimizers.get(id(one.trunk))))
+        taken += seconds_of(_bare(one, ids_BL, optimizers.get(id(one.trunk))), device.type)
     return taken
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from farsighted.bench.models import Shape, padded_ids, random_llama, random_texts
+from farsighted.bench.models import LARGE, Shape, padded_ids, random_llama, random_texts, takes_large
 from farsighted.bench.results import BenchSettings, Part, exact_row
 from farsighted.learners.passes import trunk_and_head
 from farsighted.signals.forward import gather_response
@@ -27,6 +27,8 @@ class MemorySize:
 
 
 FULL = MemorySize(Shape(256, 2, 131_072), 32, 512, 256)
+ACCELERATOR = MemorySize(LARGE, 32, 512, 256)
+"""Chunks of logits are larger on an accelerator, where a narrow model's pass would be small beside one."""
 QUICK = MemorySize(Shape(64, 1, 2048), 8, 64, 32)
 
 
@@ -53,7 +55,7 @@ def peak_bytes(run: Callable[[], Any], device: str = "cpu") -> int:
 
 def measure_memory(settings: BenchSettings, size: MemorySize | None = None) -> Part:
     """Measure all forward signals against the bare trunk forward of the same batch."""
-    size = size or (QUICK if settings.quick else FULL)
+    size = size or _size(settings)
     rng = np.random.default_rng(settings.seed)
     model = random_llama(size.shape, rng, settings.device)
     texts = random_texts([size.length] * size.count, size.shape.vocabulary, rng, size.response)
@@ -82,3 +84,9 @@ def measure_memory(settings: BenchSettings, size: MemorySize | None = None) -> P
         "its response."
     )
     return Part("memory", setting, rows)
+
+
+def _size(settings: BenchSettings) -> MemorySize:
+    if settings.quick:
+        return QUICK
+    return ACCELERATOR if takes_large(settings.device) else FULL
