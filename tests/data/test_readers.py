@@ -55,7 +55,7 @@ def test_lines_become_rows_with_their_origin(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.json.gz"])
 def test_gzip_reads_as_the_plain_file(tmp_path, name):
-    plain, packed = put(tmp_path, "p.jsonl", LINES), put(tmp_path, name, gzip.compress(LINES))
+    plain, packed = put(tmp_path, "p.jsonl", LINES), put(tmp_path, name, gzip.compress(LINES, mtime=0))
     assert [row.fields for row in rows_of(packed)] == [row.fields for row in rows_of(plain)]
 
 
@@ -126,7 +126,7 @@ def test_a_utf16_file_is_refused_row_by_row(tmp_path):
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
 def test_a_truncated_gzip_is_refused_with_the_line_it_came_to(tmp_path, share):
-    packed = gzip.compress(LINES)
+    packed = gzip.compress(LINES, mtime=0)
     path = put(tmp_path, "a.jsonl.gz", packed[: int(len(packed) * share)])
     with pytest.raises(
         DataError, match=r"a\.jsonl\.gz' must be a whole gzip file, but is damaged or cut off after line"
@@ -135,7 +135,7 @@ def test_a_truncated_gzip_is_refused_with_the_line_it_came_to(tmp_path, share):
 
 
 @pytest.mark.parametrize(
-    "content", [b"no gzip at all", gzip.compress(LINES)[:30] + b"\0" * 90, gzip.compress(LINES) + b"x"]
+    "content", [b"no gzip at all", gzip.compress(LINES, mtime=0)[:30] + b"\0" * 90, gzip.compress(LINES, mtime=0) + b"x"]
 )
 def test_a_damaged_gzip_is_refused(tmp_path, content):
     with pytest.raises(DataError, match="must be a whole gzip file"):
@@ -177,7 +177,7 @@ def test_no_bytes_raise_anything_but_a_data_error(tmp_path, name, content):
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=5), keep=st.integers(0, 10_000)
 )
 @pytest.mark.parametrize(
-    ("name", "whole"), [("f.jsonl", LINES), ("f.jsonl.gz", gzip.compress(LINES)), ("f.parquet", PARQUET)]
+    ("name", "whole"), [("f.jsonl", LINES), ("f.jsonl.gz", gzip.compress(LINES, mtime=0)), ("f.parquet", PARQUET)]
 )
 def test_no_damage_to_a_good_file_raises_anything_but_a_data_error(tmp_path, name, whole, changes, keep):
     content = bytearray(whole)
