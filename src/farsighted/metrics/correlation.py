@@ -1,7 +1,6 @@
 """How far two orders of the same things agree; K things, leading axes (bootstrap replicates) broadcast."""
 
 import numpy as np
-from scipy import stats
 
 
 def spearman(x_K: np.ndarray, y_K: np.ndarray) -> np.ndarray:
@@ -32,6 +31,8 @@ def kendall(x_K: np.ndarray, y_K: np.ndarray) -> np.ndarray:
 
 
 def _centred_ranks(values_K: np.ndarray) -> np.ndarray:
+    from scipy import stats  # It takes longer to import than the rest of the package.
+
     ranks = stats.rankdata(np.asarray(values_K, dtype=np.float64), axis=-1, nan_policy="propagate")
     return np.asarray(ranks - ranks.mean(axis=-1, keepdims=True))
 

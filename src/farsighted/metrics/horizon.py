@@ -4,7 +4,6 @@ import math
 from dataclasses import astuple, dataclass
 
 import numpy as np
-from scipy import stats
 
 from farsighted.core.errors import ConfigError
 
@@ -145,4 +144,7 @@ def _weighted_sum(parts: tuple[tuple[float, np.ndarray], ...]) -> np.ndarray:
 
 def _ranks(score_KZ: np.ndarray) -> np.ndarray:
     """Ranks along the selectors, 1 = largest, mean ranks on ties; a seed with a NaN has NaN ranks throughout."""
+    # scipy.stats takes longer to import than the rest of the package; workers never rank.
+    from scipy import stats
+
     return np.asarray(stats.rankdata(-score_KZ, method="average", axis=-2, nan_policy="propagate"))

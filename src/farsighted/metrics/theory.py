@@ -6,7 +6,6 @@ P problems, D parameters, M gradients of a selected set. "..." are leading axes,
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from farsighted.metrics.intervals import Interval
 
@@ -83,6 +82,8 @@ class Share:
         """The 95 % interval of Wilson for a binomial share."""
         if self.cases == 0:
             return Interval(float("nan"), float("nan"))
+        from scipy import stats  # It takes longer to import than the rest of the package.
+
         found = stats.binomtest(self.hits, self.cases).proportion_ci(0.95, method="wilson")
         return Interval(float(found.low), float(found.high))
 

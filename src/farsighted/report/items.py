@@ -117,19 +117,33 @@ def draw_items(cells: Sequence[tuple[str, CellItems]], rng: np.random.Generator,
 
 
 def _blocks(scores: pa.Table) -> Iterator[_Block]:
-    columns: dict[str, Any] = {key: np.asarray(scores.column(key).to_pylist()) for key in _KEYS}
-    order = np.lexsort([columns[key] for key in reversed(_KEYS)])
-    columns = {key: column[order] for key, column in columns.items()}
+    numbered = {key: _numbered(scores.column(key)) for key in _KEYS}
+    order = np.lexsort([numbered[key][0] for key in reversed(_KEYS)])
+    columns = {key: number_N[order] for key, (number_N, _) in numbered.items()}
     score = np.asarray(scores.column("score").to_numpy(), dtype=np.float64)[order]
     tokens = np.asarray(scores.column("probe_tokens").to_numpy(), dtype=np.float64)[order]
     new = np.zeros(len(order), dtype=bool)
     for key in _KEYS[:-1]:
         new[1:] |= columns[key][1:] != columns[key][:-1]
     new[:1] = True
+    # A set has the same items at every evaluation: one tuple serves them all.
+    names: dict[bytes, tuple[str, ...]] = {}
     for start, end in itertools.pairwise([*np.flatnonzero(new).tolist(), len(order)]):
-        kind, after, name, point = (columns[key][start].item() for key in _KEYS[:-1])
-        found = tuple(columns["item"][start:end].tolist())
+        kind, after, name, point = (numbered[key][1][columns[key][start]] for key in _KEYS[:-1])
+        items = columns["item"][start:end]
+        found = names.get(items.tobytes()) or tuple(numbered["item"][1][number] for number in items)
+        names[items.tobytes()] = found
         yield _Block(kind, after, name, point, float(tokens[start]), found, score[start:end])
+
+
+def _numbered(column: Any) -> tuple[np.ndarray, list[Any]]:
+    """Return the place of every value among the distinct ones in ascending order, (N,), and those."""
+    encoded = column.combine_chunks().dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    ascending = sorted(range(len(values)), key=values.__getitem__)
+    place = np.empty(len(values), dtype=np.int64)
+    place[ascending] = np.arange(len(values))
+    return place[encoded.indices.to_numpy()], [values[number] for number in ascending]
 
 
 def _name(block: _Block) -> str:

@@ -23,18 +23,17 @@ def raw_measures(scores: pa.Table, stages: int) -> list[dict[str, Any]]:
     that scored did not know; one that applies to some is the mean over those, and `choice_items` says how many have
     choices.
     """
-    found = []
-    evaluated = scores.filter(pc.is_in(scores["kind"], value_set=pa.array(["validation", "ood"])))
-    for kind, name, after in sorted(set(zip(*(evaluated[key].to_pylist() for key in _KEYS), strict=True))):
-        if after in {0, stages}:
-            mask = pc.and_(pc.equal(evaluated["kind"], kind), pc.equal(evaluated["set"], name))
-            part = evaluated.filter(pc.and_(mask, pc.equal(evaluated["after_stage"], after)))
-            known = part.column_names
-            means = {key: pc.mean(part[key]).as_py() if key in known else None for key in (*MEASURES, "nll")}
-            choices = part.num_rows - part["choice_accuracy"].null_count
-            place = {"kind": kind, "set": name, "after_stage": after, "items": part.num_rows, "choice_items": choices}
-            found.append(place | means)
-    return found
+    wanted = pc.is_in(scores["kind"], value_set=pa.array(["validation", "ood"]))
+    ends = pc.is_in(scores["after_stage"], value_set=pa.array([0, stages], pa.int32()))
+    measured = [key for key in (*MEASURES, "nll") if key in scores.column_names]
+    asked: list[Any] = [([], "count_all"), ("choice_accuracy", "count"), *((key, "mean") for key in measured)]
+    table = scores.filter(pc.and_(wanted, ends)).group_by(list(_KEYS)).aggregate(asked)
+    return [
+        {key: row[key] for key in _KEYS}
+        | {"items": row["count_all"], "choice_items": row["choice_accuracy_count"]}
+        | {key: row.get(f"{key}_mean") for key in (*MEASURES, "nll")}
+        for row in table.sort_by([(key, "ascending") for key in _KEYS]).to_pylist()
+    ]
 
 
 _KEYS: Final = ("kind", "set", "after_stage")

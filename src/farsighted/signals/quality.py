@@ -7,9 +7,9 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from scipy.stats import rankdata
 
 from farsighted.core.values import Example
+from farsighted.selectors.greedy import rank01
 
 _SHORTEST, _LONGEST = 2, 8000
 """Characters of a response within which length says nothing against it."""
@@ -33,8 +33,7 @@ def difficulty_from_nll(nll_N: np.ndarray) -> np.ndarray:
     """Return (N,) difficulties in [0, 1]: the rank of the base model's NLL within the pool, ties at mean ranks."""
     if len(nll_N) < 2:
         return np.full(len(nll_N), 0.5)
-    ranks: np.ndarray = rankdata(nll_N)
-    return (ranks - 1) / (len(nll_N) - 1)
+    return rank01(nll_N)
 
 
 def _length(text: str) -> float:

@@ -105,7 +105,8 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
 
 def _read_table(folder: Path, name: str) -> pa.Table:
     try:
-        return pq.read_table(folder / name)
+        with pq.ParquetFile(folder / name) as file:
+            return file.read()
     except (OSError, pa.ArrowInvalid) as error:
         raise _damaged(folder, name, f"cannot be read ({error})") from error
 

@@ -27,7 +27,7 @@ def table_bytes(table: Any) -> bytes:
 
 def read_table(data: bytes) -> Any:
     """Return the table of a Parquet file."""
-    return pq.read_table(pa.BufferReader(data))
+    return pq.ParquetFile(pa.BufferReader(data)).read()
 
 
 def write_cell(layout: Layout, meta: Mapping[str, Any], scores: Any, selections: Any) -> None:
