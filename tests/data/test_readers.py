@@ -135,7 +135,8 @@ def test_a_truncated_gzip_is_refused_with_the_line_it_came_to(tmp_path, share):
 
 
 @pytest.mark.parametrize(
-    "content", [b"no gzip at all", gzip.compress(LINES, mtime=0)[:30] + b"\0" * 90, gzip.compress(LINES, mtime=0) + b"x"]
+    "content",
+    [b"no gzip at all", gzip.compress(LINES, mtime=0)[:30] + b"\0" * 90, gzip.compress(LINES, mtime=0) + b"x"],
 )
 def test_a_damaged_gzip_is_refused(tmp_path, content):
     with pytest.raises(DataError, match="must be a whole gzip file"):

@@ -142,6 +142,23 @@ def prepared_desk(config, root):
     return desk
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(0, ["0001-000000"]), (1e6, [])])
+def test_a_stages_end_is_written_down_where_enough_time_has_passed(tmp_path, seconds, kept):
+    world = fake_world(tmp_path, checkpoint={"seconds": seconds})
+
+    def die_in_the_second_stage(share):
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.run("random", report=die_in_the_second_stage)
+    folder = world.desk.layout.checkpoints(world.cell("random").id)
+    assert sorted(path.name for path in folder.glob("*")) == kept
+    whole = fake_world(tmp_path / "whole")
+    assert (world.run("random"), whole.run("random")) == ("done", "done")
+    assert_same_cell(world.folder("random"), whole.folder("random"))
+
+
 @pytest.mark.parametrize("selector", REMEMBERING)
 def test_a_language_model_stopped_at_every_round_goes_on_bit_for_bit(language_model_world, tmp_path, selector):
     cell = next(cell for cell in language_model_world.cells.values() if cell.label == selector)

@@ -17,7 +17,7 @@ from oracles.micro import COMMAND, assert_same_cell, environment, prepare_workin
 SELECTORS = ("random", "utility_diversity", "lhas", "diversity")
 ARGUMENTS = (
     *("audit", "micro.yaml", "--out", "out", "--workers", "1"),
-    *(f"selectors=[{', '.join(SELECTORS)}]", "references=[]"),
+    *(f"selectors=[{', '.join(SELECTORS)}]", "references=[]", "checkpoint.seconds=0"),
 )
 DEADLINE_SECONDS = 180
 

@@ -43,6 +43,7 @@ def config(transition):
         suite={"name": "skills", "train": 24, "validation": 3, "ood": 2, "proxy": 2},
         selectors=["random"],
         references=[],
+        checkpoint={"seconds": 0},
         training={"batch_size": 2, "learning_rate": 5.0e-3, "stage_transition": transition},
     )
 

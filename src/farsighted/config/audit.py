@@ -135,6 +135,13 @@ class CacheConfig(Part):
     """Largest size of the signals that cells share; the least recently used are deleted; 0 = none are kept."""
 
 
+class CheckpointConfig(Part):
+    """When cells write down how far they are; no part of a result."""
+
+    seconds: float = Field(default=5, ge=0)
+    """A stage's end is written down if this much time has passed since the last one was, or since the cell began."""
+
+
 class LongHorizonConfig(Part):
     """Weights of the long-horizon score (spec §2); not all 0."""
 
@@ -238,6 +245,8 @@ class AuditConfig(Part):
     """What selectors look at."""
     cache: CacheConfig = CacheConfig()
     """What cells keep on disk to share; no part of a result."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """When cells write down how far they are; no part of a result."""
     long_horizon: LongHorizonConfig = LongHorizonConfig()
     """Weights of the long-horizon score."""
     u_long: ULongConfig = ULongConfig()

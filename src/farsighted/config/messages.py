@@ -69,6 +69,8 @@ NO_COUNTERPART: Final[Mapping[str, str]] = {
     "max_steps": "The length of a stage follows from `budgets`; remove the key.",
     "output_dir": "The folder of results is no part of the configuration: name it when the audit starts.",
     "overwrite_output_dir": "The folder of results is no part of the configuration; remove the key.",
+    "save_strategy": "Cells write down how far they are by the clock: set `checkpoint.seconds`.",
+    "save_steps": "Cells write down how far they are by the clock: set `checkpoint.seconds`.",
     "report_to": "Reporting is no part of the configuration; remove the key.",
     "packing": "Packing would blur which example was selected; remove the key.",
     "evaluation_strategy": "Every stage is followed by an evaluation (`evaluation.evaluate`); remove the key.",

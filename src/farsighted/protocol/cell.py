@@ -1,9 +1,10 @@
 """One cell, top to bottom: stages in order, each selected, trained, evaluated and probed; then published.
 
-The order at each stage boundary: evaluate all stages' sets, probe the next stage, checkpoint. A cell that was killed
-goes on from its newest checkpoint and gives the same bytes as one that was not.
+The order at each stage boundary: evaluate all stages' sets, probe the next stage, checkpoint if the last one is not
+just written. A cell that was killed goes on from its newest checkpoint and gives the same bytes as one that was not.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,8 @@ class _CellRun:
         self.done = CellProgress(state=cell.selector.init())
         self.stage: StageProgress | None = None
         self.stage_start = self.start_parameters
+        self.written = time.monotonic()
+        """When the newest checkpoint was written; at first, when the cell began."""
 
     def stages(self) -> None:
         """Run what is left of the cell, stage after stage."""
@@ -149,7 +152,8 @@ class _CellRun:
                 self.done.probe_tokens += run_neutral_probe(
                     self.learner, following, self.context.config, position, self.done.scores
                 )
-            self._checkpoint()
+            if time.monotonic() - self.written >= self.context.config.checkpoint.seconds:
+                self._checkpoint()
 
     def _embedding_cost(self, stage: StageInput) -> tuple[int, float]:
         """Tokens and seconds of embedding the pool, for selectors that look at embeddings or clusters."""
@@ -193,6 +197,7 @@ class _CellRun:
             selections=selections,
         )
         write_checkpoint(self.context.layout, self.cell.id, checkpoint)
+        self.written = time.monotonic()
 
     def _restore(self) -> None:
         checkpoint = read_checkpoint(self.context.layout, self.cell.id)

@@ -41,6 +41,7 @@ class ScoreRows:
         if bad:
             raise DivergedError.naming(f"The model's NLL on '{evaluation_set.name}' is not finite", bad)
         count = len(scores.ids)
+        absent = pa.nulls(count, pa.float64())
         columns = {
             "kind": [place.kind] * count,
             "after_stage": np.full(count, place.after_stage, dtype=np.int32),
@@ -50,7 +51,7 @@ class ScoreRows:
             "item": list(scores.ids),
             "score": _nullable(normalised(scores, evaluation_set)),
             "nll": _nullable(scores.nll),
-            **{name: _nullable(scores.raw.get(name, np.full(count, np.nan))) for name in MEASURES},
+            **{name: _nullable(scores.raw[name]) if name in scores.raw else absent for name in MEASURES},
             "generated": list(scores.generated) if scores.generated else pa.nulls(count, pa.string()),
         }
         self.tables.append(pa.table(columns, schema=SCORES))

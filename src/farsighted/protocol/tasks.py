@@ -1,7 +1,8 @@
 """The units of work of an audit and the order they must be done in; where they run is `launch`'s business."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from filelock import FileLock
@@ -14,7 +15,7 @@ from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.estimate import measure_rates
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
-from farsighted.protocol.shared import load_known, prepare_clusters, prepare_stage
+from farsighted.protocol.shared import Known, load_known, prepare_clusters, prepare_stage
 from farsighted.store import atomic
 from farsighted.store.layout import Layout
 
@@ -31,6 +32,11 @@ class Desk:
     layout: Layout
     should_stop: Callable[[], bool]
     report: Callable[[float], None]
+
+    @cached_property
+    def known(self) -> Mapping[str, Known]:
+        """What the shared work found, read once: it is done before the first cell begins."""
+        return load_known(self.config, self.inputs, self.layout)
 
 
 def run_stage_task(desk: Desk, name: str) -> None:
@@ -60,8 +66,7 @@ def run_cell_task(desk: Desk, cell_id: str) -> str:
         if desk.layout.finished(cell_id):
             return "done"
         cell = _cell(desk, cell_id)
-        known = load_known(desk.config, desk.inputs, desk.layout)
-        context = CellContext(desk.config, desk.inputs, known, desk.layout, desk.should_stop, desk.report)
+        context = CellContext(desk.config, desk.inputs, desk.known, desk.layout, desk.should_stop, desk.report)
         return run_cell(cell, _learner(desk, cell.adaptation, cell.seed), context)
 
 

@@ -5,6 +5,7 @@ Shape letters: N candidates, M picked, D hidden, K sketch, C clusters, H centroi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, Final
 
 import numpy as np
@@ -69,7 +70,7 @@ class LHAS:
             if getattr(self, name) < 1:
                 raise SelectorError(f"`{name}` of 'lhas' must be at least 1, but is {getattr(self, name)}.")
 
-    @property
+    @cached_property
     def inner(self) -> Selector:
         """The selector behind u."""
         return build_selector(self.utility)

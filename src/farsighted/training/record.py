@@ -69,10 +69,11 @@ class StageRecord:
 
     def chosen_ids(self) -> list[str]:
         """Return the ids selected so far in this stage, in order of round and rank."""
-        ids: list[str] = []
-        for table in self.tables:
-            chosen = table.filter(table["chosen"]).sort_by([("round", "ascending"), ("rank", "ascending")])
-            ids.extend(chosen["id"].to_pylist())
+        if not self.tables:
+            return []
+        offered = pa.concat_tables([table.select(["round", "rank", "id", "chosen"]) for table in self.tables])
+        chosen = offered.filter(offered["chosen"]).sort_by([("round", "ascending"), ("rank", "ascending")])
+        ids: list[str] = chosen["id"].to_pylist()
         return ids
 
     def numbers(self) -> dict[str, Any]:
