@@ -4,11 +4,13 @@ python examples/measure_8b.py --count                           # what the memor
 python examples/measure_8b.py                                   # LoRA on the 8B shape, on one GPU
 python examples/measure_8b.py --shape 1b --full                 # full fine-tuning of a smaller one, on one GPU
 python examples/measure_8b.py --shape 100m --device cpu --dtype float32 --batch 4 --length 128    # on a CPU
+python examples/measure_8b.py --save FOLDER                     # a random model of the shape, to try an audit on
 """
 
 import argparse
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ from farsighted.bench.models import random_texts
 from farsighted.bench.timing import race
 from farsighted.config.load import load_config
 from farsighted.core.values import Tokens
+from farsighted.data.model_folder import model_folder
 from farsighted.learners.adapters import Full, Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
@@ -54,6 +57,13 @@ def random_model(shape: str, dtype: torch.dtype, device: str) -> Any:
     )
     with torch.random.fork_rng(), torch.device(device):
         return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
+
+
+def save(shape: str, dtype: torch.dtype, device: str, folder: Path) -> None:
+    """Write a random model of a shape with the tokenizer of the shipped model, whose ids it has too."""
+    random_model(shape, dtype, device).save_pretrained(folder)
+    for file in model_folder("tiny").glob("tokenizer*"):
+        shutil.copy(file, folder)
 
 
 def counted(shape: str, full: bool, dtype: torch.dtype, micro_batch_tokens: int) -> dict[str, float]:
@@ -178,12 +188,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--micro-batch-tokens", type=int, default=16384)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--count", action="store_true", help="only count what the memory must hold")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="only write the model there, with a tokenizer")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args(arguments)
     if options.full and options.dtype == "bfloat16":
         parser.error("full fine-tuning trains float32 weights; leave --dtype out")
     options.dtype = torch.float32 if options.full or options.dtype == "float32" else torch.bfloat16
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    if options.save:
+        save(options.shape, options.dtype, options.device, options.save)
+        return
     found: dict[str, Any] = {"count": counted(options.shape, options.full, options.dtype, options.micro_batch_tokens)}
     if not options.count:
         if options.device.startswith("cuda") and not torch.cuda.is_available():

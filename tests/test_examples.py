@@ -62,6 +62,12 @@ def test_the_8b_recipe_is_measured_pass_by_pass(full, tmp_path):
     assert all(row["peak_gib"] > 0 and row["tokens_per_second"] > 0 for row in found["passes"])
 
 
+def test_a_random_model_of_a_shape_is_saved_as_one_that_an_audit_can_start_from(tmp_path):
+    script("measure_8b").main(["--shape", "tiny", "--device", "cpu", "--dtype", "float32", "--save", str(tmp_path)])
+    assert load_model(tmp_path, "float32", "cpu").config.hidden_size == 64
+    assert load_tokenizer(tmp_path).vocabulary_size == 259
+
+
 def test_what_the_8b_shape_must_hold_is_counted_without_making_it():
     counted = script("measure_8b").counted("8b", full=False, dtype=torch.bfloat16, micro_batch_tokens=16384)
     # Llama 3.1 8B has 8.03 billion parameters; rank 16 on its 224 linear layers adds 41.9 million.

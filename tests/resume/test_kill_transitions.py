@@ -40,6 +40,7 @@ def shared(tmp_path_factory):
 
 def config(transition):
     return micro_config(
+        model={"path": "tiny", "device": "cpu"},  # a CUDA device does not survive a fork either
         suite={"name": "skills", "train": 24, "validation": 3, "ood": 2, "proxy": 2},
         selectors=["random"],
         references=[],

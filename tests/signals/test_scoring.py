@@ -260,6 +260,35 @@ def test_the_self_test_refuses_a_wrong_norm_or_sketch_and_names_the_example(form
         run_self_test(MODELS["lora"]())
 
 
+class OtherKernels(nn.Module):
+    """A layer whose results for a batch of one differ from those for a larger one, as a GPU's rounding does."""
+
+    def __init__(self, layer, difference):
+        super().__init__()
+        self.layer, self.difference = layer, difference
+
+    def forward(self, *arguments, **options):
+        found = self.layer(*arguments, **options)
+        wave = torch.arange(found.shape[-1]).sin().to(found)
+        return found * (1 + self.difference * wave) if len(found) == 1 else found
+
+
+def with_other_kernels(model, difference):
+    for layer in model.model.layers:
+        layer.mlp = OtherKernels(layer.mlp, difference)
+    return model
+
+
+def test_the_self_test_in_half_precision_bears_rounding_that_depends_on_the_size_of_a_batch():
+    run_self_test(with_other_kernels(full(dtype=torch.bfloat16), 0.1))
+
+
+@pytest.mark.parametrize(("dtype", "difference"), [(torch.bfloat16, 1.0), (torch.float32, 0.1)])
+def test_the_self_test_refuses_gradients_that_depend_on_what_stands_beside_an_example(dtype, difference):
+    with pytest.raises(ModelError, match=r"beside an example in a batch must not change.*'e1'"):
+        run_self_test(with_other_kernels(full(dtype=dtype), difference))
+
+
 def test_the_self_test_refuses_numbers_that_are_not_finite():
     model = MODELS["lora"]()
     with torch.no_grad():
