@@ -67,9 +67,17 @@ def test_transitions_that_an_adaptation_cannot_make_are_refused():
 
 
 def test_every_setting_reaches_the_optimizer_and_the_passes():
-    assert build_settings(CONFIG) == LearnerSettings(
+    assert build_settings(CONFIG, "lora") == LearnerSettings(
         OptimizerSettings(0.5, "linear", 0.75, 0.125, 2.0), 77, 99, 5 * 2**20
     )
+
+
+def test_full_training_may_have_a_learning_rate_of_its_own():
+    config = changed(full={"learning_rate": 0.125}, training={"learning_rate": 0.5})
+    rates = [build_settings(config, mode).optimizer.learning_rate for mode in ("lora", "full", "ia3")]
+    assert rates == [0.5, 0.125, 0.5]
+    same = changed(training={"learning_rate": 0.5})
+    assert build_settings(same, "full").optimizer.learning_rate == 0.5
 
 
 def test_the_defaults_of_the_configuration_are_those_of_the_adapter():

@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 
+from farsighted.config.load import load_config
 from farsighted.config.quadratic import QuadraticConfig
 from farsighted.core.errors import ConfigError, DivergedError, ModelError
 from farsighted.data.quadratic import build_world
 from farsighted.learners.base import Learner
-from farsighted.learners.quadratic import DescentSettings, QuadraticLearner, random_subspace
+from farsighted.learners.quadratic import DescentSettings, QuadraticLearner, build_quadratic, random_subspace
 from farsighted.signals.plan import SIGNALS
 from oracles.quadratic_loops import descended, gradient, loss
 
@@ -224,3 +225,12 @@ def test_the_self_test_passes_and_finds_a_wrong_gradient(monkeypatch):
     )
     with pytest.raises(ModelError, match="do not fit"):
         found.self_test(POOL[:4])
+
+
+@pytest.mark.parametrize(("mode", "rate"), [("lora", 2.0), ("full", 0.25)])
+def test_each_adaptation_steps_at_its_own_rate(mode, rate):
+    config = load_config("quadratic", ["full.learning_rate=0.25"])
+    found = build_quadratic(config, WORLD, mode, seed=0)
+    found.begin_stage(5)
+    record = found.step(POOL[:4], np.random.default_rng(0))
+    assert np.linalg.norm(found.parameters()["weight"]) == pytest.approx(rate * record.grad_norm)

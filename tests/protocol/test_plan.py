@@ -68,6 +68,8 @@ def test_a_row_is_the_cell_as_json_says_it(tmp_path):
             "statistics": {"reference": "loss"},
         },
         {"model": {"path": "tiny"}},
+        {"checkpoint": {"seconds": 1}},
+        {"full": {"learning_rate": 1.0e-4}},  # no cell is trained in full here
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -96,6 +98,13 @@ def test_what_does_not_change_a_cells_result_does_not_change_its_id(tmp_path, ch
 )
 def test_what_changes_a_cells_result_changes_its_id(tmp_path, change):
     assert not set(ids(tmp_path)) & set(ids(tmp_path, **change))
+
+
+def test_a_learning_rate_of_full_training_changes_the_ids_of_full_training_alone(tmp_path):
+    both = {"adaptations": ["lora", "full"]}
+    before, after = ids(tmp_path, **both), ids(tmp_path, **both, full={"learning_rate": 1.0e-4})
+    half = len(before) // 2
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True] * half + [False] * half
 
 
 def test_a_changed_example_changes_every_id(tmp_path):

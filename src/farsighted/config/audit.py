@@ -51,6 +51,13 @@ class LoraConfig(Part):
     """all-linear, or the names of the modules to adapt."""
 
 
+class FullConfig(Part):
+    """What adaptation mode full has of its own."""
+
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate where all parameters are trained; null = `training.learning_rate`."""
+
+
 class TrainingConfig(Part):
     """How a stage is trained; the same for every selector."""
 
@@ -231,6 +238,8 @@ class AuditConfig(Part):
     """Adaptation modes: lora, full, qlora, dora, rslora, pissa, a name under `peft`, or a type of PEFT (ia3, ...)."""
     lora: LoraConfig = LoraConfig()
     """The adapter of adaptation mode lora."""
+    full: FullConfig = FullConfig()
+    """What adaptation mode full has of its own."""
     peft: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     """Settings of adaptations by PEFT: a name, and the fields of its PEFT configuration with `peft_type`."""
     training: TrainingConfig = TrainingConfig()
@@ -253,6 +262,11 @@ class AuditConfig(Part):
     """Weights of Eq. 2."""
     statistics: StatisticsConfig = StatisticsConfig()
     """How uncertain the numbers are."""
+
+    def learning_rate(self, mode: str) -> float:
+        """Return the peak learning rate of an adaptation mode."""
+        own = self.full.learning_rate if mode == "full" else None
+        return self.training.learning_rate if own is None else own
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

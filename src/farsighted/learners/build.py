@@ -60,11 +60,11 @@ def load_base(config: AuditConfig, folder: Path, mode: str) -> Any:
     return load(folder, config.model.dtype, config.model.device)
 
 
-def build_settings(config: AuditConfig, end_id: int | None = None) -> LearnerSettings:
-    """Return how the model is run; `end_id` is the end token's id, for models that are to write."""
+def build_settings(config: AuditConfig, mode: str, end_id: int | None = None) -> LearnerSettings:
+    """Return how the model is run under an adaptation; `end_id` is the end token's id, for models that are to write."""
     training = config.training
     optimizer = OptimizerSettings(
-        training.learning_rate, training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
+        config.learning_rate(mode), training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
     )
     kept_bytes = training.single_pass_megabytes * 2**20
     return LearnerSettings(
@@ -80,4 +80,6 @@ def build_settings(config: AuditConfig, end_id: int | None = None) -> LearnerSet
 def build_language_model(config: AuditConfig, base: TextModel, mode: str, seed: int) -> CausalLM:
     """Return the model of an audit with an adaptation at step 0."""
     lm = load_base(config, base.folder, mode)
-    return CausalLM(lm, base.model_hash, build_adaptation(config, mode), build_settings(config, base.end_id), seed)
+    return CausalLM(
+        lm, base.model_hash, build_adaptation(config, mode), build_settings(config, mode, base.end_id), seed
+    )

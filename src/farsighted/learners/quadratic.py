@@ -169,7 +169,7 @@ def build_quadratic(config: AuditConfig, world: QuadraticWorld, mode: str, seed:
     """Return a learner of the quadratic world: in a random subspace of rank `lora.r`, or in all dimensions."""
     training = config.training
     settings = DescentSettings(
-        training.learning_rate, training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
+        config.learning_rate(mode), training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
     )
     return QuadraticLearner(world, None if mode == "full" else random_subspace(world, config.lora.r, seed), settings)
 

@@ -136,7 +136,7 @@ def overrides(point: DesignPoint, sizes: Sizes = FULL) -> tuple[str, ...]:
 def identity(seed: int, sizes: Sizes) -> dict[str, Any]:
     """Return what decides the records of a design: two runs with the same identity may share a file."""
     config = point_config(DesignPoint(0, 0.0, 0.0, 0.0, 50.0, 2, 0, 0), sizes)
-    settings = config.model_dump(mode="json", exclude={"title", "data_root", "cache", "checkpoint"})
+    settings = config.model_dump(mode="json", exclude={"title", "data_root", "cache", "checkpoint", "full"})
     axes = {name: [axis.low, axis.high] for name, axis in AXES.items()}
     key = fingerprint.of_json([RESULT_VERSION, settings, axes])[:16]
     return {"seed": seed, "sizes": asdict(sizes), "settings": key}

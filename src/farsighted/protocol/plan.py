@@ -93,6 +93,8 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
             "budget": asdict(budget),
             "adaptation": adaptation,
         }
+        if config.learning_rate(adaptation) != config.training.learning_rate:
+            key["learning_rate"] = config.learning_rate(adaptation)
         cell_id = fingerprint.of_json(key)[:16]
         cells.append(Cell(cell_id, label, selector, reference, seed, order, stages, budget, adaptation))
     return tuple(cells)
