@@ -1,6 +1,9 @@
-"""What each part of LHAS buys, and what remedies buy for other selectors, in the quadratic world at equal budgets.
+"""What each part of LHAS buys, and what remedies buy for other selectors, at equal budgets.
 
-python examples/lhas_study.py OUT_FOLDER     # minutes on two cores; the same folder again runs what is missing
+python examples/lhas_study.py OUT_FOLDER                               # quadratic world: minutes on two cores
+python examples/lhas_study.py OUT_FOLDER --audits tiny_lm --seeds 8    # other utilities inside LHAS, language model
+
+The same folder again runs what is missing.
 """
 
 import argparse
@@ -9,7 +12,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from farsighted.api import audit
 
@@ -61,28 +64,42 @@ ABLATION: list[Spec] = [
 ]
 REMEDIES: list[Spec] = ["random", "lhas", *around("loss"), *around("gradient"), *around("utility_diversity")]
 
-AUDITS: Mapping[str, tuple[str, Sequence[Spec], Mapping[str, Any]]] = {
-    "ablation": ("lhas", ABLATION, {}),
-    "remedies": ("random", REMEDIES, {}),
+PROXIES: list[Spec] = ["random", "lhas", lhas("η=2", eta=2.0)]
+AROUND: list[Spec] = [
+    *("random", "loss", "gradient", "diversity", "utility_diversity", "lhas"),
+    *(lhas(f"utility {name}", utility=name) for name in ("random", "loss", "gradient", "diversity")),
+]
+
+
+class Study(NamedTuple):
+    """One audit of the study."""
+
+    reference: str
+    """The selector that others are compared with."""
+    selectors: Sequence[Spec]
+    changes: tuple[str, ...] = ()
+    """Settings changed in the preset."""
+    preset: str = "quadratic"
+
+
+AUDITS: Mapping[str, Study] = {
+    "ablation": Study("lhas", ABLATION),
+    "remedies": Study("random", REMEDIES),
+    **{f"proxy_{size}": Study("random", PROXIES, (f"quadratic.proxy={size}",)) for size in (1, 4, 16, 64)},
     **{
-        f"proxy_{size}": ("random", ["random", "lhas", lhas("η=2", eta=2.0)], {"proxy": size})
-        for size in (1, 4, 16, 64)
-    },
-    **{
-        f"proxy_{kind}": ("random", ["random", "lhas", lhas("η=2", eta=2.0)], {"proxy_kind": kind})
+        f"proxy_{kind}": Study("random", PROXIES, (f"quadratic.proxy_kind={kind}",))
         for kind in ("first_stage", "shuffled")
     },
+    "tiny_lm": Study("random", AROUND, preset="tiny-lm"),
 }
-"""Name to the selector that others are compared with, the selectors, and what is changed in the world."""
 
 
 def run(name: str, out: Path, seeds: int, workers: int, overrides: Sequence[str]) -> dict[str, Any]:
     """Run one audit, or what is missing of it; returns its results."""
-    reference, selectors, world = AUDITS[name]
-    changes = [f"quadratic.{key}={value}" for key, value in world.items()]
-    settings = [f"seeds={list(range(seeds))}", f"statistics.reference={reference}", "references=[]"]
-    chosen = "selectors=" + json.dumps(list(selectors), ensure_ascii=False)
-    paths = audit("quadratic", out / name, [chosen, *settings, *changes, *overrides], workers)
+    study = AUDITS[name]
+    settings = [f"seeds={list(range(seeds))}", f"statistics.reference={study.reference}", "references=[]"]
+    chosen = "selectors=" + json.dumps(list(study.selectors), ensure_ascii=False)
+    paths = audit(study.preset, out / name, [chosen, *settings, *study.changes, *overrides], workers)
     found: dict[str, Any] = json.loads(paths.results.read_text())
     return found
 
@@ -117,7 +134,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--audits", nargs="+", choices=sorted(AUDITS), default=list(AUDITS))
+    quick = [name for name, study in AUDITS.items() if study.preset == "quadratic"]
+    parser.add_argument("--audits", nargs="+", choices=sorted(AUDITS), default=quick)
     parser.add_argument("overrides", nargs="*", help="KEY=VALUE, as in `farsighted audit`")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")

@@ -110,7 +110,7 @@ def test_the_study_of_lhas_compares_at_one_budget_and_writes_its_tables(tmp_path
     short = ["quadratic.stages=[a,b]", "probe={steps: 1, points: 1, items: 20}", *small]
     study.main([str(tmp_path), *short, "--seeds", "2", "--workers", "1", "--audits", "proxy_4"])
     page = (tmp_path / "tables.md").read_text()
-    assert page.count("\n| ") == 1 + len(study.AUDITS["proxy_4"][1])
+    assert page.count("\n| ") == 1 + len(study.AUDITS["proxy_4"].selectors)
     assert "long horizon − random" in page
 
 
@@ -124,13 +124,12 @@ def test_the_sensitivity_table_has_a_row_a_variant_and_a_column_of_agreement_for
     assert all(column in head for column in ("Table 1: Current", "Table 2: Mean quality", "claims 1-7: holds"))
 
 
-@pytest.mark.parametrize("name", ["ablation", "remedies", "proxy_1", "proxy_shuffled"])
+@pytest.mark.parametrize("name", ["ablation", "remedies", "proxy_1", "proxy_shuffled", "tiny_lm"])
 def test_every_audit_of_the_study_is_a_valid_configuration(name):
-    reference, selectors, world = script("lhas_study").AUDITS[name]
-    overrides = [f"quadratic.{key}={value}" for key, value in world.items()]
-    config = load_config("quadratic", [*overrides, "selectors=" + json.dumps(selectors), "references=[]"])
-    assert reference in {spec.label for spec in config.selectors}
-    assert len({build_spec(spec) for spec in config.selectors}) == len(selectors)
+    study = script("lhas_study").AUDITS[name]
+    config = load_config(study.preset, [*study.changes, "selectors=" + json.dumps(study.selectors), "references=[]"])
+    assert study.reference in {spec.label for spec in config.selectors}
+    assert len({build_spec(spec) for spec in config.selectors}) == len(study.selectors)
 
 
 def test_every_variant_of_the_sensitivity_table_is_a_valid_configuration():
