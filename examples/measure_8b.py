@@ -195,15 +195,13 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("full fine-tuning trains float32 weights; leave --dtype out")
     options.dtype = torch.float32 if options.full or options.dtype == "float32" else torch.bfloat16
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    if not options.count and options.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error("there is no CUDA device here; --count needs none, and --device cpu --shape 100m runs anywhere")
     if options.save:
         save(options.shape, options.dtype, options.device, options.save)
         return
     found: dict[str, Any] = {"count": counted(options.shape, options.full, options.dtype, options.micro_batch_tokens)}
     if not options.count:
-        if options.device.startswith("cuda") and not torch.cuda.is_available():
-            parser.error(
-                "there is no CUDA device here; --count needs none, and --device cpu --shape 100m runs anywhere"
-            )
         found["passes"] = measured(options)
         if options.shape == "8b":
             found["cell_hours"] = cell_hours(found["passes"], options.length)

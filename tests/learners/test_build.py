@@ -73,7 +73,7 @@ def test_every_setting_reaches_the_optimizer_and_the_passes():
 
 
 def test_full_training_may_have_a_learning_rate_of_its_own():
-    config = changed(full={"learning_rate": 0.125}, training={"learning_rate": 0.5})
+    config = changed(full={"learning_rate_factor": 0.25}, training={"learning_rate": 0.5})
     rates = [build_settings(config, mode).optimizer.learning_rate for mode in ("lora", "full", "ia3")]
     assert rates == [0.5, 0.125, 0.5]
     same = changed(training={"learning_rate": 0.5})

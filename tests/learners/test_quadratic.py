@@ -229,7 +229,7 @@ def test_the_self_test_passes_and_finds_a_wrong_gradient(monkeypatch):
 
 @pytest.mark.parametrize(("mode", "rate"), [("lora", 2.0), ("full", 0.25)])
 def test_each_adaptation_steps_at_its_own_rate(mode, rate):
-    config = load_config("quadratic", ["full.learning_rate=0.25"])
+    config = load_config("quadratic", ["full.learning_rate_factor=0.125"])
     found = build_quadratic(config, WORLD, mode, seed=0)
     found.begin_stage(5)
     record = found.step(POOL[:4], np.random.default_rng(0))

@@ -1,5 +1,6 @@
 import pytest
 
+from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError
 from farsighted.phase.design import AXES, FULL, QUICK, design_points, identity, point_config
 
@@ -38,6 +39,13 @@ def test_a_configuration_says_what_its_point_says():
     assert (config.lora.r, config.data.seed, config.seeds) == (point.rank, point.data_seed, (point.seed,))
     assert (config.quadratic.train, config.cache.megabytes, config.references) == (FULL.train, 0, ())
     assert len(config.selectors) == 7
+
+
+def test_the_learning_rate_falls_as_the_rank_rises():
+    preset = load_config("quadratic")
+    for point in design_points(5, 0):
+        rate = point_config(point).training.learning_rate
+        assert rate * point.rank == pytest.approx(preset.training.learning_rate * preset.lora.r)
 
 
 def test_sizes_and_seeds_are_part_of_the_identity_and_folders_are_not(tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def test_a_row_is_the_cell_as_json_says_it(tmp_path):
         },
         {"model": {"path": "tiny"}},
         {"checkpoint": {"seconds": 1}},
-        {"full": {"learning_rate": 1.0e-4}},  # no cell is trained in full here
+        {"full": {"learning_rate_factor": 0.1}},  # no cell is trained in full here
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -102,7 +102,7 @@ def test_what_changes_a_cells_result_changes_its_id(tmp_path, change):
 
 def test_a_learning_rate_of_full_training_changes_the_ids_of_full_training_alone(tmp_path):
     both = {"adaptations": ["lora", "full"]}
-    before, after = ids(tmp_path, **both), ids(tmp_path, **both, full={"learning_rate": 1.0e-4})
+    before, after = ids(tmp_path, **both), ids(tmp_path, **both, full={"learning_rate_factor": 0.1})
     half = len(before) // 2
     assert [one == other for one, other in zip(before, after, strict=True)] == [True] * half + [False] * half
 

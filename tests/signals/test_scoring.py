@@ -289,6 +289,26 @@ def test_the_self_test_refuses_gradients_that_depend_on_what_stands_beside_an_ex
         run_self_test(with_other_kernels(full(dtype=dtype), difference))
 
 
+class LooksAtPadding(nn.Module):
+    """A layer that adds the mean over all positions."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *arguments, **options):
+        found = self.layer(*arguments, **options)
+        return found + found.mean(1, keepdim=True)
+
+
+def test_the_self_test_refuses_gradients_that_depend_on_padding():
+    model = full()
+    for layer in model.model.layers:
+        layer.mlp = LooksAtPadding(layer.mlp)
+    with pytest.raises(ModelError, match="beside an example in a batch must not change"):
+        run_self_test(model)
+
+
 def test_the_self_test_refuses_numbers_that_are_not_finite():
     model = MODELS["lora"]()
     with torch.no_grad():

@@ -38,6 +38,7 @@ def peak_bytes(run: Callable[[], Any], device: str = "cpu") -> int:
     On a CPU from the allocations that torch's profiler records, on a CUDA device from its allocator.
     """
     if device.startswith("cuda"):
+        run()  # What libraries allocate once is nobody's peak.
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

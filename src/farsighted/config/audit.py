@@ -54,8 +54,8 @@ class LoraConfig(Part):
 class FullConfig(Part):
     """What adaptation mode full has of its own."""
 
-    learning_rate: float | None = Field(default=None, gt=0)
-    """Peak learning rate where all parameters are trained; null = `training.learning_rate`."""
+    learning_rate_factor: float = Field(default=1.0, gt=0)
+    """Times `training.learning_rate` is the peak where all parameters are trained."""
 
 
 class TrainingConfig(Part):
@@ -265,8 +265,7 @@ class AuditConfig(Part):
 
     def learning_rate(self, mode: str) -> float:
         """Return the peak learning rate of an adaptation mode."""
-        own = self.full.learning_rate if mode == "full" else None
-        return self.training.learning_rate if own is None else own
+        return self.training.learning_rate * (self.full.learning_rate_factor if mode == "full" else 1.0)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

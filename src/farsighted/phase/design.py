@@ -123,6 +123,7 @@ def overrides(point: DesignPoint, sizes: Sizes = FULL) -> tuple[str, ...]:
         *(f"quadratic.{name}={getattr(point, name)!r}" for name in ("alignment", "redundancy", "noise")),
         f"budgets=[{point.budget!r}%]",
         f"lora.r={point.rank}",
+        f"training.learning_rate={_learning_rate(point.rank)!r}",
         f"data.seed={point.data_seed}",
         f"seeds=[{point.seed}]",
         f"selectors=[{','.join(SELECTORS)}]",
@@ -131,6 +132,15 @@ def overrides(point: DesignPoint, sizes: Sizes = FULL) -> tuple[str, ...]:
         "cache.megabytes=0",
         f"statistics={{reference: {REFERENCE}, resamples: {RESAMPLES}}}",
     )
+
+
+def _learning_rate(rank: int) -> float:
+    """Return the rate at which a rank lowers the loss as much as the preset's rank does at the preset's rate.
+
+    A random subspace of rank r shrinks squared lengths, and so curvature, to r/d: LoRA's alpha/r does the same.
+    """
+    preset = load_config("quadratic")
+    return preset.training.learning_rate * preset.lora.r / rank
 
 
 def identity(seed: int, sizes: Sizes) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def raw_measures(scores: pa.Table, stages: int) -> list[dict[str, Any]]:
     ends = pc.is_in(scores["after_stage"], value_set=pa.array([0, stages], pa.int32()))
     measured = [key for key in (*MEASURES, "nll") if key in scores.column_names]
     asked: list[Any] = [([], "count_all"), ("choice_accuracy", "count"), *((key, "mean") for key in measured)]
-    table = scores.filter(pc.and_(wanted, ends)).group_by(list(_KEYS)).aggregate(asked)
+    table = scores.filter(pc.and_(wanted, ends)).group_by(list(_KEYS), use_threads=False).aggregate(asked)
     return [
         {key: row[key] for key in _KEYS}
         | {"items": row["count_all"], "choice_items": row["choice_accuracy_count"]}

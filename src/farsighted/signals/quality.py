@@ -30,7 +30,12 @@ def rule_quality(example: Example) -> float:
 
 
 def difficulty_from_nll(nll_N: np.ndarray) -> np.ndarray:
-    """Return (N,) difficulties in [0, 1]: the rank of the base model's NLL within the pool, ties at mean ranks."""
+    """Return (N,) difficulties in [0, 1]: the rank of the base model's NLL within the pool, ties at mean ranks.
+
+    NaN for all where one is NaN: there is no order then.
+    """
+    if np.isnan(nll_N).any():
+        return np.full(len(nll_N), np.nan)
     if len(nll_N) < 2:
         return np.full(len(nll_N), 0.5)
     return rank01(nll_N)
