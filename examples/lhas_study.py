@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from farsighted.api import audit
+from farsighted.metrics.intervals import interval
+from farsighted.report.folder import groups_of
 
 _log = logging.getLogger("lhas_study")
 
@@ -121,6 +123,26 @@ def table(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def inside_against_alone(folder: Path, confidence: float = 0.95) -> str:
+    """Return what LHAS adds to the utilities that stand in an audit alone and inside it, paired, as Markdown."""
+    (group,) = groups_of(folder).values()
+    labels = {name for name, _ in group.cells}
+    pairs = [(label, label.removeprefix("utility ")) for label in sorted(labels) if label.startswith("utility ")]
+    pairs += [("lhas", "utility_diversity")] if "lhas" in labels else []
+    lines = ["| inside LHAS − alone | " + " | ".join(key.replace("_", " ") for key in COLUMNS) + " |"]
+    lines.append("|---|" + "---|" * len(COLUMNS))
+    for inside, alone in (pair for pair in pairs if pair[1] in labels):
+        shown = []
+        for key, digits in COLUMNS.items():
+            seeds = sorted(set(group.finished_seeds(inside, key)) & set(group.finished_seeds(alone, key)))
+            ours, theirs = (group.sample(label, key, seeds) for label in (inside, alone))
+            found = interval(ours.replicates_B - theirs.replicates_B, confidence)
+            mean = float((ours.values_Z - theirs.values_Z).mean())
+            shown.append(f"{mean:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]")
+        lines.append("| " + " | ".join([alone, *shown]) + " |")
+    return "\n".join(lines)
+
+
 def _gap(entry: Mapping[str, Any], key: str, digits: int) -> str:
     if not entry["difference"]:
         return "–"
@@ -143,6 +165,9 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.audits:
         results = run(name, options.out, options.seeds, options.workers, options.overrides)
         pages.append(f"## {name}\n\n{table(results)}\n")
+        if AUDITS[name].selectors is AROUND:
+            pages.append(inside_against_alone(options.out / name) + "\n")
+            _log.info("%s", pages[-2])
         _log.info("%s", pages[-1])
     (options.out / "tables.md").write_text("\n".join(pages), encoding="utf-8")
 

@@ -114,6 +114,18 @@ def test_the_study_of_lhas_compares_at_one_budget_and_writes_its_tables(tmp_path
     assert "long horizon − random" in page
 
 
+def test_what_lhas_adds_to_a_utility_is_its_difference_to_that_utility_alone(tmp_path):
+    study = script("lhas_study")
+    chosen = json.dumps(["random", "loss", study.lhas("utility loss", utility="loss"), "gradient"])
+    sizes = "quadratic={train: 64, validation: 20, ood: 10, stages: [a, b]}"
+    settings = ["seeds=[0, 1]", "references=[]", "probe={steps: 1, points: 1, items: 20}", "statistics.resamples=20"]
+    paths = audit("quadratic", tmp_path, [f"selectors={chosen}", sizes, *settings], 1)
+    _, _, row = study.inside_against_alone(tmp_path).splitlines()
+    means = {entry["selector"]: entry["metrics"] for entry in json.loads(paths.results.read_text())["summary"]}
+    added = means["utility loss"]["current"]["mean"] - means["loss"]["current"]["mean"]
+    assert row.startswith(f"| loss | {added:+.1f} [")
+
+
 def test_the_sensitivity_table_has_a_row_a_variant_and_a_column_of_agreement_for_each_of_the_papers(tmp_path):
     small = ["quadratic.train=64", "quadratic.validation=20", "quadratic.ood=10", "statistics.resamples=20"]
     short = ["quadratic.stages=[a,b]", "probe={steps: 1, points: 1, items: 20}", *small]
