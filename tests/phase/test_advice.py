@@ -5,6 +5,7 @@ import pytest
 from farsighted.core.errors import DataError
 from farsighted.phase.advice import advise
 from farsighted.phase.atlas import map_of_records
+from farsighted.phase.rules import COORDINATES
 from oracles.fabricated_records import DESIGN, records
 
 MIDDLE = {"alignment": 0.5, "redundancy": 0.45, "noise": 0.5, "budget": 0.3, "rank": 0.5}
@@ -36,6 +37,12 @@ def test_a_place_amid_the_points_is_no_extrapolation_and_one_beyond_them_is(by_a
     assert not inside.extrapolates
     assert outside.extrapolates
     assert outside.outside == ("rank",)
+
+
+def test_a_place_at_the_border_of_the_map_is_not_beyond_it_for_the_last_digit(by_alignment):
+    border = float(by_alignment.places[:, COORDINATES.index("rank")].max())
+    at, past = (advise(by_alignment, MIDDLE | {"rank": border + more}) for more in (4e-6, 1e-3))
+    assert (at.outside, past.outside) == ((), ("rank",))
 
 
 def test_a_place_in_a_hole_of_the_map_extrapolates():

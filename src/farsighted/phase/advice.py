@@ -17,6 +17,8 @@ from farsighted.phase.verdicts import Verdict, verdicts
 
 NEIGHBOURS: Final = 25
 """Nearest points of the map that are asked, but at most a quarter of all."""
+_ROUNDED: Final = 1e-5
+"""A map holds five digits: a place at its border is not beyond it."""
 COVERAGE: Final = 0.9
 """Share of the neighbours' residuals that an interval holds."""
 CAVEAT: Final = (
@@ -104,7 +106,7 @@ def advise(phase_map: PhaseMap, place: Mapping[str, float]) -> Advice:
     distance_P = _distance((phase_map.places - place_C) / scale_C, known_C)
     count = max(1, min(NEIGHBOURS, phase_map.points // 4))
     near_K = np.argsort(distance_P, kind="stable")[:count]
-    beyond_C = known_C & ((place_C < low_C) | (place_C > high_C))
+    beyond_C = known_C & ((place_C < low_C - _ROUNDED) | (place_C > high_C + _ROUNDED))
     asked_PC = np.where(known_C, place_C, map_PC)
     return Advice(
         place=dict(zip(COORDINATES, place_C.tolist(), strict=True)),

@@ -25,7 +25,7 @@ METRICS: Final = ("immediate_gain", "current", "future_auc", "forgetting", "ood"
 NOW: Final = "immediate_gain"
 LATER: Final = "long_horizon"
 POINTS: Final = 288
-"""Points of a full map: 2,016 cells, some 4 to 6 seconds of one core each seven."""
+"""Points of a full map: 2,016 cells, some two seconds of one core each seven."""
 RESAMPLES: Final = 100
 """Resamples of items behind the standard error of a difference at a point."""
 

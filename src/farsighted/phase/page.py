@@ -49,7 +49,8 @@ def _made(phase_map: PhaseMap, command: str) -> Iterator[str]:
         f"{len(SELECTORS)} selectors through the audit's own protocol: {phase_map.points * len(SELECTORS):,} cells. "
         f"The worlds fill five axes: {axes}. A stage has {sizes['train']} training examples, {sizes['validation']} for "
         f"validation, {sizes['ood']} in a shifted set; a probe has {sizes['probe_steps']} steps. Design seed "
-        f"{phase_map.design['seed']}. Every difference is to random selection in the same world.",
+        f"{phase_map.design['seed']}. The learning rate falls with the rank, so that a step goes as far at each. Every "
+        "difference is to random selection in the same world.",
         "",
         "This is a map of the quadratic world, and no proof about a language model.",
         "",
