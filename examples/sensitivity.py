@@ -26,6 +26,8 @@ VARIANTS = {
     **{f"noise {value}": [f"quadratic.noise={value}"] for value in (0.0, 1.5, 5.0)},
     **{f"redundancy {value}": [f"quadratic.redundancy={value}"] for value in (0.0, 0.7)},
     **{f"rank {value}": [f"lora.r={value}"] for value in (6, 24)},
+    # A rate of 2 at rank 12 lowers the loss as much as one of 24 / r at rank r.
+    **{f"rank {r}, rate {24 / r}": [f"lora.r={r}", f"training.learning_rate={24 / r}"] for r in (6, 24)},
     "full training": ["adaptations=[full]"],
     **{f"learning rate {value}": [f"training.learning_rate={value}"] for value in (1.0, 4.0)},
     "proxy refreshed every 10 steps": ["signals.proxy_refresh=10"],
