@@ -37,11 +37,16 @@ def test_a_finished_audit_is_advised_from_its_folder_alone(map_file, micro, tmp_
     assert "order canonical, budget 25%, lora" in said.out
 
 
-def test_a_place_beyond_the_map_is_said_to_be_one(map_file, micro):
-    """Rank 4 of a wider model is a smaller share than any of the map's worlds has."""
-    said = run_cli("advise", micro.out, "--map", map_file)
-    assert "Beyond the map: " in said.out
-    assert "extrapolates" in said.out
+def test_a_place_beyond_the_map_is_said_to_be_one(map_file, micro, tmp_path):
+    """Rank 1 of a model 96 wide is a smaller share than any of the map's worlds has; rank 4 is their smallest."""
+    shutil.copytree(micro.layout.shared, tmp_path / "shared")
+    plan = json.loads(micro.layout.audit.read_text())
+    plan["config"]["lora"]["r"] = 1
+    (tmp_path / "audit.json").write_text(json.dumps(plan))
+    narrow, usual = (run_cli("advise", path, "--map", map_file) for path in (tmp_path, micro.out))
+    assert "Beyond the map: rank" in narrow.out
+    assert "extrapolates" in narrow.out
+    assert "rank" not in next((line for line in usual.out.splitlines() if line.startswith("Beyond the map")), "")
 
 
 def test_without_a_map_the_way_to_one_is_named(monkeypatch, tmp_path):
