@@ -131,9 +131,10 @@ def _blocks(scores: pa.Table) -> Iterator[_Block]:
     for start, end in itertools.pairwise([*np.flatnonzero(new).tolist(), len(order)]):
         kind, after, name, point = (numbered[key][1][columns[key][start]] for key in _KEYS[:-1])
         items = columns["item"][start:end]
-        found = names.get(items.tobytes()) or tuple(numbered["item"][1][number] for number in items)
-        names[items.tobytes()] = found
-        yield _Block(kind, after, name, point, float(tokens[start]), found, score[start:end])
+        same = items.tobytes()
+        if same not in names:
+            names[same] = tuple(numbered["item"][1][number] for number in items)
+        yield _Block(kind, after, name, point, float(tokens[start]), names[same], score[start:end])
 
 
 def _numbered(column: Any) -> tuple[np.ndarray, list[Any]]:
