@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check install clean
+.PHONY: demo test check bench install clean
 
 install: $(VENV)/installed
 
@@ -25,6 +25,9 @@ check: install  ## Format, lint, types, import law
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest tests/architecture
+
+bench: install  ## What scoring and selecting cost on this machine, beside their bounds
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from farsighted.api import audit
 from farsighted.metrics.intervals import interval
-from farsighted.report.folder import groups_of
+from farsighted.results.folder import groups_of
 
 _log = logging.getLogger("lhas_study")
 

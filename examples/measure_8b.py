@@ -20,15 +20,15 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from farsighted.bench.memory import peak_bytes
-from farsighted.bench.models import random_texts
-from farsighted.bench.timing import race
+from benchmarks.memory import peak_bytes
+from benchmarks.models import random_texts
+from benchmarks.timing import race
 from farsighted.config.load import load_config
 from farsighted.core.values import Tokens
-from farsighted.data.model_folder import model_folder
 from farsighted.learners.adapters import Full, Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
+from farsighted.models.folder import model_folder
 
 SHAPES = {
     "8b": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32},

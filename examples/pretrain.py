@@ -22,10 +22,10 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from farsighted.core.rng import stream
 from farsighted.core.values import Example
-from farsighted.data.formats import read_examples
-from farsighted.data.readers import find_files
 from farsighted.data.templates import prompt_text
-from farsighted.learners.tiny import fresh_model
+from farsighted.files.formats import read_examples
+from farsighted.files.readers import find_files
+from farsighted.worlds.tiny import fresh_model
 
 STAGES = (
     *("general", "math", "code", "reasoning", "safety"),

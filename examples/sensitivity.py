@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from farsighted.api import audit
-from farsighted.report.beside_paper import tables_beside_paper
-from farsighted.report.claims import claims_of
-from farsighted.report.folder import groups_of, settings_of
+from farsighted.paper.claims import claims_of
+from farsighted.paper.tables import tables_beside_paper
+from farsighted.results.folder import groups_of, settings_of
 
 _log = logging.getLogger("sensitivity")
 

@@ -21,11 +21,11 @@ import numpy as np
 
 from farsighted.api import audit
 from farsighted.metrics.intervals import interval
-from farsighted.report.columns import METRICS
-from farsighted.report.estimates import Estimate
-from farsighted.report.evidence import Evidence
-from farsighted.report.folder import groups_of
-from farsighted.report.paper import FAMILIES
+from farsighted.paper.evidence import Evidence
+from farsighted.paper.published import FAMILIES
+from farsighted.results.columns import METRICS
+from farsighted.results.estimates import Estimate
+from farsighted.results.folder import groups_of
 
 _log = logging.getLogger("tiny_lm_design")
 

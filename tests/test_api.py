@@ -13,7 +13,7 @@ from farsighted.api import CellsFailedError, audit, estimate_prepared, prepare
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError, InterruptedRunError, SelectorError, StorageError
 from farsighted.learners.causal_lm import CausalLM
-from farsighted.report.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, VARIANTS
+from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, VARIANTS
 from farsighted.store.layout import MARKER, Layout
 from farsighted.store.schema import SCORES, SELECTIONS
 from oracles.inline_pool import InlinePool

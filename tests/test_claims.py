@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from farsighted.report.results import build_results, to_json
+from farsighted.results.build import build_results, to_json
 from oracles.fabricated_cells import make_audit, make_cell, wanted
 
 SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "results" / "claims.py"

@@ -11,11 +11,12 @@ import torch
 
 from farsighted import audit
 from farsighted.config.load import load_config
-from farsighted.data.model_folder import context_of, load_tokenizer
-from farsighted.learners.loading import load_model
+from farsighted.models.folder import context_of
+from farsighted.models.loading import load_model
+from farsighted.models.tokenizer import load_tokenizer
+from farsighted.paper.evidence import Evidence
 from farsighted.protocol.plan import build_spec
-from farsighted.report.evidence import Evidence
-from farsighted.report.folder import groups_of
+from farsighted.results.folder import groups_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -10,7 +10,7 @@ from typing import Any
 from farsighted.config.audit import AuditConfig
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, FarsightedError
-from farsighted.data.readers import write_quarantine
+from farsighted.files.readers import write_quarantine
 from farsighted.launch.local import LocalPool, Observer, Task, TaskResult
 from farsighted.protocol.estimate import Estimate, Rates, estimate
 from farsighted.protocol.fairness import check_fair
@@ -18,7 +18,7 @@ from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.origins import selector_modules
 from farsighted.protocol.plan import Cell, plan_cells, short_stages
 from farsighted.protocol.shared import clusters_are_prepared, heuristics_note, quality_notes, stage_is_prepared
-from farsighted.report.results import ReportPaths, write_results
+from farsighted.report.write import ReportPaths, write_results
 from farsighted.store import atomic
 from farsighted.store.layout import SCHEMA, Layout
 from farsighted.store.reader import read_meta
@@ -77,7 +77,7 @@ def check_model(prepared: Prepared) -> None:
     if folder is None:
         return
     # Nothing else in this process needs torch.
-    from farsighted.learners.loading import check_loadable
+    from farsighted.models.loading import check_loadable
 
     check_loadable(folder, config.model.dtype, config.model.device, in_4_bits="qlora" in config.adaptations)
 

@@ -3,10 +3,10 @@ import shutil
 
 import pytest
 
-from farsighted.phase import atlas
-from farsighted.phase.advice import CAVEAT
-from farsighted.phase.atlas import JUDGED, map_json, map_of_records
-from farsighted.phase.design import QUICK, design_points, overrides
+from farsighted.phase_map import map as atlas
+from farsighted.phase_map.advice import CAVEAT
+from farsighted.phase_map.design import QUICK, design_points, overrides
+from farsighted.phase_map.map import JUDGED, map_json, map_of_records
 from oracles.cli import run_cli
 from oracles.fabricated_records import DESIGN, records
 

@@ -5,7 +5,7 @@ import pytest
 from farsighted import api
 from farsighted.cli import audit as audit_verb
 from farsighted.core.errors import InterruptedRunError
-from farsighted.report.results import ReportPaths
+from farsighted.report.write import ReportPaths
 from oracles.cli import run_cli
 from oracles.inline_pool import InlinePool
 from oracles.micro import nano_config, write_yaml

@@ -1,6 +1,7 @@
 import pytest
 
-from farsighted.phase import atlas, run
+from farsighted.phase_map import map as atlas
+from farsighted.phase_map import run
 from oracles.cli import run_cli
 from oracles.fabricated_records import records
 

@@ -12,8 +12,8 @@ from farsighted.config.audit import RandomOrders
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.data.leaks import find_overlap
-from farsighted.data.readers import find_files
 from farsighted.data.sequences import load_sequence, resolve_orders
+from farsighted.files.readers import find_files
 from oracles.shared_data import needs_shared_data, shared_data
 
 NAMES = ("a", "b", "c")

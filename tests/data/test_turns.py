@@ -4,9 +4,9 @@ import pytest
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example, Gold
-from farsighted.data.formats import Examples, to_example
-from farsighted.data.rows import Row
 from farsighted.data.turns import cut_row, every_turn, in_turns
+from farsighted.files.formats import Examples, to_example
+from farsighted.files.rows import Row
 
 TALK = Example(
     "t",

@@ -9,8 +9,6 @@ import pytest
 import yaml
 
 from farsighted.core.values import Example
-from farsighted.data.gold import gold_of
-from farsighted.data.model_folder import TINY, load_tokenizer, model_folder
 from farsighted.evaluation import harness_run
 from farsighted.evaluation.generation import generate, graded
 from farsighted.evaluation.harness import HarnessTask
@@ -18,10 +16,13 @@ from farsighted.evaluation.harness_run import run_task
 from farsighted.evaluation.items import SetBuilder, SetRules, harness_context
 from farsighted.evaluation.sandbox import sandbox_problem
 from farsighted.evaluation.sets import EvaluationSet, evaluate
+from farsighted.files.gold import gold_of
 from farsighted.learners.adapters import Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
-from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
+from farsighted.models.folder import TINY, model_folder
+from farsighted.models.loading import load_model
+from farsighted.models.tokenizer import load_tokenizer
 from oracles.micro import write_jsonl
 
 pytestmark = [

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from farsighted.core.errors import ConfigError, ModelError
 from farsighted.core.values import Example, Gold
-from farsighted.data.model_folder import TINY, load_tokenizer, model_folder
 from farsighted.evaluation import harness_run
 from farsighted.evaluation.choices import option_measures
 from farsighted.evaluation.generation import STOPS
@@ -27,8 +26,10 @@ from farsighted.evaluation.items import SetBuilder, SetRules
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.adapters import Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
-from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
+from farsighted.models.folder import TINY, model_folder
+from farsighted.models.loading import load_model
+from farsighted.models.tokenizer import load_tokenizer
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.micro import write_jsonl
 

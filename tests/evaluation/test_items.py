@@ -2,8 +2,9 @@ import pytest
 
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Gold
-from farsighted.data.model_folder import TINY, load_tokenizer, model_folder
 from farsighted.evaluation.items import SetBuilder, SetRules, harness_context
+from farsighted.models.folder import TINY, model_folder
+from farsighted.models.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer(model_folder(TINY))
 QUIZ = Example("q", "Is 3 odd?", "A. Yes", choices=("A. Yes", "B. No"), answer_index=0)

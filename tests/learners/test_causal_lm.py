@@ -8,11 +8,11 @@ import torch
 from farsighted.core import fingerprint
 from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.values import Example, Tokens
-from farsighted.data.model_folder import TINY, model_folder
 from farsighted.learners.adapters import Full, Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
-from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
+from farsighted.models.folder import TINY, model_folder
+from farsighted.models.loading import load_model
 from oracles.hf_reference import greedy, hf_batch_loss, plain_batch_loss, response_log_probabilities
 from oracles.signal_autograd import make_batch, mean_nll, norm_of, tiny_llama
 from oracles.tiny_folder import read_texts, save_tiny

@@ -5,9 +5,9 @@ import pytest
 
 from farsighted.learners.adapters import Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
-from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.transitions import MergeAndReinit, Stack
+from farsighted.models.loading import load_model
 from oracles.families import save_family
 from oracles.signal_autograd import make_batch
 

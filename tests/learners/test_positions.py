@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from farsighted.core.values import Example, Tokens
-from farsighted.data.model_folder import model_folder
 from farsighted.learners.adapters import Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
-from farsighted.learners.loading import load_model
 from farsighted.learners.optim import OptimizerSettings
+from farsighted.models.folder import model_folder
+from farsighted.models.loading import load_model
 
 
 def text(name, ids, prompt_length):

@@ -6,10 +6,10 @@ import pytest
 from farsighted.config.load import load_config
 from farsighted.config.quadratic import QuadraticConfig
 from farsighted.core.errors import ConfigError, DivergedError, ModelError
-from farsighted.data.quadratic import build_world
 from farsighted.learners.base import Learner
 from farsighted.learners.quadratic import DescentSettings, QuadraticLearner, build_quadratic, random_subspace
 from farsighted.signals.plan import SIGNALS
+from farsighted.worlds.quadratic import build_world
 from oracles.quadratic_loops import descended, gradient, loss
 
 WORLD = build_world(QuadraticConfig(train=64, validation=20, ood=10, proxy=4), seed=0)

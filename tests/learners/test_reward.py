@@ -6,7 +6,7 @@ from transformers import AutoModelForSequenceClassification, LlamaConfig
 from farsighted.core.errors import ModelError
 from farsighted.core.values import Example
 from farsighted.learners.reward import RewardModel
-from farsighted.learners.tiny import byte_tokenizer
+from farsighted.worlds.tiny import byte_tokenizer
 
 EXAMPLES = [Example(str(n), "p" * n, "r" * (3 * n % 7 + 1)) for n in range(1, 9)]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from farsighted.report.folder import planned_groups
-from farsighted.report.groups import Settings
-from farsighted.report.paper import FAMILIES, TABLE_1, TABLE_2
+from farsighted.paper.published import FAMILIES, TABLE_1, TABLE_2
+from farsighted.results.folder import planned_groups
+from farsighted.results.groups import Settings
 from oracles.fabricated_cells import Wanted, make_audit, make_cell
 
 SCORES = ("current", "future_auc", "forgetting", "ood", "worst_task")

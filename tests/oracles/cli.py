@@ -23,8 +23,8 @@ class Said:
         return self.out + self.err
 
 
-def run_cli(*arguments):
-    """Run `farsighted` with these arguments; an exception that is no exit is the test's to see."""
+def run_cli(*arguments, entry=main):
+    """Run `farsighted` (or another entry) with these arguments; an exception that is no exit is the test's to see."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["farsighted", *map(str, arguments)])
@@ -34,7 +34,7 @@ def run_cli(*arguments):
         patch.setenv("COLUMNS", "200")
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                main()
+                entry()
                 code = 0
             except SystemExit as ending:
                 code = ending.code or 0

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from farsighted.phase.atlas import JUDGED
-from farsighted.phase.design import FULL, METRICS, design_points, identity
+from farsighted.phase_map.design import FULL, METRICS, design_points, identity
+from farsighted.phase_map.map import JUDGED
 
 DESIGN = identity(0, FULL)
 

@@ -3,7 +3,7 @@
 import torch
 from transformers import AutoModelForCausalLM, Gemma2Config, GPTNeoXConfig, LlamaConfig, MistralConfig, Qwen3Config
 
-from farsighted.learners.tiny import byte_tokenizer
+from farsighted.worlds.tiny import byte_tokenizer
 
 _SIZES = {
     "vocab_size": 259,

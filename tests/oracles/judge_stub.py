@@ -5,7 +5,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from farsighted.signals.judge import Judge
+from farsighted.candidates.judge import Judge
 
 
 class Stub:

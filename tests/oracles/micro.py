@@ -12,9 +12,9 @@ import yaml
 
 from farsighted.api import prepare
 from farsighted.config.load import load_config
-from farsighted.data.skills.suite import build_suite
 from farsighted.protocol.tasks import Desk
 from farsighted.store.layout import Layout
+from farsighted.worlds.skills.suite import build_suite
 
 SEVEN = ("random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
 COMMAND = str(Path(sys.executable).parent / "farsighted")

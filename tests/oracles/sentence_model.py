@@ -4,7 +4,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import BertConfig, BertModel
 
-from farsighted.learners.tiny import byte_tokenizer
+from farsighted.worlds.tiny import byte_tokenizer
 
 try:
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from farsighted.data.skills.words import COLOURS, DANGER_OF, KIND_OF, NAMES, THINGS
+from farsighted.worlds.skills.words import COLOURS, DANGER_OF, KIND_OF, NAMES, THINGS
 
 RIGHTS = {
     "guest": {"read"},

@@ -3,8 +3,8 @@
 import contextlib
 
 from farsighted.api import Silent
-from farsighted.reproduce.run import run_target
-from farsighted.reproduce.worlds import World
+from farsighted.paper.run import run_target
+from farsighted.paper.worlds import World
 
 SMALL = (
     "quadratic={stages: [a, b, c], train: 128, validation: 30, ood: 20, proxy: 4}",

@@ -3,9 +3,9 @@
 import torch
 
 from farsighted.core.values import Example
-from farsighted.data.model_folder import load_tokenizer
 from farsighted.data.templates import encode_pool
-from farsighted.learners.tiny import byte_tokenizer
+from farsighted.models.tokenizer import load_tokenizer
+from farsighted.worlds.tiny import byte_tokenizer
 from oracles.signal_autograd import tiny_llama
 
 VOCABULARY = 259

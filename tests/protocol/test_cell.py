@@ -12,7 +12,7 @@ from farsighted.core.errors import InterruptedRunError
 from farsighted.core.rng import stream
 from farsighted.core.values import Ranking
 from farsighted.protocol.tasks import run_cell_task, run_clusters_task, run_stage_task
-from farsighted.report.results import build_results
+from farsighted.results.build import build_results
 from farsighted.selectors import Stateless
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_cell

@@ -9,8 +9,9 @@ from farsighted.config.load import load_config
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError, DataError, ModelError
 from farsighted.core.values import Example
-from farsighted.data.model_folder import load_tokenizer, model_folder
 from farsighted.data.templates import encode
+from farsighted.models.folder import model_folder
+from farsighted.models.tokenizer import load_tokenizer
 from farsighted.protocol.inputs import _most_tokens, load_inputs
 from oracles.micro import micro_config, nano_config, write_jsonl
 

@@ -4,8 +4,8 @@ import json
 import numpy as np
 import pytest
 
+from farsighted.candidates import kept_signals as signal_cache
 from farsighted.config.audit import AuditConfig
-from farsighted.protocol import signal_cache
 from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.plan import plan_cells
 from farsighted.protocol.shared import (

@@ -4,8 +4,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from farsighted.report.figures import concentration, figure_2, figures, matrices, ranks
-from farsighted.report.lookup import GroupKey
-from farsighted.report.results import build_results
+from farsighted.results.build import build_results
+from farsighted.results.lookup import GroupKey
 from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
 
 GROUP = GroupKey("canonical", "25%", "lora")

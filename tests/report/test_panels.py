@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from farsighted.report import panels
 from farsighted.report.palette import styles
-from farsighted.report.results import build_results
+from farsighted.results.build import build_results
 from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
 
 

@@ -3,8 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from farsighted.report.lookup import group_keys
-from farsighted.report.raw import raw_measures, raw_table
+from farsighted.report.raw import raw_table
+from farsighted.results.lookup import group_keys
+from farsighted.results.raw import raw_measures
 from farsighted.store.schema import SCORES
 
 

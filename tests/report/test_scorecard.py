@@ -1,8 +1,8 @@
 import pytest
 
-from farsighted.report.lookup import group_keys
-from farsighted.report.results import build_results
 from farsighted.report.scorecard import level_one, level_two, scorecard
+from farsighted.results.build import build_results
+from farsighted.results.lookup import group_keys
 from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
 
 

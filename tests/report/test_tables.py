@@ -1,7 +1,7 @@
 import pytest
 
-from farsighted.report.results import build_results
 from farsighted.report.tables import tables
+from farsighted.results.build import build_results
 from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
 
 

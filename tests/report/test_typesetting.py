@@ -1,8 +1,8 @@
 import csv
 import io
 
-from farsighted.report.columns import Column
 from farsighted.report.typesetting import Measured, Row, Table, marks, to_csv, to_latex, to_markdown
+from farsighted.results.columns import Column
 
 UP, DOWN, PLAIN = Column("up", "Up", "higher", 1), Column("down", "Down", "lower", 2), Column("n", "N", None, 0)
 

@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 
 from farsighted.core.errors import SelectorError
-from farsighted.selectors import (
-    LHAS,
-    Diversity,
-    Loss,
-    UtilityDiversity,
-    build_selector,
-    products,
-    rank_checked,
-    with_picks,
-)
+from farsighted.selectors import LHAS, Diversity, Loss, UtilityDiversity, build_selector, rank_checked, with_picks
+from farsighted.sets import products
 from oracles import selector_loops as loops
 
 RNG = np.random.default_rng(0)

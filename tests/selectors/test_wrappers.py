@@ -16,7 +16,7 @@ from farsighted.selectors import (
     replayed_share,
     with_picks,
 )
-from farsighted.selectors.greedy import rank01
+from farsighted.sets.greedy import rank01
 from farsighted.signals.plan import check_needs
 from oracles import floor_loops
 from oracles.selector_loops import signals_of

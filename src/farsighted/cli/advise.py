@@ -10,12 +10,12 @@ from rich.table import Table
 from farsighted.cli.console import output_console
 from farsighted.cli.options import Overrides, load
 from farsighted.core.errors import ConfigError
-from farsighted.phase.advice import CAVEAT, COVERAGE, Advice, Foretold, advise
-from farsighted.phase.atlas import PhaseMap, load_map, recovery
-from farsighted.phase.page import rule_words
-from farsighted.phase.places import Place, is_audit, places_of_config, places_of_folder
-from farsighted.phase.rules import COORDINATES
-from farsighted.phase.verdicts import MEANINGS, VERDICTS
+from farsighted.phase_map.advice import CAVEAT, COVERAGE, Advice, Foretold, advise
+from farsighted.phase_map.map import PhaseMap, load_map, recovery
+from farsighted.phase_map.page import rule_words
+from farsighted.phase_map.places import Place, is_audit, places_of_config, places_of_folder
+from farsighted.phase_map.rules import COORDINATES
+from farsighted.phase_map.verdicts import MEANINGS, VERDICTS
 
 
 def advise_command(

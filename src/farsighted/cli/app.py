@@ -7,7 +7,6 @@ import typer
 
 from farsighted.cli.advise import advise_command
 from farsighted.cli.audit import audit_command
-from farsighted.cli.bench import bench_command
 from farsighted.cli.console import error_console
 from farsighted.cli.phase_map import phase_map_command
 from farsighted.cli.plan import plan_command
@@ -41,7 +40,6 @@ app.command("phase-map", help="Measure where selectors are short-sighted, over w
     phase_map_command
 )
 app.command("advise", help="Say where an audit's pools lie on the phase map, and what that foretells.")(advise_command)
-app.command("bench", help="Measure what scoring and selecting cost on this machine.")(bench_command)
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ def phase_map_command(
     quick: Annotated[bool, typer.Option("--quick", help="Small worlds: checks that everything runs.")] = False,
 ) -> None:
     """Measure what is missing of a map of the quadratic world, fit it, and print where its page is."""
-    from farsighted.phase.design import FULL, POINTS, QUICK
-    from farsighted.phase.rules import LEAST
+    from farsighted.phase_map.design import FULL, POINTS, QUICK
+    from farsighted.phase_map.rules import LEAST
 
     count, processes = POINTS if points is None else points, worker_count(workers)
     if seed < 0:
@@ -30,8 +30,8 @@ def phase_map_command(
     if count < LEAST:
         raise ConfigError(f"`--points` must be at least {LEAST} for a map to be fitted, but is {count}.")
     # Only the run itself needs torch.
-    from farsighted.phase.run import run_map
-    from farsighted.phase.write import write_map
+    from farsighted.phase_map.run import run_map
+    from farsighted.phase_map.write import write_map
 
     records = run_map(out, count, processes, seed, QUICK if quick else FULL, _progress(error_console()))
     options = f" --points {count} --seed {seed}{' --quick' if quick else ''}"

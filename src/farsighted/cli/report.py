@@ -2,7 +2,7 @@
 
 from farsighted.cli.console import output_console
 from farsighted.cli.options import Folder
-from farsighted.report.results import write_results
+from farsighted.report.write import write_results
 
 
 def report_command(folder: Folder) -> None:

@@ -11,9 +11,9 @@ from farsighted.cli.options import Out, Overrides, Workers, worker_count
 from farsighted.cli.progress import GridProgress
 from farsighted.core.errors import ConfigError
 from farsighted.core.names import did_you_mean
-from farsighted.reproduce.page import write_page
-from farsighted.reproduce.run import run_target
-from farsighted.reproduce.worlds import TARGETS, WORLDS, Target
+from farsighted.paper.page import write_page
+from farsighted.paper.run import run_target
+from farsighted.paper.worlds import TARGETS, WORLDS, Target
 from farsighted.store.layout import Layout
 
 TargetName = Annotated[str, typer.Argument(metavar="|".join(TARGETS), help="What of the paper to reproduce.")]

@@ -15,10 +15,10 @@ from farsighted.cli.console import error_console, output_console
 from farsighted.config.audit import parse_budget
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError
-from farsighted.data.columns import Columns
-from farsighted.data.readers import find_files, read_rows, write_quarantine
-from farsighted.data.rows import Row
 from farsighted.data.turns import cut_row
+from farsighted.files.columns import Columns
+from farsighted.files.readers import find_files, read_rows, write_quarantine
+from farsighted.files.rows import Row
 from farsighted.selectors import build_selector
 from farsighted.store import atomic
 from farsighted.store.cache import ArrayCache
@@ -85,7 +85,7 @@ def select_command(
     not its conversation's last is written as the conversation up to it, under `messages`.
     """
     # Scoring needs torch; everything before it must answer at once.
-    from farsighted.protocol.pick import PickRequest, pick
+    from farsighted.protocol.select import PickRequest, pick
 
     if out.suffix not in {".jsonl", ".parquet"}:
         raise ConfigError(f"`--out` must end in .jsonl or .parquet, but is '{out}'. Rename it.")

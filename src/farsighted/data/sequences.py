@@ -15,16 +15,16 @@ from farsighted.config.stages import StageConfig, SuiteConfig
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.core.rng import stream
 from farsighted.core.values import Example
-from farsighted.data.columns import Columns, refuse_unmet
-from farsighted.data.formats import Examples, read_examples
 from farsighted.data.interleave import interleaved
 from farsighted.data.leaks import Overlap, Twins, check_disjoint, drop_overlap, overlap_with, refuse_overlap, twins_of
-from farsighted.data.readers import find_files
-from farsighted.data.rows import BadRow
-from farsighted.data.sampling import BottomSample
-from farsighted.data.skills.suite import Mixture, build_suite
 from farsighted.data.splits import hold_out, subsample
 from farsighted.data.turns import every_turn
+from farsighted.files.columns import Columns, refuse_unmet
+from farsighted.files.formats import Examples, read_examples
+from farsighted.files.readers import find_files
+from farsighted.files.rows import BadRow
+from farsighted.files.sampling import BottomSample
+from farsighted.worlds.skills.suite import Mixture, build_suite
 
 _SPLIT_STREAM: Final = 1002
 _ORDER_STREAM: Final = 1003

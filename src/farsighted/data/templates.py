@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example, Tokens
-from farsighted.data.chat import ChatTemplate
+from farsighted.models.chat import ChatTemplate
 
 OnLong = Literal["error", "skip", "truncate_prompt"]
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example, Gold
-from farsighted.data.columns import Columns
-from farsighted.data.formats import Examples
-from farsighted.data.shapes import Talk
+from farsighted.files.columns import Columns
+from farsighted.files.formats import Examples
+from farsighted.files.shapes import Talk
 
 _OF_THE_WHOLE: Final = frozenset(
     {

@@ -15,11 +15,11 @@ from farsighted.config.fields import Measure, Style
 from farsighted.core.errors import ConfigError
 from farsighted.core.measures import GENERATED, MEASURES, Reads
 from farsighted.core.values import Example, Tokens
-from farsighted.data.model_folder import TextTokenizer
 from farsighted.data.templates import OnLong, encode, encode_pair, encode_pool, prompt_text
 from farsighted.evaluation.generation import STOPS, Generation, completes_prompt
 from farsighted.evaluation.primers import TRUTHS
 from farsighted.evaluation.sets import EvaluationSet, chance_of
+from farsighted.models.tokenizer import TextTokenizer
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

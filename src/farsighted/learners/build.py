@@ -8,10 +8,10 @@ from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
 from farsighted.learners.adapters import Adaptation, Full, Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
-from farsighted.learners.loading import load_model, load_quantized
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.peft_by_name import named_peft
 from farsighted.learners.transitions import MergeAndReinit, Stack, Transition
+from farsighted.models.loading import load_model, load_quantized
 
 _TRANSITIONS: Final[Mapping[str, Transition]] = {"merge_and_reinit": MergeAndReinit(), "stack": Stack()}
 _VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -17,8 +17,8 @@ from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError, DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
-from farsighted.data.quadratic import QuadraticWorld
 from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord
+from farsighted.worlds.quadratic import QuadraticWorld
 
 Arrays = Mapping[str, np.ndarray]
 

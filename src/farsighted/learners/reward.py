@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from farsighted.core.errors import ModelError
 from farsighted.core.values import Example
 from farsighted.data.batches import length_sorted_batches
-from farsighted.data.chat import TEMPLATE_ERRORS
+from farsighted.models.chat import TEMPLATE_ERRORS
 
 
 class RewardModel:

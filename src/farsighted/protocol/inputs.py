@@ -10,22 +10,15 @@ from farsighted.config.quality import QualityConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Pool, Tokens
-from farsighted.data.model_folder import (
-    context_of,
-    load_tokenizer,
-    model_folder,
-    model_hash,
-    positions_of,
-    sentence_model,
-    with_chat,
-)
-from farsighted.data.quadratic import QuadraticWorld, build_world
-from farsighted.data.rows import BadRow
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
 from farsighted.data.templates import encode
 from farsighted.evaluation.harness import HarnessTask, require_harness
 from farsighted.evaluation.items import SetBuilder, SetRules
 from farsighted.evaluation.sets import EvaluationSet
+from farsighted.files.rows import BadRow
+from farsighted.models.folder import context_of, model_folder, model_hash, positions_of, sentence_model
+from farsighted.models.tokenizer import load_tokenizer, with_chat
+from farsighted.worlds.quadratic import QuadraticWorld, build_world
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def _refuse_impossible(config: AuditConfig, inputs: AuditInputs, selectors: Sequ
     """Refuse now what the first cell would only find out at work."""
     _refuse_adaptations(config)
     if inputs.sentence_model:
-        from farsighted.learners.sentence import require_sentence_transformers
+        from farsighted.models.sentence import require_sentence_transformers
 
         require_sentence_transformers()
     if not inputs.proxy and any("proxy_sketch" in selector.needs for selector in selectors):

@@ -15,6 +15,8 @@ from filelock import FileLock
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from farsighted.candidates.kept_signals import SignalCache
+from farsighted.candidates.quality import judge_cost_note, pool_quality
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
 from farsighted.core.rng import stream
@@ -23,10 +25,8 @@ from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import EXACT_AT_START, Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
 from farsighted.protocol.plan import RESULT_VERSION
-from farsighted.protocol.quality import judge_cost_note, pool_quality
 from farsighted.protocol.scores import Place, ScoreRows
-from farsighted.protocol.signal_cache import SignalCache
-from farsighted.signals.clusters import spherical_kmeans
+from farsighted.sets.clusters import spherical_kmeans
 from farsighted.signals.quality import difficulty_from_nll
 from farsighted.store import atomic
 from farsighted.store.cache import ArrayCache
@@ -80,8 +80,8 @@ def _base_rows(
         found = cache.get(learner, stage.pool.tokens, frozenset({"embedding", "nll"}))
         return dict(found.rows), found.seconds
     # Only here is that library needed.
-    from farsighted.learners.sentence import SentenceEncoder
-    from farsighted.protocol.embedding import sentence_embeddings
+    from farsighted.candidates.embeddings import sentence_embeddings
+    from farsighted.models.sentence import SentenceEncoder
 
     folder, model_hash = inputs.sentence_model
     encoder = SentenceEncoder(folder, config.model.device)

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from farsighted.report import panels
-from farsighted.report.lookup import Entry, GroupKey, cells, group_keys, myopia_entry, slug, summaries, title
 from farsighted.report.palette import Style, styles
+from farsighted.results.lookup import Entry, GroupKey, cells, group_keys, myopia_entry, slug, summaries, title
 
 LOOK: Final = {
     "svg.hashsalt": "farsighted",

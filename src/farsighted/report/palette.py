@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from farsighted.report.lookup import Entry
+from farsighted.results.lookup import Entry
 
 INK: Final = "#222222"
 FAINT: Final = "#8a8a8a"

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from farsighted.report.columns import DIAGNOSTICS, METRICS, Column
 from farsighted.report.labels import Anchor, label_line_ends, label_points
-from farsighted.report.lookup import Entry
 from farsighted.report.palette import FAINT, FARSIGHTED, INK, MYOPIC, Style
+from farsighted.results.columns import DIAGNOSTICS, METRICS, Column
+from farsighted.results.lookup import Entry
 
 Labels = Callable[[], None]
 """Writes the names of a panel once its axes have their final place."""

@@ -3,10 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from farsighted.report.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, Column
-from farsighted.report.lookup import Entry, GroupKey, cells, group_keys, myopia_entry, seed_note, slug, summaries, title
 from farsighted.report.tables import SIGNED_GAP, rows, signed_gaps
 from farsighted.report.typesetting import Measured, Table, to_markdown
+from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, Column
+from farsighted.results.lookup import (
+    Entry,
+    GroupKey,
+    cells,
+    group_keys,
+    myopia_entry,
+    seed_note,
+    slug,
+    summaries,
+    title,
+)
 
 LEVEL_ONE: Final = (
     METRICS["current"],

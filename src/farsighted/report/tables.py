@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from farsighted.report.columns import DIAGNOSTICS, METRICS, Column
-from farsighted.report.lookup import Entry, GroupKey, group_keys, myopia_entry, seed_note, slug, summaries, title
 from farsighted.report.raw import raw_table
 from farsighted.report.typesetting import Measured, Row, Table
+from farsighted.results.columns import DIAGNOSTICS, METRICS, Column
+from farsighted.results.lookup import Entry, GroupKey, group_keys, myopia_entry, seed_note, slug, summaries, title
 
 SIGNED_GAP: Final = Column("gap_signed", "Myopia gap (signed)", None, 2)
 CONTRIBUTION: Final = Column("gap_contribution", "Myopia gap (contribution)", "lower", 2)

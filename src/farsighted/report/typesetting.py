@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from farsighted.report.columns import Column
+from farsighted.results.columns import Column
 
 Mark = Literal["", "best", "second"]
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors.base import clusters_of
-from farsighted.selectors.geometry import appended
-from farsighted.selectors.greedy import farthest_first
 from farsighted.selectors.table import register
+from farsighted.sets.geometry import appended
+from farsighted.sets.greedy import farthest_first
 
 
 @register("diversity")

@@ -9,8 +9,8 @@ from scipy.sparse import coo_array
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors.geometry import appended, at_unit_length, distinct_rows, largest_cosine
 from farsighted.selectors.table import register
+from farsighted.sets.geometry import appended, at_unit_length, distinct_rows, largest_cosine
 
 
 @register("facility_location")

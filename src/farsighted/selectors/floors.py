@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from farsighted.selectors.base import Clusters
-from farsighted.selectors.history import widened
+from farsighted.sets.history import widened
 
 
 class Floor(Protocol):

@@ -7,8 +7,8 @@ import numpy as np
 
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors.base import Stateless, by_score
-from farsighted.selectors.geometry import cosines
 from farsighted.selectors.table import register
+from farsighted.sets.geometry import cosines
 
 _SIGNALS: Final = {
     ("norm", "full"): "grad_norm",

@@ -13,12 +13,12 @@ import numpy as np
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors.base import Selector, clusters_of, picks_of, with_picks
-from farsighted.selectors.geometry import cosines
-from farsighted.selectors.greedy import rank01
-from farsighted.selectors.history import KEPT_PER_READ, Centroids, Directions, widened, with_gradients, with_points
 from farsighted.selectors.lhas_terms import Concentration, Coverage, NoTerm, Term
 from farsighted.selectors.table import SelectorSpec, build_selector, register
 from farsighted.selectors.utility_diversity import UtilityDiversity
+from farsighted.sets.geometry import cosines
+from farsighted.sets.greedy import rank01
+from farsighted.sets.history import KEPT_PER_READ, Centroids, Directions, widened, with_gradients, with_points
 
 _INNER: Final = "utility."
 

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from farsighted.selectors.base import Clusters
-from farsighted.selectors.geometry import nearest_squared_distance, squared_from_products, squared_norms
-from farsighted.selectors.greedy import rank01_along
-from farsighted.selectors.history import KEPT_PER_READ, Directions, overshare, turned, widened
-from farsighted.selectors.products import Products
+from farsighted.sets.geometry import nearest_squared_distance, squared_from_products, squared_norms
+from farsighted.sets.greedy import rank01_along
+from farsighted.sets.history import KEPT_PER_READ, Directions, overshare, turned, widened
+from farsighted.sets.products import Products
 
 
 class Term(Protocol):

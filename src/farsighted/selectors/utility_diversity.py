@@ -11,8 +11,8 @@ import numpy as np
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors.base import by_score, context_number
-from farsighted.selectors.geometry import appended, mean_distance
 from farsighted.selectors.table import register
+from farsighted.sets.geometry import appended, mean_distance
 
 SKETCH_TOKENS: Final = 512
 """T: rows that the reference implementation pads each example's logits to before it sketches them."""

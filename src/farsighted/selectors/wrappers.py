@@ -14,11 +14,11 @@ from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors.base import Selector, clusters_of, rank_checked, with_picks
 from farsighted.selectors.floors import Floor, Largest, LeastServed, Marked, floored
-from farsighted.selectors.geometry import cosines
-from farsighted.selectors.history import widened
 from farsighted.selectors.loss import Loss
 from farsighted.selectors.parameters import fields_of
 from farsighted.selectors.table import SelectorSpec, build_selector, register
+from farsighted.sets.geometry import cosines
+from farsighted.sets.history import widened
 
 _INNER: Final = "selector."
 

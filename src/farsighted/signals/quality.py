@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from farsighted.core.values import Example
-from farsighted.selectors.greedy import rank01
+from farsighted.sets.greedy import rank01
 
 _SHORTEST, _LONGEST = 2, 8000
 """Characters of a response within which length says nothing against it."""

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from farsighted.data.skills.suite import SKILLS
-from farsighted.data.skills.template import CLUSTERS, Fields, Template
+from farsighted.worlds.skills.suite import SKILLS
+from farsighted.worlds.skills.template import CLUSTERS, Fields, Template
 from oracles.skill_answers import answer
 
 ALL = [pytest.param(f"{skill}/{t.name}", t, id=f"{skill}-{t.name}") for skill, ts in SKILLS.items() for t in ts]

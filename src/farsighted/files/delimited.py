@@ -1,0 +1,162 @@
+"""Strict reading of CSV and TSV files, a record at a time."""
+
+import csv
+import gzip
+import math
+import re
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from farsighted.core.errors import DataError
+from farsighted.files.rows import BadRow, Row, excerpt
+
+_LONGEST_ROW: Final = 1 << 24
+"""Characters: what is longer is no record, but a quote that stays open."""
+_EXCERPT: Final = 200
+_NUMBERS: Final[dict[str, Callable[[str], float]]] = {"difficulty": float, "quality": float, "answer_index": int}
+"""CSV knows text alone: these fields become numbers where they look like one."""
+_NO_UTF8: Final = re.compile("[\udc80-\udcff]")
+"""What stands for bytes that are no UTF-8."""
+
+
+def delimited_rows(file: Path) -> Iterator[Row | BadRow]:
+    """Yield the rows of a file under its header; a row's line is the one on which it begins.
+
+    A bad row costs no other: after a quote that stays open, reading goes on in the next line. Blank lines are passed
+    over, and empty cells are None.
+
+    Raises:
+        DataError: The file has no header or one that names a column twice, or is damaged or unreadable.
+    """
+    lines: _Lines | None = None
+    try:
+        with _opened(file) as stream:
+            lines = _Lines(stream, "\t" if file.suffix == ".tsv" else ",")
+            names = _header(lines, file)
+            while (cells := lines.record()) is not None:
+                if cells:
+                    yield _row(names, cells, lines, file)
+    except (EOFError, zlib.error, OSError, ValueError) as error:
+        raise DataError(
+            f"'{file}' must be a whole CSV file, but is damaged or unreadable after line {lines.last if lines else 0}: "
+            f"{excerpt(' '.join(str(error).split()))}. Write or copy it again."
+        ) from None
+
+
+def _opened(file: Path) -> IO[str]:
+    # The csv module wants line ends as they are: they may stand in quotes.
+    if file.suffix == ".gz":
+        return gzip.open(file, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A record that cannot be parted into cells."""
+
+    reason: str
+    """To be read after "file:line"."""
+
+
+class _Lines:
+    """The lines of a file, parted into records; those of a broken record are read again but for the first."""
+
+    def __init__(self, stream: IO[str], delimiter: str) -> None:
+        self._stream = stream
+        self._delimiter = delimiter
+        self._again: deque[str] = deque()
+        self._taken: list[str] = []
+        """Lines of the record at hand."""
+        self._length = 0
+        self.first = 1
+        """Line on which the record at hand begins."""
+
+    @property
+    def last(self) -> int:
+        """Line on which the record at hand ends."""
+        return self.first + len(self._taken) - 1
+
+    @property
+    def text(self) -> str:
+        """The beginning of the record at hand."""
+        return "".join(line[:_EXCERPT] for line in self._taken[:_EXCERPT])[:_EXCERPT].rstrip("\r\n")
+
+    def record(self) -> Sequence[str] | _Broken | None:
+        """Return the cells of the next record, [] for a blank line, None at the end, or what is wrong with it."""
+        self.first += len(self._taken)
+        self._taken, self._length = [], 0
+        limit = csv.field_size_limit(_LONGEST_ROW)
+        try:
+            return next(csv.reader(self, delimiter=self._delimiter, strict=True), None)
+        except csv.Error as error:
+            self._again.extendleft(reversed(self._taken[1:]))
+            del self._taken[1:]
+            return _Broken(f"has a quote that stays open, or stands within a cell ({error})")
+        finally:
+            csv.field_size_limit(limit)
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else self._stream.readline(_LONGEST_ROW)
+        if not line:
+            raise StopIteration
+        if len(line) == _LONGEST_ROW:
+            raise ValueError(f"a line has more than {_LONGEST_ROW:,} characters")
+        self._taken.append(line)
+        self._length += len(line)
+        if self._length > _LONGEST_ROW:
+            raise csv.Error(f"no end within {_LONGEST_ROW:,} characters")
+        return line
+
+
+def _header(lines: _Lines, file: Path) -> Sequence[str]:
+    names = lines.record()
+    while names == []:
+        names = lines.record()
+    if names is None:
+        problem = "is empty"
+    elif isinstance(names, _Broken):
+        problem = f"its header {names.reason}"
+    elif _NO_UTF8.search("".join(names)) or "\0" in "".join(names):
+        problem = "its header is no text in UTF-8"
+    elif len(set(names)) < len(names):
+        problem = f"it names the column '{next(name for name in names if names.count(name) > 1)}' twice"
+    else:
+        return names
+    raise DataError(f"'{file}' must begin with a header of distinct column names, but {problem}. Mend its first line.")
+
+
+def _row(names: Sequence[str], cells: Sequence[str] | _Broken, lines: _Lines, file: Path) -> Row | BadRow:
+    fields: dict[str, Any] = {}
+    reason = cells.reason if isinstance(cells, _Broken) else _problem(names, cells, lines)
+    if not isinstance(cells, _Broken) and not reason:
+        fields = {name: _value(name, text) for name, text in zip(names, cells, strict=True)}
+        if any(isinstance(value, float) and not math.isfinite(value) for value in fields.values()):
+            reason = "holds NaN or infinity where a number or null must stand"
+    return BadRow(str(file), lines.first, reason, excerpt(lines.text)) if reason else Row(fields, file, lines.first)
+
+
+def _problem(names: Sequence[str], cells: Sequence[str], lines: _Lines) -> str:
+    if len(cells) != len(names):
+        span = f" (lines {lines.first} to {lines.last})" if lines.last > lines.first else ""
+        return f"has {len(cells)} columns, but the header has {len(names)}{span}"
+    text = "".join(cells)
+    if "\0" in text:
+        return "holds NUL bytes"
+    found = None if text.isascii() else _NO_UTF8.search(text)
+    return f"is no valid UTF-8 (byte 0x{ord(found[0]) - 0xDC00:02x})" if found else ""
+
+
+def _value(name: str, text: str) -> Any:
+    if text == "":
+        return None
+    try:
+        return _NUMBERS[name](text) if name in _NUMBERS else text
+    except ValueError:
+        return text

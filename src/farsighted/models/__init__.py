@@ -1,0 +1,1 @@
+"""A language model as files on disk, and how it is loaded."""

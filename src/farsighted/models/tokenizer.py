@@ -1,0 +1,120 @@
+"""A model's tokenizer without its weights: text to token ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Tokenizer
+
+from farsighted.core.errors import ModelError
+from farsighted.models.chat import ChatTemplate, compile_template
+from farsighted.models.folder import read_json, tokenizer_file
+
+
+@dataclass(frozen=True)
+class TextTokenizer:
+    """Text to token ids, without special tokens."""
+
+    tokenizer: Any
+    end_id: int
+    """Id of the end token, which every response is closed with."""
+    vocabulary_size: int
+    begin_ids: tuple[int, ...] = ()
+    """What the tokenizer puts before every text; models that were trained with it need it."""
+    harness_begin_ids: tuple[int, ...] = ()
+    """The same where lm-evaluation-harness keeps it: for Gemma models alone."""
+    chat: ChatTemplate | None = None
+    """The chat template that examples are written by; None: the project's own."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    def shown(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens spelled out."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False)
+        return text
+
+    def encode_text(self, text: str) -> list[int]:
+        """Return the ids of `text` alone."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+def load_tokenizer(folder: Path) -> TextTokenizer:
+    """Load the fast tokenizer of a model folder; raises `ModelError` where it is missing or has no end token."""
+    file = tokenizer_file(folder)
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # The library raises nothing narrower.
+        raise ModelError(f"'{file}' cannot be read: {error}. Save the tokenizer again.") from error
+    # A saved tokenizer may carry the padding and truncation of its last use; examples are never cut in silence.
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    # The spelling of a special token inside a text is text.
+    tokenizer.encode_special_tokens = True
+    end_id = _end_id(folder, tokenizer)
+    begin_ids = _begin_ids(tokenizer)
+    is_gemma = str(read_json(folder / "config.json").get("model_type", "")).startswith("gemma")
+    return TextTokenizer(tokenizer, end_id, tokenizer.get_vocab_size(), begin_ids, begin_ids if is_gemma else ())
+
+
+def with_chat(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
+    """Return a tokenizer that writes examples by the folder's chat template; raises `ModelError` where it has none."""
+    settings = read_json(folder / "tokenizer_config.json")
+    file = folder / "chat_template.jinja"
+    text = file.read_text(encoding="utf-8") if file.is_file() else settings.get("chat_template")
+    if isinstance(text, list):
+        named = {entry.get("name"): entry.get("template") for entry in text if isinstance(entry, dict)}
+        text = named.get("default")
+    if not isinstance(text, str):
+        raise ModelError(f"The tokenizer in '{folder}' has no chat template. Write `data.template: plain`.")
+    reader = Tokenizer.from_file(str(tokenizer_file(folder)))
+    reader.no_padding()
+    reader.no_truncation()
+    named_tokens = {
+        name: _token_text(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")
+    }
+    special = {name: found for name, found in named_tokens.items() if found is not None}
+    generation = read_json(folder / "generation_config.json").get("eos_token_id", [])
+    ends = generation if isinstance(generation, list) else [generation]
+    end_ids = frozenset({tokenizer.end_id, *(int(token) for token in ends)} | _turn_ends(reader))
+    return replace(tokenizer, chat=ChatTemplate(compile_template(text), reader, tokenizer.end_id, end_ids, special))
+
+
+_TURN_ENDS: Final = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>", "</s>")
+
+
+def _turn_ends(reader: Any) -> set[int]:
+    """Ids of the tokens that close turns in the templates in use."""
+    found = (reader.token_to_id(text) for text in _TURN_ENDS)
+    return {int(token) for token in found if token is not None}
+
+
+def _token_text(named: object) -> str | None:
+    found = named.get("content") if isinstance(named, dict) else named
+    return found if isinstance(found, str) else None
+
+
+def _begin_ids(tokenizer: Any) -> tuple[int, ...]:
+    """What stands before a text under the tokenizer's own rule; what it puts after it is left to the template."""
+    plain = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a", add_special_tokens=True).ids
+    places = [start for start in range(len(whole)) if whole[start : start + len(plain)] == plain]
+    return tuple(whole[: places[0]]) if places else ()
+
+
+def _end_id(folder: Path, tokenizer: Any) -> int:
+    token = _token_text(read_json(folder / "tokenizer_config.json").get("eos_token"))
+    end_id = tokenizer.token_to_id(token) if token else None
+    if end_id is None:
+        end_id = read_json(folder / "config.json").get("eos_token_id")
+    if isinstance(end_id, list):
+        end_id = end_id[0] if end_id else None
+    if end_id is None:
+        raise ModelError(
+            f"The tokenizer in '{folder}' names no end token (`eos_token`); every response must be closed by one."
+        )
+    return int(end_id)

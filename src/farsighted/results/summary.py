@@ -1,0 +1,132 @@
+"""Selectors over seeds: mean, spread, interval, difference to the reference, verdict (spec §2, "Uncertainty")."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from farsighted.metrics import intervals
+from farsighted.metrics.intervals import Difference, Precision
+from farsighted.results.cells import CellReport, number, stability
+from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY
+from farsighted.results.groups import Group, Sample, Settings
+
+_UNKNOWN = Difference(float("nan"), float("nan"), float("nan"))
+
+
+def summarise_group(
+    group: Group, planned: Sequence[Mapping[str, Any]], entries: Sequence[Mapping[str, Any]], settings: Settings
+) -> list[dict[str, Any]]:
+    """Return one entry a planned selector, in the order of the plan.
+
+    Intervals of metrics come from resampling items x seeds with the same draws for all selectors; a diagnostic has no
+    items, so its interval comes from resampling seeds alone. Each number uses every seed that has it. A difference to
+    the reference uses the seeds that both have (`paired_seeds`), and is None where there are none.
+
+    Args:
+        group: the cells that have run.
+        planned: the planned cells of the group.
+        entries: their entries in results.json, for cost and stability.
+        settings: reference, confidence.
+    """
+    selectors = {str(cell["selector"]): bool(cell["reference"]) for cell in planned}
+    return [
+        {
+            "selector": name,
+            "family": next((entry["family"] for entry in entries if _is(entry, name) and entry["family"]), None),
+            "reference": is_reference,
+            **group.key._asdict(),
+            "seeds": sorted(entry["seed"] for entry in entries if _is(entry, name) and entry["status"] == "done"),
+            "metrics": {key: _summary(group, name, key, settings) for key in METRICS},
+            "diagnostics": {key: _summary(group, name, key, settings) for key in DIAGNOSTICS},
+            "cost": _mean_cost([entry for entry in entries if _is(entry, name) and entry["status"] == "done"]),
+            "stability": _sum_stability([cell for (other, _), cell in group.cells.items() if other == name]),
+            **_compared(group, name, is_reference, settings),
+        }
+        for name, is_reference in selectors.items()
+    ]
+
+
+def _is(entry: Mapping[str, Any], selector: str) -> bool:
+    return bool(entry["selector"] == selector)
+
+
+def _summary(group: Group, selector: str, key: str, settings: Settings) -> dict[str, float | int | None]:
+    seeds = group.finished_seeds(selector, key)
+    if not seeds:
+        return {"mean": None, "sd": None, "low": None, "high": None, "n": 0}
+    sample = group.sample(selector, key, seeds)
+    summary = intervals.summarise(sample.values_Z, sample.replicates_B, settings.confidence)
+    return {**{name: number(getattr(summary, name)) for name in ("mean", "sd", "low", "high")}, "n": summary.n}
+
+
+def _mean_cost(entries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    found = {key: [e["cost"][key] for e in entries if e["cost"][key] is not None] for key in COSTS}
+    return {key: float(np.mean(values)) if values else None for key, values in found.items()}
+
+
+def _sum_stability(cells: Sequence[CellReport]) -> dict[str, int]:
+    counts = [stability(cell.meta["per_stage"]) for cell in cells]
+    return {key: sum(count[key] for count in counts) for key in STABILITY}
+
+
+def _compared(group: Group, selector: str, is_reference: bool, settings: Settings) -> dict[str, Any]:
+    """The part of an entry that compares the selector with the reference."""
+    if selector == settings.reference:
+        why = "This is the selector that the others are compared with."
+        return {"difference": None, "paired_seeds": [], "verdict": None, "why": why, "power": None}
+    pairs = {key: _pair(group, selector, key, settings.reference) for key in (*METRICS, *DIAGNOSTICS)}
+    differences = {key: _difference(pair, settings) for key, pair in pairs.items()}
+    seeds = _paired_seeds(group, selector, "long_horizon", settings.reference)
+    part: dict[str, Any] = {
+        "difference": {key: _numbers(difference) for key, difference in differences.items()},
+        "paired_seeds": seeds,
+        "power": _power(group, differences["long_horizon"], pairs["long_horizon"]),
+    }
+    if is_reference:
+        return {**part, "verdict": None, "why": "This is a reference row: shown, but outside ranks and verdicts."}
+    verdict = intervals.verdict(differences["long_horizon"], differences["current"], f"'{settings.reference}'")
+    return {**part, "verdict": verdict.label, "why": f"{verdict.why} {_basis(seeds)}"}
+
+
+def _basis(seeds: Sequence[int]) -> str:
+    if not seeds:
+        return "No seed has finished for both with a long-horizon score."
+    listed = ", ".join(map(str, seeds))
+    return f"Seeds: {listed}." if len(seeds) > 1 else f"Seed {listed} alone: the interval covers items only."
+
+
+def _paired_seeds(group: Group, selector: str, key: str, reference: str) -> list[int]:
+    return sorted({*group.finished_seeds(selector, key)} & {*group.finished_seeds(reference, key)})
+
+
+def _pair(group: Group, selector: str, key: str, reference: str) -> tuple[Sample, Sample] | None:
+    seeds = _paired_seeds(group, selector, key, reference)
+    return (group.sample(selector, key, seeds), group.sample(reference, key, seeds)) if seeds else None
+
+
+def _difference(pair: tuple[Sample, Sample] | None, settings: Settings) -> Difference:
+    if pair is None:
+        return _UNKNOWN
+    own, reference = pair
+    return intervals.paired_difference(
+        own.values_Z, reference.values_Z, own.replicates_B, reference.replicates_B, settings.confidence
+    )
+
+
+def _numbers(value: Any) -> dict[str, Any]:
+    """A frozen value as JSON: its fields, None for NaN."""
+    fields = dataclasses.asdict(value)
+    return {key: number(field) if isinstance(field, float) else field for key, field in fields.items()}
+
+
+def _power(group: Group, difference: Difference, pair: tuple[Sample, Sample] | None) -> dict[str, Any] | None:
+    """How many items and seeds would resolve the observed difference of the long-horizon score, and what there is."""
+    if pair is None:
+        return None
+    own, reference = pair
+    seeds = len(own.values_Z)
+    spread = [float((a - b).std(ddof=1)) for a, b in zip(own[2:], reference[2:], strict=True)]
+    precision = Precision(group.items, seeds, spread[0], spread[1] if seeds > 1 else float("nan"))
+    return {**_numbers(intervals.power(difference.mean, precision)), "measured": _numbers(precision)}

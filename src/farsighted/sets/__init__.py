@@ -1,0 +1,1 @@
+"""Functions of sets of points: farthest-first, lazy greedy, history, clusters."""

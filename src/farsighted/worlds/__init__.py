@@ -1,0 +1,1 @@
+"""Controlled worlds: skills, the quadratic world, the tiny base model."""

@@ -1,0 +1,280 @@
+"""Strict reading."""
+
+import contextlib
+import gzip
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from farsighted.core.errors import DataError
+from farsighted.files.readers import find_files, read_rows, refuse_bad_rows, write_quarantine
+from farsighted.files.rows import BadRow, Row, excerpt
+
+FUZZ = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def put(folder, name, content):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def rows_of(path):
+    return list(read_rows([path]))
+
+
+def only_bad_row(path):
+    bad = [row for row in rows_of(path) if isinstance(row, BadRow)]
+    assert len(bad) == 1
+    return bad[0]
+
+
+def parquet(table):
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    return stream.getvalue()
+
+
+PARQUET = parquet(
+    pa.table({"prompt": ["a", "b", None], "meta": [{"difficulty": 1.0, "choices": ["x"]}, None, {"difficulty": 2.0}]})
+)
+LINES = "".join(json.dumps({"n": n, "text": "word " * n}) + "\n" for n in range(40)).encode()
+
+
+def test_lines_become_rows_with_their_origin(tmp_path):
+    path = put(tmp_path, "a.jsonl", '{"x": 1}\n\n{"x": "é"}')
+    assert rows_of(path) == [Row({"x": 1}, path, 1), Row({"x": "é"}, path, 3)]
+    assert rows_of(path)[1].place == f"{path}:3"
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.json.gz"])
+def test_gzip_reads_as_the_plain_file(tmp_path, name):
+    plain, packed = put(tmp_path, "p.jsonl", LINES), put(tmp_path, name, gzip.compress(LINES, mtime=0))
+    assert [row.fields for row in rows_of(packed)] == [row.fields for row in rows_of(plain)]
+
+
+def test_parquet_reads_as_rows_with_nulls(tmp_path):
+    path = put(tmp_path, "a.parquet", PARQUET)
+    assert [row.line for row in rows_of(path)] == [1, 2, 3]
+    assert rows_of(path)[0].fields == {"prompt": "a", "meta": {"difficulty": 1.0, "choices": ["x"]}}
+    assert rows_of(path)[2].fields["prompt"] is None
+
+
+def test_files_are_read_in_the_order_given(tmp_path):
+    b, a = put(tmp_path, "b.jsonl", '{"x": 1}\n'), put(tmp_path, "a.jsonl", '{"x": 2}\n')
+    assert [row.fields["x"] for row in read_rows([b, a])] == [1, 2]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_tolerated(tmp_path):
+    path = put(tmp_path, "a.jsonl", b'\xef\xbb\xbf{"x": 1}\r\n{"x": 2}\r\n')
+    assert [row.fields["x"] for row in rows_of(path)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"x": 1', "is no JSON object, or cut off"),
+        (b'{"x": "abc', ": Unterminated string"),
+        (b"word", "is no JSON object"),
+        (b'{"x": 1}{"x": 2}', "character 9: Extra data"),
+        (b"{'x': 1}", "is no JSON object"),
+        (b'{"x": NaN}', "NaN is no number in JSON"),
+        (b'{"x": -Infinity}', "-Infinity is no number in JSON"),
+        (b'{"x": 1e999}', "1e999 is beyond the range of numbers"),
+        (b'{"x": ' + b"9" * 5000 + b"}", "is no strict JSON"),
+        (b'{"x": 1, "x": 2}', "the field 'x' is given twice"),
+        (b'{"y": {"x": 1, "x": 2}}', "the field 'x' is given twice"),
+        (b"[1, 2]", "must be a JSON object in braces; write a JSON array as one object a line, or let the file's name"),
+        (b'[{"x": 1},', "write a JSON array as one object a line, or let the file's name end in .json"),
+        (b"3", "must be a JSON object in braces"),
+        (b"null", "must be a JSON object in braces"),
+        (b'{"x": "\xff"}', "is no valid UTF-8 (byte 0xff at position 8)"),
+        (b'{"x": "a\x00b"}', "holds NUL bytes"),
+        (b"\x00" * 20, "holds NUL bytes"),
+        (b'{"x": "\\ud800"}', "holds half a surrogate pair"),
+        (b'{"x": ["\\uDFFF"]}', "holds half a surrogate pair"),
+        (b'{"x": "a\tb"}', "Invalid control character"),
+        (b'{"x": ' + b"[" * 100_000 + b"}", "is no"),
+    ],
+)
+def test_a_line_that_is_no_strict_json_object_is_a_bad_row_at_its_line(tmp_path, line, reason):
+    bad = only_bad_row(put(tmp_path, "a.jsonl", b'{"x": 0}\n' + line + b'\n{"x": 3}\n'))
+    assert bad.line == 2
+    assert reason in bad.reason
+    assert len(bad.excerpt) <= 80
+
+
+def test_a_whole_surrogate_pair_is_text(tmp_path):
+    assert rows_of(put(tmp_path, "a.jsonl", '{"x": "\\ud83d\\ude00"}'))[0].fields == {"x": "😀"}
+
+
+def test_a_bad_row_shows_the_place_of_the_error(tmp_path):
+    line = '{"x": "' + "a" * 500 + '", HERE}'
+    assert "HERE" in only_bad_row(put(tmp_path, "a.jsonl", line)).excerpt
+
+
+def test_a_utf16_file_is_refused_row_by_row(tmp_path):
+    path = put(tmp_path, "a.jsonl", '{"x": 1}\n'.encode("utf-16"))
+    assert all(isinstance(row, BadRow) for row in rows_of(path))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_truncated_gzip_is_refused_with_the_line_it_came_to(tmp_path, share):
+    packed = gzip.compress(LINES, mtime=0)
+    path = put(tmp_path, "a.jsonl.gz", packed[: int(len(packed) * share)])
+    with pytest.raises(
+        DataError, match=r"a\.jsonl\.gz' must be a whole gzip file, but is damaged or cut off after line"
+    ):
+        rows_of(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip at all", gzip.compress(LINES, mtime=0)[:30] + b"\0" * 90, gzip.compress(LINES, mtime=0) + b"x"],
+)
+def test_a_damaged_gzip_is_refused(tmp_path, content):
+    with pytest.raises(DataError, match="must be a whole gzip file"):
+        rows_of(put(tmp_path, "a.jsonl.gz", content))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PAR1", PARQUET[: len(PARQUET) // 2], PARQUET[:-4], PARQUET[:4] + PARQUET[400:]]
+)
+def test_a_damaged_parquet_is_refused(tmp_path, content):
+    with pytest.raises(
+        DataError, match=r"a\.parquet' must be a whole Parquet file, but is damaged or unreadable after row 0"
+    ):
+        rows_of(put(tmp_path, "a.parquet", content))
+
+
+@pytest.mark.parametrize("column", [[1.0, float("nan")], [[0.0], [float("inf")]], [{"y": 0.0}, {"y": float("-inf")}]])
+def test_nan_and_infinity_in_parquet_are_bad_rows(tmp_path, column):
+    bad = only_bad_row(put(tmp_path, "a.parquet", parquet(pa.table({"x": column}))))
+    assert (bad.line, "NaN or infinity" in bad.reason) == (2, True)
+
+
+def test_a_file_that_vanished_is_refused(tmp_path):
+    with pytest.raises(DataError, match="must be readable"):
+        rows_of(tmp_path / "gone.jsonl")
+
+
+@FUZZ
+@given(content=st.binary(max_size=300))
+@pytest.mark.parametrize("name", ["f.jsonl", "f.jsonl.gz", "f.parquet"])
+def test_no_bytes_raise_anything_but_a_data_error(tmp_path, name, content):
+    path = put(tmp_path, name, content)
+    with contextlib.suppress(DataError):
+        assert all(isinstance(row, (Row, BadRow)) for row in rows_of(path))
+
+
+@FUZZ
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=5), keep=st.integers(0, 10_000)
+)
+@pytest.mark.parametrize(
+    ("name", "whole"), [("f.jsonl", LINES), ("f.jsonl.gz", gzip.compress(LINES, mtime=0)), ("f.parquet", PARQUET)]
+)
+def test_no_damage_to_a_good_file_raises_anything_but_a_data_error(tmp_path, name, whole, changes, keep):
+    content = bytearray(whole)
+    for place, value in changes:
+        content[place % len(content)] = value
+    path = put(tmp_path, name, bytes(content[: max(keep, 1)]))
+    with contextlib.suppress(DataError):
+        assert all(isinstance(row, (Row, BadRow)) for row in rows_of(path))
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+SCALAR = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | TEXT
+NUMBER = st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    SCALAR | NUMBER,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@FUZZ
+@given(fields=st.lists(st.dictionaries(TEXT, JSON, max_size=4), max_size=4), ascii_only=st.booleans())
+def test_every_json_object_comes_back_as_it_was_written(tmp_path, fields, ascii_only):
+    text = "".join(json.dumps(entry, ensure_ascii=ascii_only) + "\n" for entry in fields)
+    assert [row.fields for row in rows_of(put(tmp_path, "f.jsonl", text))] == fields
+
+
+def test_a_folder_stands_for_its_data_files_sorted_and_without_hidden_ones(tmp_path):
+    for name in ("b/z.jsonl", "b/a.jsonl.gz", "a.parquet", "notes.txt", ".hidden.jsonl", ".git/x.jsonl"):
+        put(tmp_path, name, "")
+    found = find_files(".", tmp_path)
+    assert [file.relative_to(tmp_path).as_posix() for file in found] == ["a.parquet", "b/a.jsonl.gz", "b/z.jsonl"]
+
+
+def test_a_glob_is_sorted_and_a_list_keeps_its_order(tmp_path):
+    for name in ("m/2.jsonl", "m/1.jsonl", "z.jsonl", "deep/er/3.jsonl"):
+        put(tmp_path, name, "")
+    names = [file.name for file in find_files(["z.jsonl", "m/*.jsonl", "**/3.jsonl"], tmp_path)]
+    assert names == ["z.jsonl", "1.jsonl", "2.jsonl", "3.jsonl"]
+
+
+def test_an_absolute_path_and_an_absolute_glob_need_no_root(tmp_path):
+    path = put(tmp_path / "data", "a.jsonl", "")
+    assert find_files([str(path)], tmp_path / "other") == (path,)
+    assert find_files([str(path.parent / "*.jsonl")], tmp_path / "other") == (path,)
+
+
+def test_a_name_with_brackets_is_a_name_where_the_file_exists(tmp_path):
+    path = put(tmp_path, "a[1].jsonl", "")
+    assert find_files("a[1].jsonl", tmp_path) == (path,)
+
+
+@pytest.mark.parametrize("pattern", ["none.jsonl", "x/*.jsonl", "empty", "../no/such", "**", "a\0b"])
+def test_a_path_without_data_files_is_refused_with_pattern_and_folder(tmp_path, pattern):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"must (lead to data files|be a path)") as caught:
+        find_files(["empty", pattern][1:], tmp_path)
+    assert pattern in str(caught.value)
+
+
+def test_a_file_of_an_unknown_kind_is_refused(tmp_path):
+    put(tmp_path, "a.xlsx", "")
+    with pytest.raises(DataError, match=r"a\.xlsx' must end in \.jsonl\.gz"):
+        find_files("a.xlsx", tmp_path)
+
+
+def test_the_same_file_twice_is_refused(tmp_path):
+    put(tmp_path, "a.jsonl", "")
+    with pytest.raises(DataError, match="must be named once"):
+        find_files(["a.jsonl", "*.jsonl"], tmp_path)
+
+
+def test_bad_rows_up_to_the_tolerated_share_pass():
+    bad = [BadRow("f", line, "is bad", "x") for line in range(5)]
+    refuse_bad_rows(bad, 500, 0.01)
+    refuse_bad_rows([], 0, 0.0)
+
+
+def test_more_bad_rows_are_refused_with_the_first_three():
+    bad = [BadRow("f.jsonl", line, "is bad", f"text {line}") for line in range(1, 6)]
+    with pytest.raises(DataError, match="At most 1% of the rows may be bad, but 5 of 499 are") as caught:
+        refuse_bad_rows(bad, 499, 0.01)
+    assert str(caught.value).splitlines()[1:] == [f"  f.jsonl:{line} is bad: 'text {line}'" for line in (1, 2, 3)]
+
+
+def test_the_quarantine_file_holds_one_bad_row_a_line(tmp_path):
+    path = tmp_path / "new" / "bad.jsonl"
+    write_quarantine(path, [BadRow("f", 3, "is 'bad'", "é\n"), BadRow("g", 1, "r", "")])
+    assert [row.fields for row in rows_of(path)] == [
+        {"file": "f", "line": 3, "reason": "is 'bad'", "excerpt": "é\n"},
+        {"file": "g", "line": 1, "reason": "r", "excerpt": ""},
+    ]
+
+
+def test_an_excerpt_is_short_printable_and_around_the_place():
+    assert excerpt("a\0b\n") == "a·b·"
+    assert excerpt("a" * 200) == "a" * 80
+    assert "X" in excerpt("a" * 100 + "X" + "b" * 100, around=100)
+    assert excerpt("a" * 100 + "X", around=100).endswith("X")

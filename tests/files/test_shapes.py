@@ -1,0 +1,149 @@
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farsighted.files.shapes import UnfitError, talk_of
+
+ASKED = (("user", "q"),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "turns", "response"),
+    [
+        ({"prompt": "q", "completion": "a"}, ASKED, "a"),
+        (
+            {"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]},
+            ASKED,
+            "a",
+        ),
+        ({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}, ASKED, "a"),
+        (
+            {"system": "s", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]},
+            (("system", "s"), *ASKED),
+            "a",
+        ),
+        ({"instruction": "q", "input": "", "output": "a"}, ASKED, "a"),
+        (
+            {"instruction": "q", "output": "a", "history": [["q0", "a0"]], "system": "s"},
+            (("system", "s"), ("user", "q0"), ("assistant", "a0"), *ASKED),
+            "a",
+        ),
+        ({"instruction": "q", "context": "", "response": "a", "category": "qa"}, ASKED, "a"),
+        ({"instruction": "q", "context": "c", "response": "a"}, (("user", "q\n\nc"),), "a"),
+        ({"query": "q", "response": "a"}, ASKED, "a"),
+        ({"question": "q", "answer": "a"}, ASKED, "a"),
+        ({"text": "a"}, (("user", ""),), "a"),
+    ],
+)
+def test_shapes_of_other_trainers_are_read(fields, turns, response):
+    talk = talk_of(fields)
+    assert (talk.turns, talk.response) == (turns, response)
+
+
+def test_a_preference_pair_trains_on_what_was_chosen_and_keeps_what_was_not():
+    plain = talk_of({"prompt": "q", "chosen": "a", "rejected": "b"})
+    whole = {name: [{"role": "user", "content": "q"}, {"role": "assistant", "content": text}]
+             for name, text in (("chosen", "a"), ("rejected", "b"))}  # fmt: skip
+    assert talk_of(whole) == plain
+    turns = [{"role": "user", "content": "q"}]
+    listed = talk_of(
+        {
+            "prompt": "q",
+            "chosen": [*turns, {"role": "assistant", "content": "a"}],
+            "rejected": [*turns, {"role": "assistant", "content": "b"}],
+        }
+    )
+    assert plain == listed
+    assert (plain.response, plain.rejected) == ("a", "b")
+
+
+def test_names_that_a_table_fills_with_null_are_passed_over():
+    both = {"role": None, "content": None, "from": None, "value": None}
+    asked, said = both | {"from": "human", "value": "q"}, both | {"role": "assistant", "content": "a"}
+    assert talk_of({"messages": [asked, said]}) == talk_of({"prompt": "q", "response": "a"})
+
+
+def part(text, **more):
+    return {"type": "text", "text": text, **more}
+
+
+def test_the_text_parts_of_a_message_are_joined():
+    asked = [part("q1 "), part("q2", image_url=None)]
+    for name in ("content", "value"):
+        told = [{"role": "user", name: asked}, {"role": "assistant", name: [part("a")]}]
+        assert talk_of({"messages": told}) == talk_of({"prompt": "q1 q2", "response": "a"})
+        assert talk_of({"prompt": told[:1], "completion": told[1:]}) == talk_of({"prompt": "q1 q2", "response": "a"})
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            [part("q"), {"type": "image_url", "image_url": {"url": "x"}}],
+            "has a message with a part of type 'image_url'",
+        ),
+        ([part("q"), {"text": "q"}], "has a message with a part of type None; only parts of type 'text'"),
+        ([part(3)], "has a `text` of type int; it must be text"),
+        (["q"], "has a message with a part of type 'str'"),
+        ([], "has a message whose content is an empty list"),
+    ],
+)
+def test_a_part_that_is_no_text_is_refused(parts, message):
+    with pytest.raises(UnfitError, match=message):
+        talk_of({"messages": [{"role": "user", "content": parts}, {"role": "assistant", "content": "a"}]})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"conversations": [{"from": "gpt", "value": "a"}, {"from": "human", "value": "q"}]},
+            "ends with a turn of 'user'",
+        ),
+        ({"conversations": [{"value": "a"}]}, "has a `role` of type null"),
+        ({"instruction": "q", "output": "a", "history": ["q"]}, "`history` that is no list of pairs"),
+        ({"input_ids": [1]}, "give the text, not its token ids"),
+        ({"ask": "q"}, "has the fields ask, but must have .*`data.columns`"),
+    ],
+)
+def test_an_unknown_shape_says_what_must_be(fields, message):
+    with pytest.raises(UnfitError, match=message):
+        talk_of(fields)
+
+
+_NAMES = (
+    "prompt",
+    "response",
+    "completion",
+    "messages",
+    "conversations",
+    "instruction",
+    "output",
+    "input",
+    "history",
+    "system",
+    "text",
+    "chosen",
+    "rejected",
+    "query",
+    "question",
+    "answer",
+)
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(st.sampled_from(("role", "from", "content", "value", "type", "text")), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.dictionaries(st.sampled_from(_NAMES), _values, max_size=5))
+def test_a_row_of_any_make_is_a_talk_or_unfit_and_nothing_else(fields):
+    with contextlib.suppress(UnfitError):
+        talk = talk_of(fields)
+        assert isinstance(talk.prompt, str)
+        assert isinstance(talk.response, str)
+        assert all(isinstance(part, str) for turn in talk.turns for part in turn)

@@ -1,0 +1,196 @@
+import json
+import shutil
+from fnmatch import fnmatch
+
+import pytest
+
+from farsighted.core.errors import ModelError
+from farsighted.models.folder import TINY, context_of, model_folder, model_hash, sentence_model
+from farsighted.models.tokenizer import load_tokenizer
+from farsighted.worlds.tiny import EOS_ID, TINY_PATH, byte_tokenizer
+from oracles.tiny_folder import save_tiny
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "model")
+
+
+def change(path, **fields):
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_tiny_is_the_model_that_ships_with_the_package():
+    assert model_folder(TINY) == TINY_PATH
+    assert load_tokenizer(TINY_PATH).end_id == EOS_ID
+    assert context_of(TINY_PATH) == 1024
+
+
+def test_a_path_may_begin_at_home(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert model_folder("~/model") == folder
+
+
+@pytest.mark.parametrize("path", ["nowhere", "no/where/at/all", "../nowhere"])
+def test_what_is_no_folder_with_a_model_is_refused_and_nothing_is_downloaded(path):
+    with pytest.raises(ModelError, match=rf"'{path}' has no config\.json\. Mend the path"):
+        model_folder(path)
+
+
+def test_the_hash_is_the_same_for_a_copy(saved, folder):
+    assert model_hash(folder) == model_hash(saved)
+
+
+DECIDING = ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("name", DECIDING)
+def test_every_file_that_decides_a_result_counts_for_the_hash(saved, folder, name):
+    with (folder / name).open("ab") as file:
+        file.write(b" ")
+    assert model_hash(folder) != model_hash(saved)
+
+
+@pytest.mark.parametrize("name", ["generation_config.json", "chat_template.jinja"])
+def test_a_file_that_need_not_be_there_counts_for_the_hash_where_it_is(folder, name):
+    (folder / name).unlink(missing_ok=True)
+    without = model_hash(folder)
+    (folder / name).write_text("{}")
+    assert model_hash(folder) != without
+
+
+def test_every_shard_counts_for_the_hash(saved, folder):
+    (folder / "model-2.safetensors").write_bytes(b"x")
+    assert model_hash(folder) != model_hash(saved)
+
+
+def test_what_decides_nothing_does_not_count(saved, folder):
+    (folder / "README.md").write_text("x")
+    assert model_hash(folder) == model_hash(saved)
+
+
+def test_other_weights_are_another_model(saved, tmp_path):
+    assert model_hash(save_tiny(tmp_path / "other", seed=1)) != model_hash(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("model.safetensors", r"no \*\.safetensors weights"),
+        ("tokenizer.json", r"no tokenizer\.json.*`save_pretrained`"),
+    ],
+)
+def test_a_model_without_weights_or_tokenizer_has_no_hash(folder, name, sentence):
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=sentence):
+        model_hash(folder)
+
+
+def test_pickled_weights_are_refused_by_name(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"has pickled ones \('pytorch_model\.bin'\), which may run code"):
+        model_hash(folder)
+
+
+@pytest.mark.parametrize("text", ["", "12 + 30 =", "größer ☃", "<|end|> is text", "  two\n\nlines "])
+def test_a_text_is_read_as_it_is_without_special_tokens(folder, text):
+    assert load_tokenizer(folder).encode_text(text) == list(text.encode())
+
+
+def test_the_end_token_and_the_size_of_the_vocabulary_are_those_of_the_tokenizer(folder):
+    tokenizer = load_tokenizer(folder)
+    assert (tokenizer.end_id, tokenizer.vocabulary_size) == (EOS_ID, 259)
+
+
+def test_padding_and_truncation_that_were_saved_with_a_tokenizer_are_not_applied(folder):
+    tokenizer = byte_tokenizer()
+    tokenizer("a text", padding="max_length", truncation=True, max_length=4)
+    tokenizer.save_pretrained(folder)
+    saved = json.loads((folder / "tokenizer.json").read_text())
+    assert saved["truncation"] is not None
+    assert saved["padding"] is not None
+    assert load_tokenizer(folder).encode_text("a text") == list(b"a text")
+    assert load_tokenizer(folder).encode_text("a") == list(b"a")
+
+
+@pytest.mark.parametrize(
+    ("named", "config", "expected"),
+    [
+        ("<|begin|>", 7, 257),
+        ({"content": "<|pad|>"}, 7, 256),
+        (None, 7, 7),
+        (None, [3, 4], 3),
+        (None, 0, 0),
+        ("<|unknown|>", 7, 7),
+    ],
+)
+def test_the_end_token_is_the_tokenizers_or_else_the_first_of_the_configuration(folder, named, config, expected):
+    change(folder / "tokenizer_config.json", eos_token=named)
+    change(folder / "config.json", eos_token_id=config)
+    assert load_tokenizer(folder).end_id == expected
+
+
+@pytest.mark.parametrize("config", [None, []])
+def test_a_tokenizer_without_an_end_token_is_refused(folder, config):
+    (folder / "tokenizer_config.json").unlink()
+    change(folder / "config.json", eos_token_id=config)
+    with pytest.raises(ModelError, match="names no end token"):
+        load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}"])
+def test_a_tokenizer_that_cannot_be_read_names_its_file(folder, text):
+    (folder / "tokenizer.json").write_text(text)
+    with pytest.raises(ModelError, match=r"tokenizer\.json' cannot be read"):
+        load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[1, 2]", "3"])
+def test_a_configuration_that_is_no_json_object_names_its_file(folder, text):
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ModelError, match=r"config\.json' must hold a JSON object"):
+        context_of(folder)
+
+
+def test_the_context_is_the_models_number_of_positions(folder):
+    assert context_of(folder) == 64
+    change(folder / "config.json", max_position_embeddings=None)
+    with pytest.raises(ModelError, match=r"Set `model\.context`"):
+        context_of(folder)
+
+
+def test_a_hub_name_is_downloaded_without_code_where_no_folder_has_it(tmp_path, monkeypatch):
+    asked = []
+
+    def download(name, allow_patterns):
+        asked.append((name, allow_patterns))
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert model_folder("owner/name") == tmp_path
+    ((name, patterns),) = asked
+    assert name == "owner/name"
+    wanted = ["config.json", "tokenizer.json", "tokenizer_config.json", "model-00001-of-00002.safetensors"]
+    unwanted = ["modeling_own.py", "tokenizer_own.py", "tokenizer.py", "pytorch_model.bin", "training_args.bin"]
+    taken = [name for name in wanted + unwanted if any(fnmatch(name, pattern) for pattern in patterns)]
+    assert taken == wanted
+
+
+def test_a_hub_name_that_cannot_be_had_says_so(monkeypatch):
+    def refuse(name, allow_patterns):
+        raise OSError("offline mode is on")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(ModelError, match="'owner/name' is no folder here and cannot be had from the hub: offline mode"):
+        model_folder("owner/name")
+
+
+def test_a_folder_around_a_sentence_model_is_refused(folder):
+    assert sentence_model(str(folder))[0] == folder
+    with pytest.raises(ModelError, match=r"neither modules\.json nor config\.json\. Mend the path"):
+        sentence_model(str(folder.parent))

@@ -1,0 +1,107 @@
+import math
+
+import numpy as np
+import pytest
+
+from farsighted.results.build import build_results
+from farsighted.results.columns import DIAGNOSTICS, METRICS
+from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
+
+
+def summary_of(cells, **kwargs):
+    return {entry["selector"]: entry for entry in build_results(cells, make_audit(cells, **kwargs))["summary"]}
+
+
+def test_mean_and_sd_are_over_seeds():
+    current = summary_of(three_selectors(seeds=(0, 1, 2)))["loss"]["metrics"]["current"]
+    assert (current["mean"], current["sd"], current["n"]) == pytest.approx((65, 1, 3))  # 64, 65, 66
+    assert current["low"] < 65 < current["high"]
+
+
+def test_every_summary_has_every_number_with_its_spread():
+    for entry in summary_of(three_selectors()).values():
+        assert list(entry["metrics"]) == list(METRICS)
+        assert list(entry["diagnostics"]) == list(DIAGNOSTICS)
+        for number in [*entry["metrics"].values(), *entry["diagnostics"].values()]:
+            assert list(number) == ["mean", "sd", "low", "high", "n"]
+
+
+def test_a_number_that_no_seed_has_is_none_with_n_zero():
+    entry = summary_of(three_selectors())["loss"]
+    assert entry["diagnostics"]["mean_quality"] == {"mean": None, "sd": None, "low": None, "high": None, "n": 0}
+
+
+def test_a_constant_difference_has_a_degenerate_interval_and_a_clear_verdict():
+    summary = summary_of(three_selectors())
+    long = summary["loss"]["difference"]["long_horizon"]
+    # final average -1, AUC -0.1, forgetting +7.5, OOD -10: (-0.01 - 0.1 - 0.075 - 0.1) / 4
+    assert (long["mean"], long["low"], long["high"]) == pytest.approx((-0.07125,) * 3)
+    assert summary["loss"]["verdict"] == "myopic"
+    assert summary["lhas"]["verdict"] == "robust"
+    assert "gains now (+4.0 points" in summary["loss"]["why"]
+    assert summary["loss"]["why"].endswith("Seeds: 0, 1.")
+
+
+def test_neither_the_reference_nor_reference_rows_are_judged():
+    summary = summary_of(three_selectors())
+    assert summary["random"]["difference"] is None
+    assert summary["random"]["verdict"] is None
+    assert summary["random_matched"]["verdict"] is None
+    assert summary["random_matched"]["difference"]["current"]["mean"] == pytest.approx(2)
+
+
+def test_a_difference_uses_the_seeds_that_both_have():
+    cells = [
+        cell for cell in three_selectors(seeds=(0, 1, 2)) if (cell.meta["selector"], cell.meta["seed"]) != ("random", 1)
+    ]
+    entry = summary_of(cells)["loss"]
+    assert entry["paired_seeds"] == [0, 2]
+    assert entry["seeds"] == [0, 1, 2]
+    assert entry["difference"]["current"]["mean"] == pytest.approx(4)
+
+
+def test_without_the_reference_nothing_is_decided():
+    entry = summary_of([make_cell("loss", 0, wanted())])["loss"]
+    assert entry["verdict"] == "inconclusive"
+    assert "could not be compared" in entry["why"]
+    assert "No seed has finished for both" in entry["why"]
+    assert entry["power"] is None
+    assert entry["difference"]["current"] == {"mean": None, "low": None, "high": None}
+
+
+def test_one_seed_says_that_its_interval_covers_items_only():
+    entry = summary_of(three_selectors(seeds=(3,)))["loss"]
+    assert entry["why"].endswith("Seed 3 alone: the interval covers items only.")
+    assert entry["metrics"]["current"]["sd"] is None
+    assert entry["power"]["resolvable"] is False
+
+
+def test_power_states_the_design_that_was_measured():
+    power = summary_of(three_selectors(items=6))["loss"]["power"]
+    assert (power["measured"]["items"], power["measured"]["seeds"]) == (6, 2)
+    assert power["growth"] == 1  # a difference without any spread is resolved already
+
+
+def test_a_diverged_seed_counts_in_stability_but_not_in_means():
+    rough = make_cell("loss", 1, wanted(gain=99), status="diverged", reason="x")
+    rough.meta["per_stage"][0]["losses"] = [None]
+    cells = [make_cell("random", 0, wanted()), make_cell("loss", 0, wanted()), rough]
+    entry = summary_of(cells)["loss"]
+    assert entry["metrics"]["current"]["mean"] == pytest.approx(60)
+    assert entry["seeds"] == [0]
+    assert entry["stability"]["non_finite"] == 1
+    assert entry["cost"]["trained_tokens"] == 3000
+
+
+def test_noise_between_seeds_makes_a_verdict_inconclusive():
+    rng = np.random.default_rng(0)
+    cells = []
+    for seed in range(4):
+        cells.append(make_cell("random", seed, wanted(ood=50), items=20))
+        cells.append(make_cell("loss", seed, wanted(ood=50 + (-1) ** seed * rng.uniform(5, 6)), items=20))
+    entry = summary_of(cells)["loss"]
+    low, high = (entry["difference"]["long_horizon"][end] for end in ("low", "high"))
+    assert low < 0 < high
+    assert entry["verdict"] == "inconclusive"
+    assert entry["power"]["seeds"] > 4
+    assert math.isfinite(entry["power"]["growth"])
