@@ -36,7 +36,7 @@ def command(
     for option, value, least in (("--repeats", repeats, 1), ("--threads", threads, 0), ("--seed", seed, 0)):
         if value < least:
             raise ConfigError(f"`{option}` must be at least {least}, but is {value}.")
-    from benchmarks.run import device_of, machine, run_parts
+    from benchmarks.parts import device_of, machine, run_parts
 
     settings = BenchSettings(quick, repeats, threads or core_count(), device_of(device), seed)
     facts = machine(settings)

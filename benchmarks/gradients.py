@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from benchmarks.models import LARGE, Shape, padded_ids, random_llama, random_texts, takes_large, with_lora
-from benchmarks.results import BenchSettings, Part, Row, exact_row, spread_row
+from benchmarks.results import BenchSettings, Measurement, Part, exact_row, spread_row
 from benchmarks.timing import Times, race
 from farsighted.learners.passes import trunk_and_head
 from farsighted.signals.forward import gather_response
@@ -38,7 +38,7 @@ QUICK = (GradientsSize(Shape(32, 2, 256, 16), 4, 16, rank=4),)
 
 def measure_gradients(settings: BenchSettings, sizes: tuple[GradientsSize, ...] | None = None) -> Part:
     """Measure each size; examples have equal lengths, so that no contestant has pads."""
-    rows, seconds, words = list[Row](), dict[str, list[float]](), []
+    rows, seconds, words = list[Measurement](), dict[str, list[float]](), []
     for size in sizes or _sizes(settings):
         label = f"d = {size.shape.width}, L = {size.length}, n = {size.count}"
         found, times, described = _measure(settings, size)
@@ -55,7 +55,7 @@ def _sizes(settings: BenchSettings) -> tuple[GradientsSize, ...]:
     return ACCELERATOR if takes_large(settings.device) else FULL
 
 
-def _measure(settings: BenchSettings, size: GradientsSize) -> tuple[list[Row], Times, str]:
+def _measure(settings: BenchSettings, size: GradientsSize) -> tuple[list[Measurement], Times, str]:
     rng = np.random.default_rng(settings.seed)
     lm = with_lora(random_llama(size.shape, rng, settings.device), rng, size.rank)
     trunk, head = trunk_and_head(lm)

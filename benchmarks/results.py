@@ -25,7 +25,7 @@ class BenchSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Measurement:
     """One measured figure."""
 
     what: str
@@ -59,7 +59,7 @@ class Part:
     name: str
     setting: str = ""
     """Sizes, in words."""
-    rows: Sequence[Row] = ()
+    rows: Sequence[Measurement] = ()
     seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Every time taken, by contestant."""
     notes: Sequence[str] = ()
@@ -84,19 +84,19 @@ class Part:
         }
 
 
-def spread_row(what: str, values: np.ndarray, **options: Any) -> Row:
+def spread_row(what: str, values: np.ndarray, **options: Any) -> Measurement:
     """Return the row of repeated measurements: median and quartiles.
 
     >>> spread_row("a ÷ b", np.array([1.0, 2.0, 4.0])).value
     2.0
     """
     low, middle, high = (float(value) for value in np.quantile(values, [0.25, 0.5, 0.75]))
-    return Row(what, middle, low, high, **options)
+    return Measurement(what, middle, low, high, **options)
 
 
-def exact_row(what: str, value: float, **options: Any) -> Row:
+def exact_row(what: str, value: float, **options: Any) -> Measurement:
     """Return the row of a figure that does not vary: an error, a count, a peak of memory."""
-    return Row(what, value, value, value, **options)
+    return Measurement(what, value, value, value, **options)
 
 
 def number(value: float, unit: str = "") -> str:
@@ -120,7 +120,7 @@ def markdown(parts: Sequence[Part], machine: Mapping[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: Measurement) -> tuple[str, ...]:
     """Return a row's columns: what, measured, quartiles, bound, target, verdict."""
     spread = "" if row.low == row.high else f"{number(row.low)} to {number(row.high)}"
     bound, target = ("" if value is None else number(value, row.unit) for value in (row.bound, row.at_most))

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import pairwise_distances
 
 from benchmarks import traversal
-from benchmarks.results import BenchSettings, Part, Row, exact_row, spread_row
+from benchmarks.results import BenchSettings, Measurement, Part, exact_row, spread_row
 from benchmarks.timing import race
 from farsighted.core.values import Signals
 from farsighted.selectors import LHAS, FacilityLocation
@@ -98,7 +98,7 @@ def _picked(points_ND: np.ndarray, picks: int, away: Callable[[np.ndarray], np.n
 
 def _farthest(
     settings: BenchSettings, size: SetsSize, rng: np.random.Generator, seconds: dict[str, list[float]]
-) -> list[Row]:
+) -> list[Measurement]:
     points_ND = unit_points(size.farthest, size.width, rng)
     contestants: dict[str, Callable[[], object]] = {
         "farthest-first": _traversal(points_ND, size.picks, settings.device),
@@ -134,7 +134,7 @@ def _traversal(points_ND: np.ndarray, picks: int, device: str) -> Callable[[], o
 
 def _facility(
     size: SetsSize, rng: np.random.Generator, repeats: int, seconds: dict[str, list[float]]
-) -> tuple[list[Row], list[str]]:
+) -> tuple[list[Measurement], list[str]]:
     points_ND = unit_points(size.facility, size.width, rng)
     signals = Signals(tuple(map(str, range(size.facility))), {"embedding": points_ND}, {})
 
@@ -180,7 +180,9 @@ def _apricot(points_ND: np.ndarray, picks: int) -> Callable[[], np.ndarray] | No
     return select
 
 
-def _others(size: SetsSize, rng: np.random.Generator, repeats: int, seconds: dict[str, list[float]]) -> list[Row]:
+def _others(
+    size: SetsSize, rng: np.random.Generator, repeats: int, seconds: dict[str, list[float]]
+) -> list[Measurement]:
     rows = {
         "embedding": unit_points(size.lhas, size.width, rng),
         "head_sketch": rng.standard_normal((size.lhas, _SKETCH)).astype(np.float32),

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.models import Shape, padded_ids, random_llama, random_texts
-from benchmarks.results import BenchSettings, Part, Row, spread_row
+from benchmarks.results import BenchSettings, Measurement, Part, spread_row
 from benchmarks.timing import Times, race
 from farsighted.core.values import Pool, Tokens
 from farsighted.learners.adapters import Lora
@@ -78,7 +78,7 @@ def measure_steps(settings: BenchSettings, size: StepsSize | None = None) -> Par
     return Part("steps", setting, _rows(times), {name: taken.tolist() for name, taken in times.items()})
 
 
-def _rows(times: Times) -> list[Row]:
+def _rows(times: Times) -> list[Measurement]:
     forward_scored = times["forward of all"] + times["step on the chosen"]
     whole = times["step on all"]
     rows = [

@@ -36,7 +36,7 @@ from farsighted.metrics.corollary import (
     variance_estimate,
 )
 from farsighted.metrics.diagnostics import update_concentration
-from farsighted.metrics.theory import OrderCheck, Sizes, Task, check_order, draw_problems, expand
+from farsighted.metrics.theory import OrderCheck, QuadraticTask, Sizes, check_order, draw_problems, expand
 from farsighted.report.palette import FAINT, FARSIGHTED, INK, MYOPIC
 
 STEP_SIZES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 2.0)
@@ -82,7 +82,7 @@ def counterexample() -> Row:
     """Return a counterexample by hand: two updates that gain alike now, and differ along an axis that comes later."""
     theta, step_size = np.zeros(2), 1.0
     current, following = (
-        Task(np.diag(curvature), np.array(optimum))
+        QuadraticTask(np.diag(curvature), np.array(optimum))
         for curvature, optimum in (([1.0, 0.0], [-1.0, 0.0]), ([1.0, 1.0], [0.0, -1.0]))
     )
     found: Row = {"step_size": step_size}

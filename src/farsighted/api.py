@@ -12,7 +12,7 @@ from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, FarsightedError
 from farsighted.files.readers import write_quarantine
 from farsighted.launch.local import LocalPool, Observer, Task, TaskResult
-from farsighted.protocol.estimate import Estimate, Rates, estimate
+from farsighted.protocol.cost import AuditCost, Rates, estimate
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.origins import selector_modules
@@ -155,12 +155,12 @@ def _failed(prepared: Prepared, failures: Sequence[TaskResult], others: str, lay
     )
 
 
-def estimate_prepared(prepared: Prepared, out: Path, workers: int) -> Estimate:
+def estimate_prepared(prepared: Prepared, out: Path, workers: int) -> AuditCost:
     """Time a few rounds of each kind of cell and return the cost of what is missing in `out`."""
     missing = prepared.missing(Layout(out))
     kinds = {(cell.label, cell.adaptation, str(cell.budget)): cell for cell in missing}
     if not missing:
-        return Estimate(0, 0, 0, 0, 0.0, 0.0)
+        return AuditCost(0, 0, 0, 0, 0.0, 0.0)
     with atomic.temporary_folder() as folder, _pool(prepared, folder, folder / "logs", 1) as pool:
         outcomes = pool.run([Task("measure", cell.id) for cell in kinds.values()], Silent())
     failed = [outcome for outcome in outcomes if outcome.failure]

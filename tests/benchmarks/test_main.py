@@ -3,8 +3,8 @@ import json
 import pytest
 
 from benchmarks.__main__ import main, part_names
+from benchmarks.parts import MEASURES
 from benchmarks.results import ON_REQUEST, PARTS
-from benchmarks.run import MEASURES
 from oracles.cli import run_cli
 
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.results import Part, Row, exact_row, markdown, number, spread_row
+from benchmarks.results import Measurement, Part, exact_row, markdown, number, spread_row
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,9 @@ def test_figures_are_written_for_people(value, unit, text):
 
 
 def test_the_page_holds_machine_settings_rows_and_notes():
-    part = Part("sets", "n = 3.", [Row("a ÷ b", 1.5, 1.25, 2.0, "", 1.0, 1.2)], {"a": [1.0]}, ["Not everything."])
+    part = Part(
+        "sets", "n = 3.", [Measurement("a ÷ b", 1.5, 1.25, 2.0, "", 1.0, 1.2)], {"a": [1.0]}, ["Not everything."]
+    )
     page = markdown([part], {"threads": 2})
     assert "Machine: threads 2." in page
     assert "## sets\n\nn = 3.\n" in page
@@ -36,7 +38,7 @@ def test_the_page_holds_machine_settings_rows_and_notes():
 
 
 def test_a_part_goes_through_json_with_every_time():
-    part = Part("sets", "n = 3.", [Row("a", 1.5, 1.25, 2.0, "s", None, 1.2)], {"a": [1.0, 2.0]})
+    part = Part("sets", "n = 3.", [Measurement("a", 1.5, 1.25, 2.0, "s", None, 1.2)], {"a": [1.0, 2.0]})
     found = json.loads(json.dumps(part.as_json()))
     assert found["seconds"] == {"a": [1.0, 2.0]}
     (row,) = found["rows"]

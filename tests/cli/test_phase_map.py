@@ -1,7 +1,7 @@
 import pytest
 
 from farsighted.phase_map import map as atlas
-from farsighted.phase_map import run
+from farsighted.phase_map import survey as run
 from oracles.cli import run_cli
 from oracles.fabricated_records import records
 

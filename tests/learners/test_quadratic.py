@@ -8,7 +8,7 @@ from farsighted.config.quadratic import QuadraticConfig
 from farsighted.core.errors import ConfigError, DivergedError, ModelError
 from farsighted.learners.base import Learner
 from farsighted.learners.quadratic import DescentSettings, QuadraticLearner, build_quadratic, random_subspace
-from farsighted.signals.plan import SIGNALS
+from farsighted.signals.table import SIGNALS
 from farsighted.worlds.quadratic import build_world
 from oracles.quadratic_loops import descended, gradient, loss
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from farsighted.metrics.theory import (
     Expansion,
     Problems,
+    QuadraticTask,
     Share,
     Sizes,
-    Task,
     check_order,
     draw_problems,
     expand,
@@ -31,18 +31,18 @@ def checks():
 
 def positive_task(rng, width, rank):
     factor = rng.normal(size=(width, rank))
-    return Task(factor @ factor.T, rng.normal(size=width))
+    return QuadraticTask(factor @ factor.T, rng.normal(size=width))
 
 
 def one_problem(current, following, update_a, update_b):
-    tasks = (Task(task.curvature_DD[None], task.optimum_D[None]) for task in (current, following))
+    tasks = (QuadraticTask(task.curvature_DD[None], task.optimum_D[None]) for task in (current, following))
     return Problems(np.zeros((1, len(update_a))), *tasks, np.array([update_a]), np.array([update_b]))
 
 
 def contradiction():
     """Equal now, for the current task is blind to the second axis, on which the second set oversteps the next one."""
-    current = Task(np.diag([1.0, 0.0]), np.array([-1.0, 0.0]))
-    following = Task(np.eye(2), np.array([0.0, -1.0]))
+    current = QuadraticTask(np.diag([1.0, 0.0]), np.array([-1.0, 0.0]))
+    following = QuadraticTask(np.eye(2), np.array([0.0, -1.0]))
     return one_problem(current, following, [1.0, 0.0], [1.0, 4.0])
 
 
@@ -71,7 +71,9 @@ def test_equation_eight_is_an_identity_to_machine_precision(seed, width, rank, e
 
 def test_the_three_terms_equal_their_values_by_hand():
     # theta - theta* = (1, -1), H (theta - theta*) = (2, -1), g = (3, 1): <g, .> = 5, g'Hg = 19; 1.5 - 2.5 + 19/8
-    step = expand(np.array([1.0, 0.0]), Task(np.diag([2.0, 1.0]), np.array([0.0, 1.0])), np.array([3.0, 1.0]), 0.5)
+    step = expand(
+        np.array([1.0, 0.0]), QuadraticTask(np.diag([2.0, 1.0]), np.array([0.0, 1.0])), np.array([3.0, 1.0]), 0.5
+    )
     assert (step.before, step.linear, step.quadratic, step.after) == (1.5, -2.5, 2.375, 1.375)
     assert step.residual == 0
 
@@ -84,7 +86,7 @@ def test_a_term_that_is_wrong_leaves_a_residual():
 
 
 def test_the_residual_of_a_step_from_the_optimum_along_the_kernel_is_zero():
-    step = expand(np.zeros(2), Task(np.diag([1.0, 0.0]), np.zeros(2)), np.array([0.0, 1.0]), 1.0)
+    step = expand(np.zeros(2), QuadraticTask(np.diag([1.0, 0.0]), np.zeros(2)), np.array([0.0, 1.0]), 1.0)
     assert step.residual == 0
 
 

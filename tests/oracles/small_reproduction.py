@@ -3,7 +3,7 @@
 import contextlib
 
 from farsighted.api import Silent
-from farsighted.paper.run import run_target
+from farsighted.paper.reproduce import run_target
 from farsighted.paper.worlds import World
 
 SMALL = (

@@ -18,7 +18,7 @@ from farsighted.protocol.shared import (
     prepare_stage,
     stage_is_prepared,
 )
-from farsighted.signals.quality import difficulty_from_nll, rule_quality
+from farsighted.signals.heuristics import difficulty_from_nll, rule_quality
 from farsighted.store.layout import Layout
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.fake_world import fake_world

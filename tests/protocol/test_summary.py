@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from farsighted.learners.base import ChangeInner
-from farsighted.protocol.progress import CellProgress
+from farsighted.protocol.cell_state import CellProgress
 from farsighted.protocol.stages import stage_input
 from farsighted.protocol.summary import cell_meta, selection_hash, stage_numbers
 from farsighted.store.schema import SELECTIONS

@@ -6,7 +6,7 @@ import pytest
 
 from farsighted.core.errors import ConfigError, ModelError
 from farsighted.learners.causal_lm import CausalLM
-from farsighted.protocol.estimate import Rates
+from farsighted.protocol.cost import Rates
 from farsighted.protocol.tasks import run_cell_task, run_clusters_task, run_measure_task, run_stage_task
 from farsighted.store.layout import MARKER
 from oracles.micro import assert_same_cell, desk_of, nano_config

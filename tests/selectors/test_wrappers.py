@@ -17,7 +17,7 @@ from farsighted.selectors import (
     with_picks,
 )
 from farsighted.sets.greedy import rank01
-from farsighted.signals.plan import check_needs
+from farsighted.signals.table import check_needs
 from oracles import floor_loops
 from oracles.selector_loops import signals_of
 

@@ -6,7 +6,7 @@ from farsighted.signals import logits
 from farsighted.signals.forward import gather_positions, gather_response
 from farsighted.signals.instrumented import FORWARD_SIGNALS, build_head_maps, forward_signals
 from farsighted.signals.logits import Head, token_nll
-from farsighted.signals.plan import SIGNALS
+from farsighted.signals.table import SIGNALS
 from oracles.signal_autograd import make_batch, response_states, tiny_llama
 
 MODEL = tiny_llama().requires_grad_(requires_grad=False)

@@ -3,7 +3,7 @@ import pytest
 
 from farsighted.core.errors import DivergedError
 from farsighted.core.values import Example, Tokens
-from farsighted.signals.plan import SIGNALS
+from farsighted.signals.table import SIGNALS
 from farsighted.testing.fake_learner import FakeLearner
 
 RNG = np.random.default_rng

@@ -11,7 +11,7 @@ from farsighted.core.values import Pool, Ranking
 from farsighted.learners.base import StepRecord
 from farsighted.store.schema import SELECTIONS
 from farsighted.training import record
-from farsighted.training.record import Place, SketchSample, StageRecord, ids_of, round_table, with_known
+from farsighted.training.record import RoundPlace, SketchSample, StageRecord, ids_of, round_table, with_known
 from oracles.stage_world import make_texts
 
 POOL = Pool("math", make_texts("e", [5, 1, 2, 3]))
@@ -75,7 +75,7 @@ def test_every_example_is_as_likely_to_stay_in_the_sample_as_any_other(limit):
 
 def test_a_round_becomes_rows_that_say_what_was_offered_and_what_was_taken():
     ranking = Ranking(np.array([2, 0, 1]), np.array([0.5, 0.25, 1.0]), {"utility": np.array([1.0, 2.0, 3.0])})
-    table = round_table(Place("math", 2, 7, 5), POOL, np.array([3, 0, 1]), ranking, picked=np.array([2, 0]))
+    table = round_table(RoundPlace("math", 2, 7, 5), POOL, np.array([3, 0, 1]), ranking, picked=np.array([2, 0]))
     offered = {"stage": "math", "stage_index": 2, "round": 7, "step": 5}
     assert table.to_pylist() == [
         offered
@@ -98,7 +98,7 @@ def test_chosen_ids_come_in_order_of_round_and_rank():
         order = np.arange(len(rows))[::-1]
         ranking = Ranking(order, np.zeros(len(rows)))
         kept.tables.append(
-            round_table(Place("math", 1, number, number), POOL, np.array(rows), ranking, picked=order[:2])
+            round_table(RoundPlace("math", 1, number, number), POOL, np.array(rows), ranking, picked=order[:2])
         )
     assert kept.chosen_ids() == ["e1", "e0", "e2"]
     assert kept.table().num_rows == 4
@@ -109,7 +109,7 @@ def test_rounds_with_other_components_are_filled_up_with_nothing():
     for parts in ({}, {"utility": np.ones(1)}):
         ranking = Ranking(np.zeros(1, dtype=int), np.zeros(1), parts)
         kept.tables.append(
-            round_table(Place("math", 1, 0, 0), POOL, np.zeros(1, dtype=int), ranking, picked=np.zeros(1, int))
+            round_table(RoundPlace("math", 1, 0, 0), POOL, np.zeros(1, dtype=int), ranking, picked=np.zeros(1, int))
         )
     assert kept.table()["component_utility"].to_pylist() == [None, 1.0]
 
@@ -145,7 +145,7 @@ def test_ids_are_those_of_the_rows():
 
 def test_the_stage_that_an_example_comes_from_is_told_where_any_is_replayed():
     ranking, rows = Ranking(np.arange(2), np.zeros(2)), np.array([3, 1])
-    table = round_table(Place("math", 2, 0, 0), POOL, rows, ranking, picked=np.array([0]))
+    table = round_table(RoundPlace("math", 2, 0, 0), POOL, rows, ranking, picked=np.array([0]))
     known = {"cluster": np.array([5, 6, 7, 8]), "origin": np.array([0, 0, 0, 1])}
     marked = with_known(table, known, rows)
     assert marked["cluster"].to_pylist() == [8, 6]

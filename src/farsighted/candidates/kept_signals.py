@@ -24,7 +24,7 @@ from farsighted.core import fingerprint
 from farsighted.core.values import Tokens
 from farsighted.data.batches import length_sorted_batches
 from farsighted.learners.base import Learner
-from farsighted.signals.plan import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME, SIGNALS, SKETCH_SIDE, at_positions
+from farsighted.signals.table import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME, SIGNALS, SKETCH_SIDE, at_positions
 from farsighted.store.cache import ArrayCache
 from farsighted.training.stage import TimedSignals
 

@@ -30,7 +30,7 @@ def phase_map_command(
     if count < LEAST:
         raise ConfigError(f"`--points` must be at least {LEAST} for a map to be fitted, but is {count}.")
     # Only the run itself needs torch.
-    from farsighted.phase_map.run import run_map
+    from farsighted.phase_map.survey import run_map
     from farsighted.phase_map.write import write_map
 
     records = run_map(out, count, processes, seed, QUICK if quick else FULL, _progress(error_console()))

@@ -12,7 +12,7 @@ from farsighted.cli.progress import GridProgress
 from farsighted.core.errors import ConfigError
 from farsighted.core.names import did_you_mean
 from farsighted.paper.page import write_page
-from farsighted.paper.run import run_target
+from farsighted.paper.reproduce import run_target
 from farsighted.paper.worlds import TARGETS, WORLDS, Target
 from farsighted.store.layout import Layout
 

@@ -5,8 +5,8 @@ from rich.table import Table
 from farsighted.cli.console import output_console
 from farsighted.cli.options import Folder
 from farsighted.store.layout import Layout
-from farsighted.store.progress import cell_statuses
 from farsighted.store.reader import read_plan
+from farsighted.store.status import cell_statuses
 
 
 def status_command(folder: Folder) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from farsighted.config.fields import Folder, Part, Targets, distinct, listed
+from farsighted.config.fields import Folder, Section, Targets, distinct, listed
 from farsighted.config.grid import (
     BudgetField,
     Order,
@@ -18,14 +18,14 @@ from farsighted.config.grid import (
 )
 from farsighted.config.messages import KeyPath, expectation
 from farsighted.config.quadratic import QuadraticConfig
-from farsighted.config.quality import QualityConfig
+from farsighted.config.quality_source import QualityConfig
 from farsighted.config.stages import DataConfig, StageConfig, SuiteConfig
 from farsighted.core.values import Budget
 
 __all__ = ["AuditConfig", "Order", "RandomOrders", "SelectorSpec", "budget_text", "order_problem", "parse_budget"]
 
 
-class ModelConfig(Part):
+class ModelConfig(Section):
     """The model that every cell starts from."""
 
     path: str = Field(default="tiny", min_length=1)
@@ -38,7 +38,7 @@ class ModelConfig(Part):
     """The longest example, in tokens; null = as many positions as the model has."""
 
 
-class LoraConfig(Part):
+class LoraConfig(Section):
     """The adapter of adaptation mode lora."""
 
     r: int = Field(default=16, ge=1)
@@ -51,14 +51,14 @@ class LoraConfig(Part):
     """all-linear, or the names of the modules to adapt."""
 
 
-class FullConfig(Part):
+class FullConfig(Section):
     """What adaptation mode full has of its own."""
 
     learning_rate_factor: float = Field(default=1.0, gt=0)
     """Times `training.learning_rate` is the peak where all parameters are trained."""
 
 
-class TrainingConfig(Part):
+class TrainingConfig(Section):
     """How a stage is trained; the same for every selector."""
 
     granularity: Literal["batch", "round", "stage"] = "batch"
@@ -90,7 +90,7 @@ class TrainingConfig(Part):
     """Whether training recomputes layers in the backward pass: less memory, about a third more time."""
 
 
-class EvaluationConfig(Part):
+class EvaluationConfig(Section):
     """What is evaluated after each stage."""
 
     evaluate: Literal["all", "past"] = "all"
@@ -105,7 +105,7 @@ class EvaluationConfig(Part):
     """Folder with task files of one's own for `lm_eval:TASK` sets."""
 
 
-class ProbeConfig(Part):
+class ProbeConfig(Section):
     """The short training on the next stage that measures future adaptation (spec §2)."""
 
     steps: int = Field(default=8, ge=1)
@@ -122,7 +122,7 @@ class ProbeConfig(Part):
         return self
 
 
-class SignalsConfig(Part):
+class SignalsConfig(Section):
     """What selectors look at."""
 
     clusters: Literal["auto", "metadata", "kmeans"] = "auto"
@@ -135,21 +135,21 @@ class SignalsConfig(Part):
     """Optimizer steps between two refreshes of the proxy gradient."""
 
 
-class CacheConfig(Part):
+class CacheConfig(Section):
     """What cells keep on disk to share; no part of a result."""
 
     megabytes: int = Field(default=2048, ge=0)
     """Largest size of the signals that cells share; the least recently used are deleted; 0 = none are kept."""
 
 
-class CheckpointConfig(Part):
+class CheckpointConfig(Section):
     """When cells write down how far they are; no part of a result."""
 
     seconds: float = Field(default=5, ge=0)
     """A stage's end is written down if this much time has passed since the last one was, or since the cell began."""
 
 
-class LongHorizonConfig(Part):
+class LongHorizonConfig(Section):
     """Weights of the long-horizon score (spec §2); not all 0."""
 
     final_average: float = Field(default=1, ge=0)
@@ -168,7 +168,7 @@ class LongHorizonConfig(Part):
         return self
 
 
-class ULongConfig(Part):
+class ULongConfig(Section):
     """Weights of Eq. 2."""
 
     alpha: float = Field(default=1, ge=0)
@@ -179,7 +179,7 @@ class ULongConfig(Part):
     """Weight of the shifted sets."""
 
 
-class StatisticsConfig(Part):
+class StatisticsConfig(Section):
     """How uncertain the numbers are."""
 
     resamples: int = Field(default=1000, ge=1)
@@ -198,7 +198,7 @@ _List = Field(strict=False, min_length=1)
 """A list in YAML is a tuple in the tree, and holds something."""
 
 
-class AuditConfig(Part):
+class AuditConfig(Section):
     """An audit: data, model, and the grid of selectors, seeds, orders, budgets and adaptation modes."""
 
     title: str = Field(default="Audit", min_length=1)

@@ -99,7 +99,7 @@ Folder = Annotated[
 ]
 
 
-class Part(BaseModel):
+class Section(BaseModel):
     """A part of the tree: frozen, without unknown keys, without conversions, without infinities."""
 
     model_config = ConfigDict(

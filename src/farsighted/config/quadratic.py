@@ -4,11 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from farsighted.config.fields import Name, Part
+from farsighted.config.fields import Name, Section
 from farsighted.config.messages import expectation
 
 
-class QuadraticConfig(Part):
+class QuadraticConfig(Section):
     """A world without a language model, in which a cell takes a second; sizes are per stage.
 
     Of `lora` its rank counts, of `training` the optimizer's settings: plain gradient descent.

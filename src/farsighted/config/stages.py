@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from farsighted.config.fields import Measure, Name, Part, Paths, Style, Validation
+from farsighted.config.fields import Measure, Name, Paths, Section, Style, Validation
 from farsighted.config.messages import expectation
 
 Column = Literal[
@@ -27,7 +27,7 @@ Column = Literal[
 ]
 
 
-class SuiteConfig(Part):
+class SuiteConfig(Section):
     """A controlled suite, made on the fly; sizes are per stage."""
 
     name: Literal["skills"] = "skills"
@@ -49,7 +49,7 @@ class SuiteConfig(Part):
     """Share of responses in a pool that are put at risk of damage."""
 
 
-class StageConfig(Part):
+class StageConfig(Section):
     """One stage from files; paths are relative to `data_root`."""
 
     name: Name
@@ -112,7 +112,7 @@ def _is_task(paths: tuple[str, ...]) -> bool:
     return len(paths) == 1 and paths[0].startswith("lm_eval:")
 
 
-class DataConfig(Part):
+class DataConfig(Section):
     """How files are read."""
 
     on_bad_row: Literal["error", "skip"] = "error"

@@ -58,7 +58,7 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProgramOutcome:
     """How a program did."""
 
     passed: bool
@@ -81,7 +81,7 @@ def sandbox_problem() -> str | None:
     return f"The sandbox needs user namespaces, but a trial did not work: {verdict.reason}. Ask for them to be allowed."
 
 
-def run_programs(programs: Sequence[Program], limits: Limits | None = None, workers: int = 1) -> list[Verdict]:
+def run_programs(programs: Sequence[Program], limits: Limits | None = None, workers: int = 1) -> list[ProgramOutcome]:
     """Run programs, at most `workers` at a time, and return their verdicts in the order given.
 
     Raises:
@@ -94,7 +94,7 @@ def run_programs(programs: Sequence[Program], limits: Limits | None = None, work
         return list(pool.map(lambda program: _run(program, limits or Limits()), programs))
 
 
-def _run(program: Program, limits: Limits) -> Verdict:
+def _run(program: Program, limits: Limits) -> ProgramOutcome:
     secret = secrets.token_hex(16)
     before = {"source": program.source, "setup": program.setup, "limits": asdict(limits), "prefix": sys.base_prefix}
     after = {"tests": list(program.tests), "entry_point": program.entry_point, "secret": secret}
@@ -121,12 +121,12 @@ def _run(program: Program, limits: Limits) -> Verdict:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.communicate()
-                return Verdict(False, f"still running after {limits.seconds:g} seconds")
+                return ProgramOutcome(False, f"still running after {limits.seconds:g} seconds")
         told = verdict_file.read(4096).decode(errors="replace")
     if told == secret:
-        return Verdict(True, "passed")
+        return ProgramOutcome(True, "passed")
     ending = errors.decode(errors="replace").strip().splitlines()[-1:]
-    return Verdict(False, told or (ending[0] if ending else "ended without a verdict"))
+    return ProgramOutcome(False, told or (ending[0] if ending else "ended without a verdict"))
 
 
 def _interpreter() -> str:

@@ -19,8 +19,8 @@ from farsighted.signals.instrumented import FORWARD_SIGNALS, HeadMaps, build_hea
 from farsighted.signals.kept import kept_bytes
 from farsighted.signals.logit_pass import head_grad_norm, head_sketch
 from farsighted.signals.logits import Head, token_nll
-from farsighted.signals.plan import at_positions
 from farsighted.signals.scoring import ScoredBatch, scoring_pass, self_test
+from farsighted.signals.table import at_positions
 from farsighted.signals.tied import HeadPart
 
 MAPS_SEED = 20260530

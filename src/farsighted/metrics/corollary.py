@@ -21,7 +21,7 @@ class Moments(NamedTuple):
     variance: float
 
 
-class Estimate(NamedTuple):
+class TransferEstimate(NamedTuple):
     """A number measured by chance, with its standard error."""
 
     value: float
@@ -64,11 +64,11 @@ def squared_projection(gradient_MD: np.ndarray, direction_FD: np.ndarray) -> np.
     return np.asarray(((direction_FD @ gradient_MD.T) ** 2).mean(axis=-1))
 
 
-def variance_estimate(value_F: np.ndarray) -> Estimate:
+def variance_estimate(value_F: np.ndarray) -> TransferEstimate:
     """Return the sample variance s^2 with its standard error sqrt((m4 - s^4 (n-3)/(n-1)) / n)."""
     count, variance = value_F.size, float(value_F.var(ddof=1))
     fourth = float(((value_F - value_F.mean()) ** 4).mean())
-    return Estimate(variance, float(np.sqrt((fourth - variance**2 * (count - 3) / (count - 1)) / count)))
+    return TransferEstimate(variance, float(np.sqrt((fourth - variance**2 * (count - 3) / (count - 1)) / count)))
 
 
 def spiked_spectrum(share: float, width: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from farsighted.metrics.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class QuadraticTask:
     """A stage whose loss is a quadratic form around its optimum."""
 
     curvature_DD: np.ndarray
@@ -46,8 +46,8 @@ class Problems:
     """P independent cases of the proposition: where the model stands, two tasks, two selected sets."""
 
     theta_PD: np.ndarray
-    current: Task
-    following: Task
+    current: QuadraticTask
+    following: QuadraticTask
     update_a_PD: np.ndarray
     """The mean gradient of the first set."""
     update_b_PD: np.ndarray
@@ -115,19 +115,19 @@ class OrderCheck:
         return self.predicted.cases - self.predicted.hits
 
 
-def next_stage_loss(theta_D: np.ndarray, task: Task) -> np.ndarray:
+def next_stage_loss(theta_D: np.ndarray, task: QuadraticTask) -> np.ndarray:
     """Return L(theta) = 1/2 (theta - theta*)' H (theta - theta*): (..., D) to (...).
 
     *Reference:* paper, Eq. 6.
 
-    >>> float(next_stage_loss(np.array([1.0, 3.0]), Task(np.diag([2.0, 1.0]), np.array([0.0, 1.0]))))
+    >>> float(next_stage_loss(np.array([1.0, 3.0]), QuadraticTask(np.diag([2.0, 1.0]), np.array([0.0, 1.0]))))
     3.0
     """
     offset = theta_D - task.optimum_D
     return _form(offset, task.curvature_DD, offset) / 2
 
 
-def expand(theta_D: np.ndarray, task: Task, update_D: np.ndarray, step_size: float) -> Expansion:
+def expand(theta_D: np.ndarray, task: QuadraticTask, update_D: np.ndarray, step_size: float) -> Expansion:
     """Return L(theta - eta g) = L(theta) - eta <g, H (theta - theta*)> + eta^2/2 g' H g, term by term.
 
     `theta_D` and the mean gradient `update_D` are (..., D).
@@ -150,7 +150,7 @@ def draw_problems(rng: np.random.Generator, sizes: Sizes) -> Problems:
     """
     shape = (sizes.problems, sizes.dimensions)
     theta_PD = np.zeros(shape)
-    current, following = (Task(_curvature(rng, shape), rng.normal(size=shape)) for _ in range(2))
+    current, following = (QuadraticTask(_curvature(rng, shape), rng.normal(size=shape)) for _ in range(2))
     descent_PD = _times(current.curvature_DD, theta_PD - current.optimum_D)
     length_P = np.linalg.norm(descent_PD, axis=-1)
     noise = rng.normal(size=(2, sizes.problems, sizes.picked, sizes.dimensions)) / np.sqrt(sizes.dimensions)

@@ -14,7 +14,7 @@ from farsighted.metrics.correlation import kendall, spearman
 from farsighted.paper.evidence import Evidence, Reading
 from farsighted.paper.published import FAMILIES, GAP, SEEDS, TABLE_1, TABLE_2, TABLE_3, Published
 from farsighted.report.tables import CONTRIBUTION
-from farsighted.report.typesetting import Measured, Row, Table
+from farsighted.report.typesetting import Measured, Table, TableRow
 from farsighted.results.cells import number
 from farsighted.results.columns import DIAGNOSTICS, GAP_NOTE, METRICS, Column
 from farsighted.results.estimates import Estimate, combine_rows
@@ -86,7 +86,7 @@ def agreement(evidence: Evidence) -> Table:
     lines = []
     for column, group, key, published in rows:
         label = f"Table {published[FAMILIES[0]].table}: {column.label} {column.arrow}".strip()
-        lines.append(Row(label, [_agreement(evidence, group, key, published, how) for how in (spearman, kendall)]))
+        lines.append(TableRow(label, [_agreement(evidence, group, key, published, how) for how in (spearman, kendall)]))
     shown = frozenset(column.key for column in AGREEMENT)
     return Table(
         f"Agreement with the paper's orders, {title(evidence.main)}.",
@@ -145,7 +145,7 @@ def _gap_pair(evidence: Evidence) -> Pair:
 def _table(heading: str, pairs: Sequence[Pair], notes: Sequence[str] = ()) -> Table:
     columns = [column for pair in pairs for column, _ in pair]
     numbers = [found for pair in pairs for _, found in pair]
-    lines = [Row(family, [column[row] for column in numbers]) for row, family in enumerate(FAMILIES)]
+    lines = [TableRow(family, [column[row] for column in numbers]) for row, family in enumerate(FAMILIES)]
     counts = sorted({found.n or 0 for (_, ours), _ in pairs for found in ours} - {0})
     listed = " to ".join(map(str, dict.fromkeys((*counts[:1], *counts[-1:])))) or "no"
     seeds = f"{listed} seed{'' if listed == '1' else 's'}"

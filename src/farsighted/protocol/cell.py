@@ -14,12 +14,12 @@ from farsighted.core.errors import DivergedError, InterruptedRunError
 from farsighted.core.values import Tokens
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import ChangeInner, Learner
+from farsighted.protocol.cell_state import CellProgress, pack, unpack
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.protocol.probe import probe_points, probe_set, run_neutral_probe
-from farsighted.protocol.progress import CellProgress, pack, unpack
 from farsighted.protocol.replay import with_earlier
-from farsighted.protocol.scores import Place
+from farsighted.protocol.scores import ScoredAt
 from farsighted.protocol.shared import FirstSignals, Known
 from farsighted.protocol.stages import stage_input
 from farsighted.protocol.summary import cell_meta, stage_numbers
@@ -172,10 +172,10 @@ class _CellRun:
             names = names[:after]
         for name in names:
             found = self.context.inputs.stages[name].validation
-            self.done.scores.add(Place("validation", after), found, evaluate(self.learner, found))
+            self.done.scores.add(ScoredAt("validation", after), found, evaluate(self.learner, found))
         if after == len(self.cell.stages):
             for shifted in self.context.inputs.ood_sets:
-                self.done.scores.add(Place("ood", after), shifted, evaluate(self.learner, shifted))
+                self.done.scores.add(ScoredAt("ood", after), shifted, evaluate(self.learner, shifted))
 
     def checkpoint_and_stop(self, progress: StageProgress) -> None:
         """Write a checkpoint inside a stage and end the cell."""
@@ -244,5 +244,5 @@ class _CellWatcher:
     def _evaluate(self, trained_tokens: int, point: int) -> None:
         done = self._run.done
         with done.timed("probe_seconds"):
-            place = Place("probe_own", self._stage.index - 1, trained_tokens, point)
+            place = ScoredAt("probe_own", self._stage.index - 1, trained_tokens, point)
             done.scores.add(place, self._set, evaluate(self._run.learner, self._set))

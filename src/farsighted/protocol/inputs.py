@@ -6,7 +6,7 @@ from pathlib import Path
 
 from farsighted.config.audit import AuditConfig
 from farsighted.config.fields import Measure
-from farsighted.config.quality import QualityConfig
+from farsighted.config.quality_source import QualityConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Pool, Tokens

@@ -13,7 +13,7 @@ from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, fingerprint_of, parameters_of
-from farsighted.signals.plan import check_needs
+from farsighted.signals.table import check_needs
 from farsighted.training.budget import RoundSettings, plan_stage, share_of
 
 RESULT_VERSION: Final = 6

@@ -9,7 +9,7 @@ from farsighted.core.rng import stream
 from farsighted.evaluation.sets import EvaluationSet, evaluate
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import StageInputs
-from farsighted.protocol.scores import Place, ScoreRows
+from farsighted.protocol.scores import ScoredAt, ScoreRows
 
 _NEUTRAL = 1_000_000
 """Position of the neutral probe in the `data` stream, out of reach of a stage's rounds."""
@@ -46,7 +46,7 @@ def run_neutral_probe(
     items = probe_set(stage, config)
     order = stream(seed, "data", after_stage + 1, _NEUTRAL).permutation(len(stage.pool))
     size, trained, point = config.training.batch_size, 0, 0
-    scores.add(Place("probe_neutral", after_stage), items, evaluate(learner, items))
+    scores.add(ScoredAt("probe_neutral", after_stage), items, evaluate(learner, items))
     learner.begin_stage(max(planned, config.probe.steps))
     for step in range(config.probe.steps):
         rows = order[np.arange(step * size, (step + 1) * size) % len(order)]
@@ -55,6 +55,6 @@ def run_neutral_probe(
         trained += sum(tokens.response_length for tokens in batch)
         if step + 1 in probe_points(config.probe):
             point += 1
-            scores.add(Place("probe_neutral", after_stage, trained, point), items, evaluate(learner, items))
+            scores.add(ScoredAt("probe_neutral", after_stage, trained, point), items, evaluate(learner, items))
     learner.load_parameters(before)
     return trained

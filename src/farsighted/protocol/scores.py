@@ -16,7 +16,7 @@ Kind = Literal["validation", "ood", "probe_neutral", "probe_own"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ScoredAt:
     """When a set was scored."""
 
     kind: Kind
@@ -34,7 +34,7 @@ class ScoreRows:
 
     tables: list[Any] = field(default_factory=list)
 
-    def add(self, place: Place, evaluation_set: EvaluationSet, scores: ItemScores) -> None:
+    def add(self, place: ScoredAt, evaluation_set: EvaluationSet, scores: ItemScores) -> None:
         """Keep one evaluation; raises `DivergedError` where an item's NLL is not finite (a task gives none)."""
         finite = np.isfinite(scores.nll) | (evaluation_set.task is not None)
         bad = [name for name, is_finite in zip(scores.ids, finite, strict=True) if not is_finite]

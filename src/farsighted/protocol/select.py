@@ -13,9 +13,9 @@ import torch
 from scipy.stats import rankdata
 
 from farsighted.candidates.embeddings import sentence_embeddings
+from farsighted.candidates.grades import judge_cost_note, pool_quality
 from farsighted.candidates.kept_signals import SignalCache
-from farsighted.candidates.quality import judge_cost_note, pool_quality
-from farsighted.config.quality import QualityConfig
+from farsighted.config.quality_source import QualityConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.rng import stream
@@ -38,8 +38,8 @@ from farsighted.models.tokenizer import load_tokenizer, with_chat
 from farsighted.protocol.plan import RESULT_VERSION
 from farsighted.selectors import Selector, rank_checked
 from farsighted.sets.clusters import assign, spherical_kmeans
-from farsighted.signals.plan import CONTEXT_NAMES, check_needs
-from farsighted.signals.quality import difficulty_from_nll
+from farsighted.signals.heuristics import difficulty_from_nll
+from farsighted.signals.table import CONTEXT_NAMES, check_needs
 from farsighted.store.cache import ArrayCache
 from farsighted.training.budget import cut, share_of
 from farsighted.training.stage import budget_sizes

@@ -15,8 +15,8 @@ from filelock import FileLock
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from farsighted.candidates.grades import judge_cost_note, pool_quality
 from farsighted.candidates.kept_signals import SignalCache
-from farsighted.candidates.quality import judge_cost_note, pool_quality
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
 from farsighted.core.rng import stream
@@ -25,9 +25,9 @@ from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import EXACT_AT_START, Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
 from farsighted.protocol.plan import RESULT_VERSION
-from farsighted.protocol.scores import Place, ScoreRows
+from farsighted.protocol.scores import ScoredAt, ScoreRows
 from farsighted.sets.clusters import spherical_kmeans
-from farsighted.signals.quality import difficulty_from_nll
+from farsighted.signals.heuristics import difficulty_from_nll
 from farsighted.store import atomic
 from farsighted.store.cache import ArrayCache
 from farsighted.store.layout import Layout
@@ -60,9 +60,9 @@ def prepare_stage(learner: Learner, config: AuditConfig, inputs: AuditInputs, la
         stage = inputs.stages[name]
         rows, seconds = _base_rows(learner, config, inputs, layout, stage)
         scores = ScoreRows()
-        scores.add(Place("validation", 0), stage.validation, evaluate(learner, stage.validation))
+        scores.add(ScoredAt("validation", 0), stage.validation, evaluate(learner, stage.validation))
         for shifted in _owned_ood(inputs, name):
-            scores.add(Place("ood", 0), shifted, evaluate(learner, shifted))
+            scores.add(ScoredAt("ood", 0), shifted, evaluate(learner, shifted))
         graded = pool_quality(
             learner, config.quality, stage.pool.tokens, rows["nll"], layout.judge, config.evaluation.batch_tokens
         )

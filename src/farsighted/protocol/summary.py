@@ -11,9 +11,9 @@ import pyarrow as pa
 from farsighted.config.audit import AuditConfig
 from farsighted.learners.base import ChangeInner
 from farsighted.metrics.diagnostics import adapter_drift, capability_entropy, update_concentration
+from farsighted.protocol.cell_state import CellProgress
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
-from farsighted.protocol.progress import CellProgress
 from farsighted.store.layout import SCHEMA
 from farsighted.training.record import SketchSample
 from farsighted.training.stage import StageInput, StageProgress

@@ -12,7 +12,7 @@ from farsighted.core.errors import ConfigError
 from farsighted.learners.base import EXACT_AT_START, SelfTested
 from farsighted.learners.quadratic import build_quadratic
 from farsighted.protocol.cell import CellContext, run_cell
-from farsighted.protocol.estimate import measure_rates
+from farsighted.protocol.cost import measure_rates
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.protocol.shared import Known, load_known, prepare_clusters, prepare_stage

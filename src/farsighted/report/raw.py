@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from farsighted.core.measures import MEASURES
-from farsighted.report.typesetting import Measured, Row, Table
+from farsighted.report.typesetting import Measured, Table, TableRow
 from farsighted.results.columns import Column
 from farsighted.results.lookup import GroupKey, cells, seed_note, summaries, title
 
@@ -17,10 +17,10 @@ def raw_table(results: Mapping[str, Any], group: GroupKey) -> Table:
     """Return the final model's raw measures on every set, in percent, mean ± sd over seeds; the base model on top."""
     finished = [cell for cell in cells(results, group) if cell["status"] == "done"]
     columns = _columns(finished)
-    lines = [Row("(base model)", [_over(finished[:1], key, base=True) for key in columns], ranked=False)]
+    lines = [TableRow("(base model)", [_over(finished[:1], key, base=True) for key in columns], ranked=False)]
     for entry in summaries(results, group):
         own = [cell for cell in finished if cell["selector"] == entry["selector"]]
-        lines.append(Row(entry["selector"], [_over(own, key) for key in columns], ranked=not entry["reference"]))
+        lines.append(TableRow(entry["selector"], [_over(own, key) for key in columns], ranked=not entry["reference"]))
     heads = [_head(name, measure) for _, name, measure in columns]
     notes = [
         seed_note(summaries(results, group)),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from farsighted.report.raw import raw_table
-from farsighted.report.typesetting import Measured, Row, Table
+from farsighted.report.typesetting import Measured, Table, TableRow
 from farsighted.results.columns import DIAGNOSTICS, METRICS, Column
 from farsighted.results.lookup import Entry, GroupKey, group_keys, myopia_entry, seed_note, slug, summaries, title
 
@@ -73,15 +73,15 @@ def overlap_table(results: Mapping[str, Any], group: GroupKey) -> Table:
             found.setdefault(frozenset((pair["a"], pair["b"])), []).append(pair["jaccard"])
     names = list(dict.fromkeys(name for pair in results["overlap"] for name in (pair["a"], pair["b"])))
     means = {pair: Measured(sum(values) / len(values), n=len(values)) for pair, values in found.items()}
-    lines = [Row(a, [means.get(frozenset((a, b)), Measured(None)) for b in names]) for a in names]
+    lines = [TableRow(a, [means.get(frozenset((a, b)), Measured(None)) for b in names]) for a in names]
     note = "Jaccard index of the chosen examples, mean over the seeds that both finished."
     return Table(f"Selection overlap, {title(group)}.", [Column(name, name, None, 2) for name in names], lines, [note])
 
 
-def rows(entries: Sequence[Entry], numbers: Callable[[Entry], Sequence[Measured | str]]) -> list[Row]:
+def rows(entries: Sequence[Entry], numbers: Callable[[Entry], Sequence[Measured | str]]) -> list[TableRow]:
     """Return one row an entry, reference rows last."""
     ordered = sorted(entries, key=lambda entry: bool(entry["reference"]))
-    return [Row(entry["selector"], numbers(entry), ranked=not entry["reference"]) for entry in ordered]
+    return [TableRow(entry["selector"], numbers(entry), ranked=not entry["reference"]) for entry in ordered]
 
 
 def signed_gaps(results: Mapping[str, Any], group: GroupKey) -> dict[str, tuple[Measured, Measured]]:

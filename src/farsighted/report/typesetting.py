@@ -36,7 +36,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One line of a table."""
 
     label: str
@@ -52,7 +52,7 @@ class Table:
 
     title: str
     columns: Sequence[Column]
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     notes: Sequence[str] = field(default=())
     intervals: frozenset[str] = frozenset()
     """Keys of the columns that Markdown and LaTeX show with their 95 % interval in place of ± sd."""

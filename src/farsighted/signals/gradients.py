@@ -23,9 +23,9 @@ from farsighted.signals.factors import factors_of
 from farsighted.signals.kept import KeptGradients
 from farsighted.signals.logits import Head
 from farsighted.signals.passing import Pass, TiedPart
-from farsighted.signals.plan import SKETCH_SIDE
 from farsighted.signals.recompute import Held, marked_layers
 from farsighted.signals.sketch import TwoSided, draw_two_sided
+from farsighted.signals.table import SKETCH_SIDE
 from farsighted.signals.tied import HeadPart
 from farsighted.signals.tracked import Tracked, tracked_modules
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from farsighted.signals.forward import Positions
 from farsighted.signals.logits import Head, chunk_size, chunks, wide
-from farsighted.signals.plan import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME
 from farsighted.signals.sketch import project, row_signs, two_sided_map
+from farsighted.signals.table import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,8 +24,8 @@ from farsighted.signals.head import (
 )
 from farsighted.signals.logit_pass import LOGIT_SIGNALS, logit_signals
 from farsighted.signals.logits import Head
-from farsighted.signals.plan import SKETCH_SIDE
 from farsighted.signals.sketch import TwoSided, draw_two_sided
+from farsighted.signals.table import SKETCH_SIDE
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -89,7 +89,7 @@ class StageRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RoundPlace:
     """When candidates were ranked."""
 
     stage: str
@@ -100,7 +100,7 @@ class Place:
     """Optimizer steps of the stage before the ranking."""
 
 
-def round_table(place: Place, pool: Pool, rows: np.ndarray, ranking: Ranking, picked: np.ndarray) -> Any:
+def round_table(place: RoundPlace, pool: Pool, rows: np.ndarray, ranking: Ranking, picked: np.ndarray) -> Any:
     """Return one round's candidates as rows of `selections.parquet`, without the cluster column.
 
     `rows`: (N,) pool rows of the candidates. `picked`: positions among them.

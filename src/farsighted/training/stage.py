@@ -15,11 +15,11 @@ from farsighted.core.rng import stream
 from farsighted.core.values import Pool, Signals, State, Tokens
 from farsighted.learners.base import Learner, SinglePass, StepRecord
 from farsighted.selectors import Selector, rank_checked, with_picks
-from farsighted.signals.plan import CONTEXT_NAMES
+from farsighted.signals.table import CONTEXT_NAMES
 from farsighted.training.budget import Round, cut, most_picks, split_into_steps
 from farsighted.training.guards import check_budget
 from farsighted.training.proxy import is_old, mean_head_sketch
-from farsighted.training.record import Place, StageRecord, ids_of, round_table, with_known
+from farsighted.training.record import RoundPlace, StageRecord, ids_of, round_table, with_known
 from farsighted.training.replay import replay_order
 
 
@@ -202,7 +202,7 @@ def _select(
     state = selector.observe(progress.state, signals.take(picked))
     scored = sum(tokens.response_length for tokens in batch) if needs else 0
     progress.record.add_scoring(scored, timed.seconds + time.perf_counter() - began)
-    place = Place(stage.pool.name, stage.index, progress.round, progress.steps)
+    place = RoundPlace(stage.pool.name, stage.index, progress.round, progress.steps)
     progress.record.tables.append(with_known(round_table(place, stage.pool, rows, ranking, picked), stage.known, rows))
     return Picks(rows[picked], state, picked, timed.kept)
 

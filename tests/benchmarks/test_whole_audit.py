@@ -1,10 +1,10 @@
 import numpy as np
 import torch
 
-from benchmarks.audit import recorded, replay
 from benchmarks.models import Shape, random_llama
+from benchmarks.parts import run_parts
 from benchmarks.results import BenchSettings
-from benchmarks.run import run_parts
+from benchmarks.whole_audit import recorded, replay
 
 
 def trunk():

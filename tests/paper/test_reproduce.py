@@ -1,6 +1,6 @@
 import shutil
 
-from farsighted.paper.run import merged, run_target
+from farsighted.paper.reproduce import merged, run_target
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_plan
 from oracles.small_reproduction import SMALL, WORLD, watch

@@ -10,12 +10,12 @@ from scipy.special import expit
 
 from farsighted.candidates.judge import Judge, judged
 from farsighted.candidates.rewards import kept_rewards
-from farsighted.config.quality import JudgeConfig, QualityConfig
+from farsighted.config.quality_source import JudgeConfig, QualityConfig
 from farsighted.core.errors import DataError
 from farsighted.core.values import Tokens
 from farsighted.learners.base import Learner
 from farsighted.models.folder import model_folder
-from farsighted.signals.quality import ifd_quality, rule_quality
+from farsighted.signals.heuristics import ifd_quality, rule_quality
 
 
 def pool_quality(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farsighted.protocol.progress import CellProgress, pack, unpack
+from farsighted.protocol.cell_state import CellProgress, pack, unpack
 from farsighted.protocol.scores import ScoreRows
 from farsighted.store.schema import SCORES, SELECTIONS
 from farsighted.store.writer import Checkpoint

@@ -13,7 +13,7 @@ from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
 from farsighted.protocol.plan import Cell
-from farsighted.protocol.scores import Place, ScoreRows
+from farsighted.protocol.scores import ScoredAt, ScoreRows
 from farsighted.protocol.shared import Known
 from farsighted.protocol.stages import stage_input
 from farsighted.store.writer import table_bytes
@@ -46,7 +46,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class AuditCost:
     """What a grid will cost."""
 
     cells: int
@@ -81,7 +81,7 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
     candidates = sum(table.num_rows for table in tables)
     scores = ScoreRows()
     validation = stage.validation.thinned(_ITEMS)
-    scores.add(Place("validation", 1), validation, evaluate(learner, validation))
+    scores.add(ScoredAt("validation", 1), validation, evaluate(learner, validation))
     items = len(validation.items)
     return Rates(
         label=cell.label,
@@ -99,7 +99,7 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
 
 def estimate(
     cells: Sequence[Cell], rates: Sequence[Rates], config: AuditConfig, inputs: AuditInputs, workers: int
-) -> Estimate:
+) -> AuditCost:
     """Return the cost of running `cells`; time is the sum over cells, shared out among the workers."""
     rate_of = {(rate.label, rate.adaptation, rate.budget): rate for rate in rates}
     seconds = disk = trained = scored = 0.0
@@ -116,7 +116,7 @@ def estimate(
             scored += pool.response_tokens
     embedded = sum(len(stage.pool) for stage in inputs.stages.values())
     seconds += embedded * min((rate.seconds_per_item for rate in rates), default=0.0)
-    return Estimate(
+    return AuditCost(
         cells=len(cells),
         candidates=sum(len(inputs.stages[name].pool) for cell in cells for name in cell.stages),
         trained_tokens=round(trained),

@@ -4,11 +4,11 @@ import pytest
 
 from farsighted import audit
 from farsighted.core.errors import ConfigError, InterruptedRunError, StorageError
-from farsighted.phase_map import run
+from farsighted.phase_map import survey as run
 from farsighted.phase_map.design import METRICS, QUICK, SELECTORS, design_points, overrides
 from farsighted.phase_map.point import run_point
 from farsighted.phase_map.records import read_records
-from farsighted.phase_map.run import run_map
+from farsighted.phase_map.survey import run_map
 
 
 def fake(point, sizes):

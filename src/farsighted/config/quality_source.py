@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from farsighted.config.fields import Part
+from farsighted.config.fields import Section
 from farsighted.config.messages import expectation
 
 DEFAULT_QUESTION = (
@@ -14,7 +14,7 @@ DEFAULT_QUESTION = (
 )
 
 
-class JudgeConfig(Part):
+class JudgeConfig(Section):
     """A language model behind an OpenAI-compatible address that grades examples."""
 
     url: str = Field(default="http://localhost:8000/v1", min_length=1)
@@ -50,7 +50,7 @@ class JudgeConfig(Part):
         return self
 
 
-class QualityConfig(Part):
+class QualityConfig(Section):
     """Where the quality of training examples comes from."""
 
     source: Literal["auto", "metadata", "rules", "ifd", "reward_model", "judge"] = "auto"

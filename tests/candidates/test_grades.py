@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from farsighted.candidates.quality import judge_cost_note, pool_quality
+from farsighted.candidates.grades import judge_cost_note, pool_quality
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.core.values import Example, Tokens
-from farsighted.signals.quality import rule_quality
+from farsighted.signals.heuristics import rule_quality
 
 NLL = np.array([1.0, 2.0])
 
@@ -54,7 +54,7 @@ def test_rewards_of_any_size_become_a_quality_between_0_and_1(tmp_path, monkeypa
     folder = tmp_path / "reward"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    monkeypatch.setattr("farsighted.candidates.quality.kept_rewards", lambda *_: np.array([-5000.0, 0.0, 5000.0]))
+    monkeypatch.setattr("farsighted.candidates.grades.kept_rewards", lambda *_: np.array([-5000.0, 0.0, 5000.0]))
     found, _ = quality(tmp_path, (None,) * 3, source="reward_model", reward_model=str(folder))
     assert found == [0.0, 0.5, 1.0]
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farsighted.core.values import Example
-from farsighted.signals.quality import _scripts, difficulty_from_nll, ifd_quality, rule_quality
+from farsighted.signals.heuristics import _scripts, difficulty_from_nll, ifd_quality, rule_quality
 
 
 def quality(response):

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from farsighted.core.errors import SelectorError
-from farsighted.signals.plan import CONTEXT_NAMES, at_positions, check_needs
+from farsighted.signals.table import CONTEXT_NAMES, at_positions, check_needs
 
 
 def test_an_unknown_need_is_refused_with_the_nearest_name():
@@ -24,5 +24,5 @@ def test_what_belongs_to_the_run_is_known_apart():
 
 
 def test_a_plan_starts_without_torch():
-    code = "import sys, farsighted.signals.plan; sys.exit('torch' in sys.modules)"
+    code = "import sys, farsighted.signals.table; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,6 @@ from typing import Final
 
 import torch
 
-from benchmarks.audit import measure_audit
 from benchmarks.gradients import measure_gradients
 from benchmarks.memory import measure_memory
 from benchmarks.nuclear import measure_nuclear
@@ -17,6 +16,7 @@ from benchmarks.sets import measure_sets
 from benchmarks.signals import measure_signals
 from benchmarks.steps import measure_steps
 from benchmarks.timing import threads
+from benchmarks.whole_audit import measure_audit
 from farsighted.core.errors import ConfigError
 from farsighted.core.machine import core_count
 

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from farsighted.protocol.estimate import Rates, estimate, measure_rates
+from farsighted.protocol.cost import Rates, estimate, measure_rates
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.micro import desk_of, nano_config
 

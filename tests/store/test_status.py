@@ -4,7 +4,7 @@ import pytest
 from filelock import FileLock
 
 from farsighted.store.layout import MARKER, Layout
-from farsighted.store.progress import cell_statuses
+from farsighted.store.status import cell_statuses
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from benchmarks import sets
+from benchmarks.parts import MEASURES, device_of, machine, run_parts
 from benchmarks.results import PARTS, BenchSettings
-from benchmarks.run import MEASURES, device_of, machine, run_parts
 from farsighted.core.errors import ConfigError
 from farsighted.signals.instrumented import FORWARD_SIGNALS
 
