@@ -12,12 +12,13 @@ from farsighted import api
 from farsighted.api import CellsFailedError, audit, estimate_prepared, prepare
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError, InterruptedRunError, SelectorError, StorageError
+from farsighted.core.names import FAMILIES
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, VARIANTS
 from farsighted.store.layout import MARKER, Layout
 from farsighted.store.schema import SCORES, SELECTIONS
 from oracles.inline_pool import InlinePool
-from oracles.micro import SEVEN, nano_config
+from oracles.micro import nano_config
 
 JUDGES = """
 from dataclasses import dataclass
@@ -263,7 +264,7 @@ def test_nothing_missing_costs_nothing(tmp_path, inline, monkeypatch):
 def test_the_audit_ends_well_although_one_cell_diverged(micro):
     assert micro.code == 0, micro.stderr
     assert {cell["selector"]: cell["status"] for cell in micro.results()["cells"]} == dict.fromkeys(
-        [*SEVEN, "Longest", "random_matched"], "done"
+        [*FAMILIES, "Longest", "random_matched"], "done"
     ) | {"Broken": "diverged"}
 
 
@@ -332,7 +333,7 @@ def test_one_seed_of_six_items_resolves_nothing(micro):
 
 def test_the_gap_ranks_the_selectors_but_neither_references_nor_diverged_ones(micro):
     ranked = micro.results()["myopia"][0]["selectors"]
-    assert set(ranked) == {*SEVEN, "Longest"}
+    assert set(ranked) == {*FAMILIES, "Longest"}
 
 
 def test_tables_of_the_audit_hold_all_cells_with_their_names_in_front(micro):
@@ -354,7 +355,7 @@ def test_an_own_selector_from_the_current_folder_is_a_row_like_any_other(micro):
 def test_the_scorecard_says_what_to_read_first(micro):
     page = micro.layout.scorecard.read_text()
     assert "# Micro" in page
-    assert all(name in page for name in [*SEVEN, "Longest", "Broken"])
+    assert all(name in page for name in [*FAMILIES, "Longest", "Broken"])
 
 
 def test_nothing_of_a_finished_audit_is_left_over(micro):

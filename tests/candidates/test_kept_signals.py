@@ -196,7 +196,7 @@ PROCESS = f"""
 import json, sys, time
 from pathlib import Path
 from farsighted.core.values import Example, Tokens
-from farsighted.protocol import signal_cache
+from farsighted.candidates import kept_signals as signal_cache
 from farsighted.store.cache import ArrayCache
 from farsighted.testing.fake_learner import FakeLearner
 

@@ -11,7 +11,7 @@ import pytest
 from farsighted.cli import select as select_verb
 from farsighted.core.errors import StorageError
 from farsighted.files.formats import read_examples
-from farsighted.protocol.select import pick as pick_module
+from farsighted.protocol import select as pick_module
 from farsighted.worlds.skills.suite import build_suite
 from oracles.cli import run_cli
 from oracles.judge_stub import Stub

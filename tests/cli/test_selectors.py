@@ -1,12 +1,12 @@
+from farsighted.core.names import FAMILIES
 from farsighted.selectors import selector_names
 from oracles.cli import run_cli
-from oracles.micro import SEVEN
 
 
 def test_every_selector_is_listed_with_its_family_and_what_it_reads():
     said = run_cli("selectors")
     assert said.code == 0
-    assert set(SEVEN) <= set(selector_names())
+    assert set(FAMILIES) <= set(selector_names())
     assert all(f"│ {name} " in said.out for name in selector_names())
     assert "grad_norm" in said.out
 

@@ -1,7 +1,6 @@
 from typing import get_args
 
-from farsighted.config.fields import Measure
-from farsighted.core.measures import GENERATED, MEASURES, Reads, measures_of
+from farsighted.core.measures import GENERATED, MEASURES, Measure, Reads, measures_of
 
 
 def test_every_measure_that_can_be_a_score_can_be_asked_for():

@@ -1,7 +1,11 @@
+import ast
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farsighted.core import rng
 from farsighted.core.rng import STREAM_NAMES, stream
 
 addresses = st.tuples(
@@ -40,3 +44,25 @@ def test_numpys_global_generator_is_left_alone():
     before = np.random.get_state()[1].tolist()  # noqa: NPY002 — it is the global generator that is looked at
     stream(3, "init").random(10)
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002 — as above
+
+
+def test_no_two_uses_of_a_stream_share_a_first_position_but_the_two_worlds_that_never_meet():
+    beside_stages = [
+        name for name, value in vars(rng).items() if name.isupper() and isinstance(value, int) and value > 1
+    ]
+    numbers = [getattr(rng, name) for name in beside_stages]
+    shared = {name for name in beside_stages if numbers.count(getattr(rng, name)) > 1}
+    assert shared == {"QUADRATIC_WORLD", "INTERLEAVING"}
+
+
+def test_every_position_that_is_not_a_stage_has_its_name_in_one_place():
+    """A number written at the call would be a second home for a position."""
+    source = Path(rng.__file__).parents[1]
+    written = [
+        f"{path.name}:{call.lineno}"
+        for path in source.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "stream"
+        if len(call.args) > 2 and isinstance(call.args[2], ast.Constant)
+    ]
+    assert written == []

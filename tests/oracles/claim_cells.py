@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from farsighted.paper.published import FAMILIES, TABLE_1, TABLE_2
+from farsighted.core.names import FAMILIES
+from farsighted.paper.published import TABLE_1, TABLE_2
 from farsighted.results.folder import planned_groups
 from farsighted.results.groups import Settings
 from oracles.fabricated_cells import Wanted, make_audit, make_cell

@@ -12,11 +12,11 @@ import yaml
 
 from farsighted.api import prepare
 from farsighted.config.load import load_config
+from farsighted.core.names import FAMILIES
 from farsighted.protocol.tasks import Desk
 from farsighted.store.layout import Layout
 from farsighted.worlds.skills.suite import build_suite
 
-SEVEN = ("random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
 COMMAND = str(Path(sys.executable).parent / "farsighted")
 
 OWN_SELECTORS = """
@@ -68,7 +68,7 @@ def micro_config(**changes):
         "title": "Micro",
         "suite": {"name": "skills", "train": 48, "validation": 6, "ood": 4, "proxy": 4},
         "seeds": [0],
-        "selectors": list(SEVEN),
+        "selectors": list(FAMILIES),
         "lora": {"r": 4, "alpha": 8, "targets": ["q_proj"]},
         "training": {"batch_size": 4, "learning_rate": 5.0e-3},
         "probe": {"steps": 2, "points": 1, "items": 8},

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from farsighted.core.names import FAMILIES
 from farsighted.paper.claims import CLAIMS, claims_of, claims_page
 from farsighted.paper.findings import Finding
-from farsighted.paper.published import FAMILIES
 from farsighted.results.folder import groups_of, settings_of
 from oracles.claim_cells import changed, exchanged, family_cells, measured, noisy, papers_values, scored
 from oracles.fabricated_cells import make_audit, make_cell, save_audit

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from farsighted.paper.published import FAMILIES, TABLE_1
+from farsighted.core.names import FAMILIES
+from farsighted.paper.published import TABLE_1
 from farsighted.paper.tables import tables_beside_paper
 from farsighted.report.typesetting import to_csv, to_latex, to_markdown
 from farsighted.results.columns import GAP_NOTE

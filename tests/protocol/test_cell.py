@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from farsighted.core.errors import InterruptedRunError
+from farsighted.core.names import FAMILIES
 from farsighted.core.rng import stream
 from farsighted.core.values import Ranking
 from farsighted.protocol.tasks import run_cell_task, run_clusters_task, run_stage_task
@@ -18,7 +19,7 @@ from farsighted.store.layout import Layout
 from farsighted.store.reader import read_cell
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.fake_world import fake_world, stop_at
-from oracles.micro import SEVEN, assert_same_cell, desk_of, nano_config
+from oracles.micro import assert_same_cell, desk_of, nano_config
 
 REMEMBERING = ("random", "utility_diversity", "lhas", "diversity")
 ROUNDS = 3
@@ -260,7 +261,7 @@ def test_a_huge_learning_rate_diverges_and_its_report_has_reasons_instead_of_num
 # The rest is read from one real audit of all seven selectors.
 
 
-def cells_of(micro, names=SEVEN):
+def cells_of(micro, names=FAMILIES):
     ids = micro.cell_ids()
     return {name: micro.layout.cell(ids[name]) for name in names}
 

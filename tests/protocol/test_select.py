@@ -6,13 +6,14 @@ import pytest
 
 from farsighted.config.audit import parse_budget
 from farsighted.core.errors import ConfigError, DataError
+from farsighted.core.names import FAMILIES
 from farsighted.core.values import Ranking
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.protocol.select import PickRequest, pick, reasons_of
 from farsighted.selectors import Scored, build_selector
 from farsighted.store.cache import ArrayCache
 from farsighted.worlds.skills.suite import build_suite
-from oracles.micro import SEVEN, row_of, write_jsonl
+from oracles.micro import row_of, write_jsonl
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_floors_are_shares_of_the_budget_and_a_single_stage_replays_nothing(file
     assert floor.ranking.order.tolist() == inner.ranking.order.tolist()
 
 
-@pytest.mark.parametrize("selector", SEVEN)
+@pytest.mark.parametrize("selector", FAMILIES)
 def test_every_selector_picks_within_one_example_of_the_budget(files, selector):
     picked = pick(request(files, selector))
     lengths = np.array([tokens.response_length for tokens in picked.pool.tokens])

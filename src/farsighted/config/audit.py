@@ -20,6 +20,7 @@ from farsighted.config.messages import KeyPath, expectation
 from farsighted.config.quadratic import QuadraticConfig
 from farsighted.config.quality_source import QualityConfig
 from farsighted.config.stages import DataConfig, StageConfig, SuiteConfig
+from farsighted.core.names import FAMILIES
 from farsighted.core.values import Budget
 
 __all__ = ["AuditConfig", "Order", "RandomOrders", "SelectorSpec", "budget_text", "order_problem", "parse_budget"]
@@ -190,8 +191,7 @@ class StatisticsConfig(Section):
     """Label of the selector that the others are compared to; one of `selectors`."""
 
 
-_FAMILIES: Final = ("random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
-_DEFAULT_SELECTORS: Final = tuple(SelectorSpec.model_validate(name) for name in _FAMILIES)
+_DEFAULT_SELECTORS: Final = tuple(SelectorSpec.model_validate(name) for name in FAMILIES)
 _DEFAULT_REFERENCES: Final = (SelectorSpec.model_validate("random_matched"),)
 
 _List = Field(strict=False, min_length=1)

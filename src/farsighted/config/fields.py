@@ -10,25 +10,6 @@ from farsighted.config.messages import expectation
 
 T = TypeVar("T", bound=Hashable)
 
-Measure = Literal[
-    "token_accuracy",
-    "exact_match",
-    "perplexity",
-    "likelihood",
-    "choice_accuracy",
-    "choice_accuracy_norm",
-    "letter_accuracy",
-    "mc1",
-    "mc2",
-    "preference",
-    "gsm8k_strict",
-    "gsm8k_flexible",
-    "exact_answer",
-    "token_f1",
-    "pass_at_1",
-]
-"""The measures of `core.measures` that can be a score."""
-
 Style = Literal["native", "harness"]
 
 _SEPARATORS: Final = "/\\>"

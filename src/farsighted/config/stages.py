@@ -4,8 +4,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from farsighted.config.fields import Measure, Name, Paths, Section, Style, Validation
+from farsighted.config.fields import Name, Paths, Section, Style, Validation
 from farsighted.config.messages import expectation
+from farsighted.core.measures import Measure
 
 Column = Literal[
     "id",

@@ -11,6 +11,26 @@ Reads = Literal["response", "choices", "letters", "truths", "pair", "number", "t
 task of lm-evaluation-harness reads."""
 
 
+Measure = Literal[
+    "token_accuracy",
+    "exact_match",
+    "perplexity",
+    "likelihood",
+    "choice_accuracy",
+    "choice_accuracy_norm",
+    "letter_accuracy",
+    "mc1",
+    "mc2",
+    "preference",
+    "gsm8k_strict",
+    "gsm8k_flexible",
+    "exact_answer",
+    "token_f1",
+    "pass_at_1",
+]
+"""The measures of `MEASURES` that can be the score of a set."""
+
+
 @dataclass(frozen=True, slots=True)
 class MeasureKind:
     """One measure."""

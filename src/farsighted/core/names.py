@@ -1,7 +1,11 @@
-"""What to answer when a name is unknown: "did you mean"."""
+"""Names that several parts share, and what to answer when a name is unknown: "did you mean"."""
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
+
+FAMILIES: Final = ("random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
+"""The seven families of selectors, in the order of the paper's tables (§5); each has a selector of the same name."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

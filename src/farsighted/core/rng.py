@@ -11,6 +11,45 @@ import numpy as np
 StreamName = Literal["data", "selector", "init", "dropout", "eval"]
 STREAM_NAMES: Final[tuple[StreamName, ...]] = get_args(StreamName)
 
+# First positions. A stage's index is one too (1, 2, ...): what is drawn beside the stages begins far beyond them.
+SUITE: Final = 1001
+"""`data`: examples of the controlled skills."""
+SPLITS: Final = 1002
+"""`data`: validation, proxy and shifted sets that are cut from files."""
+ORDERS: Final = 1003
+"""`data`: random orders of the stages."""
+QUADRATIC_WORLD: Final = 1004
+"""`data`: geometry and examples of the quadratic world."""
+INTERLEAVING: Final = 1004
+"""`data`: what neighbouring pools share. The number is that of the quadratic world, whose pools come from no files and
+are never interleaved: the two never meet, and a new number would change the results of one of them."""
+MAP_DESIGN: Final = 1101
+"""`data`: points of the phase map."""
+MAP_SEEDS: Final = 1102
+"""`data`: seeds of the worlds of the phase map."""
+MAP_SAMPLE: Final = 1103
+"""`eval`: examples that the place of a pool is measured on."""
+MAP_FOLDS: Final = 1104
+"""`eval`: folds that rules of thumb are tested on."""
+
+# Second positions, behind a stage's index; a stage has fewer rounds and steps than that.
+NEUTRAL_PROBE: Final = 1_000_000
+"""`data`, `dropout`: the neutral probe of the stage."""
+REPLAYED: Final = 2_000_000
+"""`data`: the order in which examples of earlier stages are offered again."""
+
+# The bootstrap has a seed of its own (0), whatever the audit's seeds are.
+ITEM_RESAMPLES: Final = 0
+"""`eval`: items drawn again."""
+SEED_RESAMPLES: Final = 1
+"""`eval`: seeds drawn again; the seeds themselves stand behind it."""
+
+# Gradient sketches must be the same for every cell: their maps have a seed of their own.
+GRADIENT_MAPS: Final = 0
+"""`init`: random maps of the gradients of trained parameters."""
+HEAD_MAPS: Final = 1
+"""`init`: random maps of the head's gradients and of logits."""
+
 
 def stream(seed: int, name: StreamName, *position: int) -> np.random.Generator:
     """Return the generator of one named stream at one position (for example stage and round).

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from farsighted.core.errors import ConfigError
-from farsighted.core.rng import stream
+from farsighted.core.rng import INTERLEAVING, stream
 from farsighted.core.values import Example
 
-_STREAM = 1004
 """First position in the stream "data", apart from splits, orders, suites and cells."""
 
 
@@ -28,7 +27,7 @@ def interleaved(pools: Sequence[tuple[Example, ...]], overlap: float, seed: int)
     Raises:
         ConfigError: A pool too small for an exchange on both sides.
     """
-    rng = stream(seed, "data", _STREAM)
+    rng = stream(seed, "data", INTERLEAVING)
     halves = [round(overlap * min(len(a), len(b)) / 2) for a, b in itertools.pairwise(pools)]
     orders = [rng.permutation(len(pool)) for pool in pools]
     left, right = [0, *halves], [*halves, 0]

@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from farsighted.config.audit import AuditConfig, Order, RandomOrders, order_problem
-from farsighted.config.fields import Measure, Style
+from farsighted.config.fields import Style
 from farsighted.config.stages import StageConfig, SuiteConfig
 from farsighted.core.errors import ConfigError, DataError
-from farsighted.core.rng import stream
+from farsighted.core.measures import Measure
+from farsighted.core.rng import ORDERS, SPLITS, stream
 from farsighted.core.values import Example
 from farsighted.data.interleave import interleaved
 from farsighted.data.leaks import Overlap, Twins, check_disjoint, drop_overlap, overlap_with, refuse_overlap, twins_of
@@ -26,8 +26,6 @@ from farsighted.files.rows import BadRow
 from farsighted.files.sampling import BottomSample
 from farsighted.worlds.skills.suite import Mixture, build_suite
 
-_SPLIT_STREAM: Final = 1002
-_ORDER_STREAM: Final = 1003
 """First positions in the stream "data", apart from each other, from the suite and from the stages of a cell."""
 
 _VALIDATION, _PROXY, _TRAIN, _OOD = range(4)
@@ -138,7 +136,7 @@ def _random_orders(
             f"`orders` must ask for at most {there} random orders of {len(canonical)} stages beside the others, but "
             f"asks for {wanted}. Lower `random`."
         )
-    rng = stream(seed, "data", _ORDER_STREAM)
+    rng = stream(seed, "data", ORDERS)
     drawn: list[tuple[str, tuple[str, ...]]] = []
     while len(drawn) < wanted:
         names = tuple(canonical[place] for place in rng.permutation(len(canonical)))
@@ -340,4 +338,4 @@ class _Desk:
             self.notes.append(f"{repeats} examples of the pool of {stage_name} repeat {what}, and were dropped.")
 
     def _rng(self, *position: int) -> np.random.Generator:
-        return stream(self.config.data.seed, "data", _SPLIT_STREAM, *position)
+        return stream(self.config.data.seed, "data", SPLITS, *position)

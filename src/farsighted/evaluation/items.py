@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from farsighted.config.fields import Measure, Style
+from farsighted.config.fields import Style
 from farsighted.core.errors import ConfigError
-from farsighted.core.measures import GENERATED, MEASURES, Reads
+from farsighted.core.measures import GENERATED, MEASURES, Measure, Reads
 from farsighted.core.values import Example, Tokens
 from farsighted.data.templates import OnLong, encode, encode_pair, encode_pool, prompt_text
 from farsighted.evaluation.generation import STOPS, Generation, completes_prompt

@@ -11,9 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from farsighted.config.fields import Measure
 from farsighted.core.errors import DivergedError
-from farsighted.core.measures import GENERATED, MEASURES, Reads
+from farsighted.core.measures import GENERATED, MEASURES, Measure, Reads
 from farsighted.core.values import ItemScores, Tokens
 from farsighted.evaluation.choices import option_measures
 from farsighted.evaluation.generation import Generation, generate, graded

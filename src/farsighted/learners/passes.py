@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from farsighted.core.errors import DivergedError, ModelError
-from farsighted.core.rng import stream
+from farsighted.core.rng import GRADIENT_MAPS, HEAD_MAPS, stream
 from farsighted.core.values import Tokens
 from farsighted.data.batches import pad
 from farsighted.learners.single_pass import KeptPass
@@ -45,7 +45,7 @@ class Passes:
     def __init__(self, trunk: nn.Module, head: Head) -> None:
         self._trunk = trunk
         self._head = head
-        self._gradient_maps = build_gradient_maps(trunk, stream(MAPS_SEED, "init", 0))
+        self._gradient_maps = build_gradient_maps(trunk, stream(MAPS_SEED, "init", GRADIENT_MAPS))
         self._head_maps: dict[frozenset[str], HeadMaps] = {}
         self._capture_gradients(trunk, self._gradient_maps)
 
@@ -189,7 +189,7 @@ class Passes:
     def _maps(self, needs: frozenset[str]) -> HeadMaps:
         # A trained head changes with every step, and what is derived from it with it.
         if self._head.weight_VD.requires_grad or needs not in self._head_maps:
-            self._head_maps[needs] = build_head_maps(self._head.detached(), stream(MAPS_SEED, "init", 1), needs)
+            self._head_maps[needs] = build_head_maps(self._head.detached(), stream(MAPS_SEED, "init", HEAD_MAPS), needs)
         return self._head_maps[needs]
 
     def _with_head(self, gradients: Gradients, ragged: Ragged) -> Gradients:

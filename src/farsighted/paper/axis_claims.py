@@ -5,11 +5,12 @@ from typing import Final
 
 import numpy as np
 
+from farsighted.core.names import FAMILIES
 from farsighted.metrics.correlation import spearman
 from farsighted.paper.comparisons import all_but, compare
 from farsighted.paper.evidence import FULL, Evidence, Reading
 from farsighted.paper.findings import Finding, above, all_of, not_run
-from farsighted.paper.published import FAMILIES, TABLE_3
+from farsighted.paper.published import TABLE_3
 from farsighted.results.estimates import Estimate, combine_rows, mean_of
 from farsighted.results.lookup import GroupKey
 

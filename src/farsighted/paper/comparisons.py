@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from farsighted.core.names import FAMILIES
 from farsighted.paper.evidence import Evidence
 from farsighted.paper.findings import Finding, above, all_of
-from farsighted.paper.published import FAMILIES
 from farsighted.results.columns import DIAGNOSTICS, METRICS
 from farsighted.results.lookup import GroupKey
 

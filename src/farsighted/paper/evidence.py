@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from farsighted.core.names import FAMILIES
 from farsighted.paper.findings import Finding
-from farsighted.paper.published import FAMILIES
 from farsighted.results.columns import DIAGNOSTICS
 from farsighted.results.estimates import Estimate
 from farsighted.results.groups import Group

@@ -9,11 +9,12 @@ from typing import Final
 
 import numpy as np
 
+from farsighted.core.names import FAMILIES
 from farsighted.metrics.correlation import spearman
 from farsighted.paper.comparisons import Direction, all_but, compare
 from farsighted.paper.evidence import Evidence, Reading
 from farsighted.paper.findings import Finding, Outcome, above, all_of
-from farsighted.paper.published import FAMILIES, TOKENS_RATIO
+from farsighted.paper.published import TOKENS_RATIO
 from farsighted.results.estimates import combine, combine_rows, mean_of
 from farsighted.results.groups import THRESHOLD_TOKENS
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-FAMILIES: Final = ("random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
-"""The paper's seven selectors in the order of its tables, named as the families of selectors are here."""
+from farsighted.core.names import FAMILIES
 
 SEEDS: Final = 3
 """Seeds behind each mean ± sd of Table 1; Tables 2 and 3 state no spread."""

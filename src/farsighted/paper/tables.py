@@ -9,10 +9,11 @@ from typing import Final
 
 import numpy as np
 
+from farsighted.core.names import FAMILIES
 from farsighted.metrics import intervals
 from farsighted.metrics.correlation import kendall, spearman
 from farsighted.paper.evidence import Evidence, Reading
-from farsighted.paper.published import FAMILIES, GAP, SEEDS, TABLE_1, TABLE_2, TABLE_3, Published
+from farsighted.paper.published import GAP, SEEDS, TABLE_1, TABLE_2, TABLE_3, Published
 from farsighted.report.tables import CONTRIBUTION
 from farsighted.report.typesetting import Measured, Table, TableRow
 from farsighted.results.cells import number

@@ -14,11 +14,12 @@ from farsighted.config.audit import AuditConfig
 from farsighted.config.load import load_config
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
-from farsighted.core.rng import stream
+from farsighted.core.names import FAMILIES
+from farsighted.core.rng import MAP_DESIGN, MAP_SEEDS, stream
 from farsighted.protocol.plan import RESULT_VERSION
 
-SELECTORS: Final = ("random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
-"""The paper's seven families, at their defaults."""
+SELECTORS: Final = FAMILIES
+"""At their defaults."""
 REFERENCE: Final = "random"
 METRICS: Final = ("immediate_gain", "current", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
 """What is recorded of a selector, minus the same of `random`. Scores and gain 0..100, AUC and long horizon 0..1."""
@@ -28,9 +29,6 @@ POINTS: Final = 288
 """Points of a full map: 2,016 cells, some two seconds of one core each seven."""
 RESAMPLES: Final = 100
 """Resamples of items behind the standard error of a difference at a point."""
-
-_DESIGN_STREAM, _SEED_STREAM = 1101, 1102
-"""First positions of this package's random streams under `data`."""
 
 
 class Axis(NamedTuple):
@@ -104,7 +102,7 @@ def design_points(count: int, seed: int) -> tuple[DesignPoint, ...]:
     """
     if count < 1:
         raise ConfigError(f"`--points` must be at least 1, but is {count}. A full map has {POINTS}.")
-    sequence = qmc.Sobol(len(AXES), rng=stream(seed, "data", _DESIGN_STREAM))
+    sequence = qmc.Sobol(len(AXES), rng=stream(seed, "data", MAP_DESIGN))
     # A Sobol sequence is balanced where its length is a power of two, and warns of any other.
     unit_PA = sequence.random_base2((count - 1).bit_length())[:count]
     return tuple(_point(number, unit_A.tolist(), seed) for number, unit_A in enumerate(unit_PA))
@@ -159,5 +157,5 @@ def _point(number: int, unit_A: list[float], seed: int) -> DesignPoint:
     low, high = int(AXES["rank"].low), int(AXES["rank"].high)
     # Every rank from the lowest to the highest has the same share of the axis.
     rank = min(low + int(unit_A[-1] * (high - low + 1)), high)
-    data_seed, cell_seed = stream(seed, "data", _SEED_STREAM, number).integers(2**31, size=2).tolist()
+    data_seed, cell_seed = stream(seed, "data", MAP_SEEDS, number).integers(2**31, size=2).tolist()
     return DesignPoint(number, alignment, redundancy, noise, budget, rank, data_seed, cell_seed)

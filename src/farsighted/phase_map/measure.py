@@ -13,14 +13,13 @@ from typing import Final
 import numpy as np
 
 from farsighted.core.errors import DataError
-from farsighted.core.rng import stream
+from farsighted.core.rng import MAP_SAMPLE, stream
 from farsighted.sets.clusters import unit_rows
 
 SAMPLE: Final = 640
 """Largest number of examples among which neighbours are sought: they are nearer in a larger pool."""
 _NEIGHBOUR: Final = 5
 """Which neighbour's distance counts; the fifth is steadier than the first."""
-_SAMPLE_STREAM: Final = 1103
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def redundancy(embedding_ND: np.ndarray) -> float:
     """
     unit_ND = unit_rows(embedding_ND).astype(np.float64)
     if len(unit_ND) > SAMPLE:
-        rows = stream(0, "eval", _SAMPLE_STREAM).choice(len(unit_ND), SAMPLE, replace=False)
+        rows = stream(0, "eval", MAP_SAMPLE).choice(len(unit_ND), SAMPLE, replace=False)
         unit_ND = unit_ND[np.sort(rows)]
     if len(unit_ND) < 3:
         return math.nan

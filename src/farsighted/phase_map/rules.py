@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from farsighted.core.errors import DataError
-from farsighted.core.rng import stream
+from farsighted.core.rng import MAP_FOLDS, stream
 
 COORDINATES: Final = ("alignment", "redundancy", "noise", "budget", "rank")
 """What rules look at, as measured: all in 0..1."""
@@ -20,7 +20,6 @@ LEAST: Final = 20
 _FOLDS: Final = 10
 _LEAF: Final = 0.08
 """Least share of the points in a leaf."""
-_FOLD_STREAM: Final = 1104
 
 Form = Mapping[str, Any]
 """A rule as a JSON value: {"kind": "mean" | "line" | "tree", ...}; see `predict`."""
@@ -113,7 +112,7 @@ def _leaf(node: Form, place_C: np.ndarray) -> float:
 
 def _out_of_fold(fit: Fitter, x_PC: np.ndarray, y_P: np.ndarray) -> np.ndarray:
     """Predict each point by what was fitted to the other folds; folds are drawn once for all rules."""
-    fold_P = stream(0, "eval", _FOLD_STREAM).permutation(len(y_P)) % _FOLDS
+    fold_P = stream(0, "eval", MAP_FOLDS).permutation(len(y_P)) % _FOLDS
     out_P = np.empty(len(y_P))
     for fold in range(_FOLDS):
         out_P[fold_P == fold] = predict(fit(x_PC[fold_P != fold], y_P[fold_P != fold]), x_PC[fold_P == fold])

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from farsighted.config.audit import AuditConfig
-from farsighted.config.fields import Measure
 from farsighted.config.quality_source import QualityConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
+from farsighted.core.measures import Measure
 from farsighted.core.values import Example, Pool, Tokens
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
 from farsighted.data.templates import encode

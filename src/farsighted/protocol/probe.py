@@ -5,14 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from farsighted.config.audit import AuditConfig, ProbeConfig
-from farsighted.core.rng import stream
+from farsighted.core.rng import NEUTRAL_PROBE, stream
 from farsighted.evaluation.sets import EvaluationSet, evaluate
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import StageInputs
 from farsighted.protocol.scores import ScoredAt, ScoreRows
-
-_NEUTRAL = 1_000_000
-"""Position of the neutral probe in the `data` stream, out of reach of a stage's rounds."""
 
 
 def probe_points(probe: ProbeConfig) -> tuple[int, ...]:
@@ -44,14 +41,14 @@ def run_neutral_probe(
     seed, after_stage, planned = position
     before: Mapping[str, np.ndarray] = learner.parameters()
     items = probe_set(stage, config)
-    order = stream(seed, "data", after_stage + 1, _NEUTRAL).permutation(len(stage.pool))
+    order = stream(seed, "data", after_stage + 1, NEUTRAL_PROBE).permutation(len(stage.pool))
     size, trained, point = config.training.batch_size, 0, 0
     scores.add(ScoredAt("probe_neutral", after_stage), items, evaluate(learner, items))
     learner.begin_stage(max(planned, config.probe.steps))
     for step in range(config.probe.steps):
         rows = order[np.arange(step * size, (step + 1) * size) % len(order)]
         batch = [stage.pool.tokens[row] for row in rows]
-        learner.step(batch, stream(seed, "dropout", after_stage + 1, _NEUTRAL, step))
+        learner.step(batch, stream(seed, "dropout", after_stage + 1, NEUTRAL_PROBE, step))
         trained += sum(tokens.response_length for tokens in batch)
         if step + 1 in probe_points(config.probe):
             point += 1

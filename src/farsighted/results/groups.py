@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow.compute as pc
 
-from farsighted.core.rng import stream
+from farsighted.core.rng import ITEM_RESAMPLES, SEED_RESAMPLES, stream
 from farsighted.metrics.horizon import HorizonWeights, ULongWeights
 from farsighted.metrics.intervals import draw_resamples
 from farsighted.results import measures
@@ -92,7 +92,7 @@ class Group:
 
     def seed_draw(self, seeds: Sequence[int]) -> np.ndarray:
         """Return the draw of seeds, (B, Z) positions in `seeds`: the same whoever asks for the same seeds."""
-        rng = stream(0, "eval", 1, *sorted(seeds))
+        rng = stream(0, "eval", SEED_RESAMPLES, *sorted(seeds))
         return draw_resamples(rng, self.resamples, len(seeds), {}).seed_index
 
 
@@ -104,7 +104,7 @@ def report_group(key: GroupKey, cells: Sequence[CellArtifacts], settings: Settin
     """
     items = [read_items(cell.scores, cell.meta["stages"], str(cell.meta["id"])) for cell in cells]
     names = [str(cell.meta["id"]) for cell in cells]
-    draw = draw_items(list(zip(names, items, strict=True)), stream(0, "eval", 0), settings.resamples)
+    draw = draw_items(list(zip(names, items, strict=True)), stream(0, "eval", ITEM_RESAMPLES), settings.resamples)
     replicated = [measures.replicated(item, draw) for item in items]
     reports = [
         _report(cell, item, scores, settings) for cell, item, scores in zip(cells, items, replicated, strict=True)

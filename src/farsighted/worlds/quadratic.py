@@ -18,10 +18,9 @@ import numpy as np
 
 from farsighted.config.quadratic import QuadraticConfig
 from farsighted.core import fingerprint
-from farsighted.core.rng import stream
+from farsighted.core.rng import QUADRATIC_WORLD, stream
 from farsighted.core.values import Example, Tokens
 
-_WORLD_STREAM: Final = 1004
 """First position of the world's random streams, apart from those of suites, splits, orders and runs."""
 _GEOMETRY, _EMBEDDING = 0, 9
 
@@ -97,7 +96,7 @@ def build_world(config: QuadraticConfig, seed: int) -> QuadraticWorld:
 
     Validation, shifted and proxy sets depend on their own size and the geometry alone, never on the pools.
     """
-    geometry = _geometry(config, stream(seed, "data", _WORLD_STREAM, _GEOMETRY))
+    geometry = _geometry(config, stream(seed, "data", QUADRATIC_WORLD, _GEOMETRY))
     parts, stages, start = [], [], 0
     for index, name in enumerate(config.stages):
         own_C = own_weights(config, index)
@@ -105,7 +104,7 @@ def build_world(config: QuadraticConfig, seed: int) -> QuadraticWorld:
         texts = []
         for place, (kind, count) in enumerate(_sizes(config).items(), start=1):
             weight_C = {"train": pool_C, "proxy": _proxy_weights(config, index)}.get(kind, own_C)
-            rng = stream(seed, "data", _WORLD_STREAM, place, index)
+            rng = stream(seed, "data", QUADRATIC_WORLD, place, index)
             drawn = _DRAW[kind](config, geometry, weight_C, count, rng)
             texts.append(_texts(f"{name}-{kind}", drawn, start))
             parts.append(drawn)
@@ -113,7 +112,7 @@ def build_world(config: QuadraticConfig, seed: int) -> QuadraticWorld:
         stages.append(WorldStage(name, *texts))
     direction_ND = np.concatenate([part.direction_ND for part in parts])
     target_N = np.concatenate([part.target_N for part in parts])
-    embedding_NE = _embedded(config, geometry, direction_ND, stream(seed, "data", _WORLD_STREAM, _EMBEDDING))
+    embedding_NE = _embedded(config, geometry, direction_ND, stream(seed, "data", QUADRATIC_WORLD, _EMBEDDING))
     tables = {"direction": direction_ND, "target": target_N, "embedding": embedding_NE}
     return QuadraticWorld(direction_ND, target_N, embedding_NE, tuple(stages), fingerprint.of_arrays(tables))
 

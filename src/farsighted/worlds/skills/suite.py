@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from farsighted.core.errors import DataError
-from farsighted.core.rng import stream
+from farsighted.core.rng import SUITE, stream
 from farsighted.core.values import Example
 from farsighted.worlds.skills import (
     templates_code,
@@ -39,7 +39,6 @@ BASE_WORDINGS = {"general": 3, "math": 1, "code": 1, "reasoning": 1, "safety": 1
 TRIES = 3000
 """Draws after which a template counts as exhausted."""
 
-_SUITE_STREAM = 1001
 """First position of the suite's random streams, apart from those that order the batches of a run."""
 
 
@@ -92,10 +91,10 @@ def build_suite(train: int, validation: int, ood: int, proxy: int, seed: int, mi
     stages = tuple(
         SuiteStage(
             name=skill,
-            train=_pool(skill, train, mixture, stream(seed, "data", _SUITE_STREAM, index, 0), taken),
-            validation=_clean_set(skill, "validation", validation, stream(seed, "data", _SUITE_STREAM, index, 1)),
-            ood={f"{skill}_shifted": _shifted_set(skill, ood, stream(seed, "data", _SUITE_STREAM, index, 2))},
-            proxy=_clean_set(skill, "proxy", proxy, stream(seed, "data", _SUITE_STREAM, index, 3)),
+            train=_pool(skill, train, mixture, stream(seed, "data", SUITE, index, 0), taken),
+            validation=_clean_set(skill, "validation", validation, stream(seed, "data", SUITE, index, 1)),
+            ood={f"{skill}_shifted": _shifted_set(skill, ood, stream(seed, "data", SUITE, index, 2))},
+            proxy=_clean_set(skill, "proxy", proxy, stream(seed, "data", SUITE, index, 3)),
         )
         for index, skill in enumerate(SKILLS)
     )
