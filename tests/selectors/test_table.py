@@ -145,7 +145,7 @@ def test_a_class_that_cannot_be_made_is_translated(here):
 
 
 def entry_points(monkeypatch, **points):
-    group = table.ENTRY_POINTS
+    group = table.DOOR.group
     made = importlib.metadata.EntryPoints(importlib.metadata.EntryPoint(n, v, group) for n, v in points.items())
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda **asked: made.select(**asked))
 

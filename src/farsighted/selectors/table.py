@@ -1,20 +1,18 @@
 """The table of selectors: names to classes, and from a specification to a selector."""
 
 import dataclasses
-import importlib
-import importlib.metadata
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from farsighted.core.doors import Door
 from farsighted.core.errors import SelectorError
 from farsighted.core.names import did_you_mean
 from farsighted.selectors.base import Selector
 from farsighted.selectors.parameters import check_parameters, kinds_of, may_be_selector
 
-ENTRY_POINTS: Final = "farsighted.selectors"
-"""Group of entry points under which an installed package offers selectors."""
+DOOR: Final = Door("farsighted.selectors", "Selector", SelectorError, lambda thing: isinstance(thing, type))
+"""How selectors of others are found."""
 
 SelectorSpec = str | Mapping[str, Any] | Selector
 """How a selector is asked for: a name, a mapping of `name` and parameters, or the selector itself."""
@@ -48,7 +46,7 @@ def register(name: str) -> Callable[[type[C]], type[C]]:
 
 def selector_names() -> tuple[str, ...]:
     """Return the names of all selectors that are registered or installed, sorted."""
-    return tuple(sorted({*_TABLE, *_entry_points()}))
+    return tuple(sorted({*_TABLE, *DOOR.installed()}))
 
 
 def selector_class(name: str) -> type[Any]:
@@ -62,10 +60,9 @@ def selector_class(name: str) -> type[Any]:
     if name in _TABLE:
         return _TABLE[name]
     if ":" in name:
-        return _selector(_imported(name), name)
-    points = _entry_points()
-    if name in points:
-        return _selector(_loaded(points[name]), name)
+        return _selector(DOOR.from_module(name), name)
+    if name in DOOR.installed():
+        return _selector(DOOR.from_package(name), name)
     raise SelectorError(
         f"There is no selector '{name}'. {did_you_mean(name, selector_names())} "
         f"A selector of your own is named as package.module:Name."
@@ -133,7 +130,7 @@ def _named(cls: type[C], name: str) -> type[C]:
     return cls
 
 
-def _selector(found: Any, name: str) -> type[Any]:
+def _selector(found: object, name: str) -> type[Any]:
     """Return the class if it is fit to be a selector, named by `name` unless it was registered."""
     if not isinstance(found, type):
         raise SelectorError(f"'{name}' must be a class, but is {found!r}. Name the class of the selector.")
@@ -148,39 +145,3 @@ def _selector(found: Any, name: str) -> type[Any]:
             f"Selector '{name}' must be a frozen dataclass. Write @dataclass(frozen=True) over its class."
         )
     return found if "name" in vars(found) else _named(found, name)
-
-
-def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
-    return {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
-
-
-def _loaded(point: importlib.metadata.EntryPoint) -> Any:
-    try:
-        return point.load()
-    except Exception as error:
-        raise SelectorError(
-            f"Selector '{point.name}' is offered by an installed package as {point.value}, but loading it failed with "
-            f"{type(error).__name__}: {error}. Repair or remove that package."
-        ) from error
-
-
-def _imported(path: str) -> Any:
-    module_name, _, attribute = path.partition(":")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.append(folder)
-    importlib.invalidate_caches()
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise SelectorError(
-            f"Selector '{path}' cannot be loaded: importing `{module_name}` failed with {type(error).__name__}: "
-            f"{error}. The module must be importable from the current folder ({folder})."
-        ) from error
-    if not hasattr(module, attribute):
-        classes = [name for name, thing in vars(module).items() if isinstance(thing, type)]
-        raise SelectorError(
-            f"Selector '{path}' cannot be loaded: `{module_name}` ({getattr(module, '__file__', 'built in')}) has no "
-            f"'{attribute}'. {did_you_mean(attribute, classes)}"
-        )
-    return getattr(module, attribute)

@@ -1,0 +1,63 @@
+"""How the package finds what others add to it: entry points of installed packages, and modules named by their path."""
+
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from farsighted.core.errors import FarsightedError
+from farsighted.core.names import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One kind of thing that others may add."""
+
+    group: str
+    """Group of entry points under which an installed package offers it."""
+    noun: str
+    """What it is called in a message, with a capital."""
+    error: type[FarsightedError]
+    """Raised where it cannot be loaded."""
+    fits: Callable[[object], bool] = callable
+    """Whether a thing in a module may be meant; such names are suggested for a misspelt one."""
+
+    def installed(self) -> Mapping[str, importlib.metadata.EntryPoint]:
+        """Return what installed packages offer, by name; nothing is imported."""
+        return {point.name: point for point in importlib.metadata.entry_points(group=self.group)}
+
+    def from_package(self, name: str) -> object:
+        """Return what an installed package offers under a name of `installed`; raises the door's error."""
+        point = self.installed()[name]
+        try:
+            return point.load()
+        except Exception as error:  # A module may raise anything while it is imported.
+            raise self.error(
+                f"{self.noun} '{point.name}' is offered by an installed package as {point.value}, but loading it "
+                f"failed with {type(error).__name__}: {error}. Repair or remove that package."
+            ) from error
+
+    def from_module(self, path: str) -> object:
+        """Return what `package.module:Name` names, importable from the current folder; raises the door's error."""
+        module_name, _, attribute = path.partition(":")
+        folder = str(Path.cwd())
+        if folder not in sys.path:
+            sys.path.append(folder)
+        importlib.invalidate_caches()
+        try:
+            module = importlib.import_module(module_name)
+        except Exception as error:  # A module may raise anything while it is imported.
+            raise self.error(
+                f"{self.noun} '{path}' cannot be loaded: importing `{module_name}` failed with {type(error).__name__}: "
+                f"{error}. The module must be importable from the current folder ({folder})."
+            ) from error
+        if not hasattr(module, attribute):
+            names = [name for name, thing in vars(module).items() if self.fits(thing)]
+            raise self.error(
+                f"{self.noun} '{path}' cannot be loaded: `{module_name}` ({getattr(module, '__file__', 'built in')}) "
+                f"has no '{attribute}'. {did_you_mean(attribute, names)}"
+            )
+        found: object = getattr(module, attribute)
+        return found
