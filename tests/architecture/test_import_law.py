@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "farsighted"
-LAW = "core < store < config|metrics|sets|files|models < worlds|selectors|signals < data < learners \
+LAW = "core < store < metrics|sets|files|models < config < worlds|selectors|signals < data < learners \
     < training|evaluation < candidates < protocol < launch < results < report < api < paper|phase_map < cli|testing"
 LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in group.strip().split("|")}
 TORCHLESS = ("core", "store", "config", "metrics", "sets", "files", "selectors", "data", "results", "report")
@@ -17,7 +17,6 @@ FOREIGN_HOMES = {
         "learners.generate",
         "evaluation.harness_run",
         "learners.reward",
-        "learners.optim",
         "worlds.tiny",
     },
     "peft": {"learners.adapters", "learners.peft_by_name", "learners.transitions"},

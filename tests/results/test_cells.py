@@ -1,9 +1,7 @@
-import math
-
 import pytest
 
 from farsighted.results.build import build_results
-from farsighted.results.cells import absent_value, number, stability
+from farsighted.results.cells import absent_value, stability
 from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, VARIANTS
 from oracles.fabricated_cells import make_audit, make_cell, per_stage, wanted
 
@@ -121,8 +119,3 @@ def test_stability_counts_within_stages_and_never_twice():
     # The last stage starts high, which is no spike; step 7 has neither a finite loss nor a finite norm: one step.
     high = {**calm, "losses": [50.0] * 6}
     assert stability([calm, rough, high]) == {"non_finite": 2, "loss_spikes": 1, "grad_norm_spikes": 1}
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
-def test_what_json_cannot_hold_is_none(value):
-    assert number(value) is None

@@ -145,7 +145,7 @@ def test_concentration_is_not_rebuilt_inside_one_ranking():
 def test_the_utility_keeps_its_own_memory_and_history_is_bounded():
     selector = LHAS(utility={"name": "utility_diversity", "memory": 3}, centroids=4, directions=2)
     state = remembered(selector, candidates(0), candidates(1))
-    np.testing.assert_array_equal(state["utility.memory"], candidates(1)["logit_sketch"][-3:])
+    np.testing.assert_array_equal(state["inner.memory"], candidates(1)["logit_sketch"][-3:])
     assert state["centroid_mean"].shape == (4, 3)
     assert state["centroid_count"].sum() == 24
     assert state["cluster_count"].sum() == 24
@@ -155,7 +155,7 @@ def test_the_utility_keeps_its_own_memory_and_history_is_bounded():
 def test_lhas_inside_lhas_keeps_two_histories():
     selector = LHAS(utility=LHAS(utility="loss"), eta=0.0)
     state = remembered(selector, candidates(0))
-    assert state["utility.centroid_count"].sum() == 12
+    assert state["inner.centroid_count"].sum() == 12
     assert sorted(selector.rank(candidates(1), state, RNG).order) == list(range(12))
 
 

@@ -178,7 +178,7 @@ def test_floors_stand_on_one_another():
     assert check_needs(selector.needs) == selector.needs
     signals = candidates(2)
     state = remembered(selector, signals.take([3, 4]))
-    np.testing.assert_array_equal(state["selector.selector.embedding"], signals["embedding"][[3, 4]])
+    np.testing.assert_array_equal(state["inner.inner.embedding"], signals["embedding"][[3, 4]])
     assert state["cluster_count"].sum() == 2
     inner = order_of(ProxyFloor(Diversity(), 0.5), signals)
     served = (0,) * CLUSTERS

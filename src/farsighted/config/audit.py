@@ -21,7 +21,9 @@ from farsighted.config.quadratic import QuadraticConfig
 from farsighted.config.quality_source import QualityConfig
 from farsighted.config.stages import DataConfig, StageConfig, SuiteConfig
 from farsighted.core.names import FAMILIES
+from farsighted.core.schedule import ScheduleName
 from farsighted.core.values import Budget
+from farsighted.metrics.horizon import are_weights
 
 __all__ = ["AuditConfig", "Order", "RandomOrders", "SelectorSpec", "budget_text", "order_problem", "parse_budget"]
 
@@ -70,7 +72,7 @@ class TrainingConfig(Section):
     """Examples trained on per optimizer step; a candidate batch holds batch_size / share."""
     learning_rate: float = Field(default=2.0e-3, gt=0)
     """Peak learning rate."""
-    schedule: Literal["linear", "cosine", "constant"] = "cosine"
+    schedule: ScheduleName = "cosine"
     """Course of the learning rate after the warm-up."""
     warmup_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of a stage's steps over which the learning rate rises from 0."""
@@ -164,7 +166,7 @@ class LongHorizonConfig(Section):
 
     @model_validator(mode="after")
     def _something_counts(self) -> Self:
-        if self.final_average + self.future_auc + self.forgetting + self.ood <= 0:
+        if not are_weights(self.final_average, self.future_auc, self.forgetting, self.ood):
             raise expectation("a set of weights with one above 0", 0, "Raise one of them.")
         return self
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
 
 import numpy as np
 import torch
-from transformers import get_scheduler
+
+from farsighted.core.schedule import ScheduleName, rate_share
 
 Named = tuple[str, torch.nn.Parameter]
 
@@ -16,7 +17,7 @@ class OptimizerSettings:
     """One stage's optimizer; every stage starts it afresh."""
 
     learning_rate: float
-    schedule: Literal["linear", "cosine", "constant"] = "cosine"
+    schedule: ScheduleName = "cosine"
     """Course of the learning rate after the warm-up."""
     warmup_share: float = 0.1
     weight_decay: float = 0.0
@@ -36,9 +37,8 @@ class StageOptimizer:
             fused=True,
         )
         warmup = round(settings.warmup_share * steps)
-        # The library's "constant" would pass over the warm-up in silence.
-        name = "constant_with_warmup" if settings.schedule == "constant" else settings.schedule
-        self._schedule: Any = get_scheduler(name, self._adamw, warmup, max(steps, 1))
+        share = partial(_share, settings.schedule, max(steps, 1), warmup)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._adamw, share)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -81,3 +81,7 @@ class StageOptimizer:
         ]
         for group, rate in zip(self._adamw.param_groups, rates, strict=True):
             group["lr"] = rate
+
+
+def _share(schedule: ScheduleName, steps: int, warmup: int, step: int) -> float:
+    return rate_share(schedule, step, steps, warmup)

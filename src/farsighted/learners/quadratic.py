@@ -9,13 +9,14 @@ Shape letters: N examples, D dimensions, R trainable parameters.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError, DivergedError, ModelError
 from farsighted.core.rng import stream
+from farsighted.core.schedule import ScheduleName, rate_share
 from farsighted.core.values import Tokens
 from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord
 from farsighted.worlds.quadratic import QuadraticWorld
@@ -28,22 +29,14 @@ class DescentSettings:
     """Gradient descent over one stage."""
 
     learning_rate: float
-    schedule: Literal["linear", "cosine", "constant"] = "constant"
+    schedule: ScheduleName = "constant"
     warmup_share: float = 0.0
     weight_decay: float = 0.0
     grad_clip: float = math.inf
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step (from 0) among `steps`; the warm-up's first step is not wasted on 0."""
-        warmup = round(self.warmup_share * steps)
-        if step < warmup:
-            return self.learning_rate * (step + 1) / (warmup + 1)
-        left = 1 - (step - warmup) / max(steps - warmup, 1)
-        if self.schedule == "linear":
-            return self.learning_rate * left
-        if self.schedule == "cosine":
-            return self.learning_rate * (1 - math.cos(math.pi * left)) / 2
-        return self.learning_rate
+        return self.learning_rate * rate_share(self.schedule, step, steps, round(self.warmup_share * steps), first=1)
 
 
 class QuadraticLearner:

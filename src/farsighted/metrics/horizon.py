@@ -8,6 +8,15 @@ import numpy as np
 from farsighted.core.errors import ConfigError
 
 
+def are_weights(*values: float) -> bool:
+    """Tell whether numbers can weigh a mean: all finite, none negative, not all 0.
+
+    >>> are_weights(1, 0), are_weights(0, 0), are_weights(2, -1)
+    (True, False, False)
+    """
+    return all(math.isfinite(value) and value >= 0 for value in values) and any(values)
+
+
 @dataclass(frozen=True, slots=True)
 class HorizonWeights:
     """Weights of the four parts of the long-horizon score: finite, not negative, not all 0."""
@@ -19,7 +28,7 @@ class HorizonWeights:
 
     def __post_init__(self) -> None:
         values = astuple(self)
-        if not all(math.isfinite(value) and value >= 0 for value in values) or sum(values) == 0:
+        if not are_weights(*values):
             raise ConfigError(
                 "The weights in `long_horizon` must be finite, not negative and not all 0, but are "
                 f"{', '.join(f'{value:g}' for value in values)}. Give each part a weight, or 0 to leave it out."

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from farsighted.core.numbers import number_or_none
 from farsighted.paper import axis_claims, group_claims
 from farsighted.paper.evidence import Evidence
 from farsighted.paper.findings import Finding, Outcome, all_of, decisive_single
-from farsighted.results.cells import number
 from farsighted.results.groups import Group, Settings
 from farsighted.results.lookup import GroupKey
 
@@ -30,7 +30,7 @@ class ClaimOutcome:
 
     def as_value(self) -> dict[str, Any]:
         """Return the outcome as JSON can hold it: None for NaN."""
-        numbers = {key: number(getattr(self, key)) for key in ("effect", "low", "high")}
+        numbers = {key: number_or_none(getattr(self, key)) for key in ("effect", "low", "high")}
         words = {key: getattr(self, key) for key in ("number", "statement", "outcome", "unit", "sentence")}
         return {**words, **numbers, "parts": [_part_value(part) for part in self.parts]}
 
@@ -164,5 +164,5 @@ def _told(part: Finding) -> str:
 
 def _part_value(part: Finding) -> dict[str, Any]:
     words = {key: getattr(part, key) for key in ("text", "outcome", "unit", "seeds", "why")}
-    numbers = {key: number(getattr(part, key)) for key in ("effect", "low", "high", "bound")}
+    numbers = {key: number_or_none(getattr(part, key)) for key in ("effect", "low", "high", "bound")}
     return {**words, **numbers, "parts": [_part_value(inner) for inner in part.parts]}

@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 
 from farsighted.core.names import FAMILIES
+from farsighted.core.numbers import number_or_none
 from farsighted.metrics import intervals
 from farsighted.metrics.correlation import kendall, spearman
 from farsighted.paper.evidence import Evidence, Reading
 from farsighted.paper.published import GAP, SEEDS, TABLE_1, TABLE_2, TABLE_3, Published
 from farsighted.report.tables import CONTRIBUTION
 from farsighted.report.typesetting import Measured, Table, TableRow
-from farsighted.results.cells import number
 from farsighted.results.columns import DIAGNOSTICS, GAP_NOTE, METRICS, Column
 from farsighted.results.estimates import Estimate, combine_rows
 from farsighted.results.groups import Group
@@ -122,8 +122,8 @@ def _measured(evidence: Evidence, reading: Reading) -> Measured:
     sample = evidence.groups[reading.group].sample(evidence.label(reading.group, reading.family), reading.key, seeds)
     found = intervals.summarise(sample.values_Z, sample.replicates_B, evidence.confidence)
     alone = reading.key in DIAGNOSTICS and found.n == 1
-    low, high = (None, None) if alone else (number(found.low), number(found.high))
-    return Measured(found.mean, number(found.sd), low, high, found.n)
+    low, high = (None, None) if alone else (number_or_none(found.low), number_or_none(found.high))
+    return Measured(found.mean, number_or_none(found.sd), low, high, found.n)
 
 
 def _gap_pair(evidence: Evidence) -> Pair:
@@ -138,7 +138,11 @@ def _gap_pair(evidence: Evidence) -> Pair:
         for index, family in enumerate(families):
             found = intervals.interval(replicas.contribution_K[:, index], evidence.confidence)
             ours[family] = Measured(
-                float(gap.contribution_K[index]), None, number(found.low), number(found.high), len(seeds)
+                float(gap.contribution_K[index]),
+                None,
+                number_or_none(found.low),
+                number_or_none(found.high),
+                len(seeds),
             )
     return (CONTRIBUTION, list(ours.values())), _papers(replace(CONTRIBUTION, label="Gap", better=None), GAP, 2)
 
@@ -171,12 +175,12 @@ def _agreement(
     ours = evidence.read([Reading(group, family, key) for family in families])
     found = combine_rows(lambda ours_xK: correlation(ours_xK, papers_K), ours)
     low, high = (None, None) if found.why else _ends(found, evidence.confidence)
-    return Measured(number(found.value), None, low, high, found.seeds or None)
+    return Measured(number_or_none(found.value), None, low, high, found.seeds or None)
 
 
 def _ends(found: Estimate, confidence: float) -> tuple[float | None, float | None]:
     bounds = intervals.interval(found.replicates_B, confidence)
-    return number(bounds.low), number(bounds.high)
+    return number_or_none(bounds.low), number_or_none(bounds.high)
 
 
 def _agreement_notes(evidence: Evidence) -> list[str]:

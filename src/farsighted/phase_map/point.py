@@ -1,6 +1,5 @@
 """One point of the map: all selectors through the audit's own protocol and metrics, in a folder that is deleted."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from farsighted.api import prepare
 from farsighted.core.errors import StorageError
+from farsighted.core.numbers import number_or_none
 from farsighted.phase_map.design import LATER, METRICS, NOW, REFERENCE, SELECTORS, DesignPoint, Sizes, point_config
 from farsighted.phase_map.measure import measure_pools, rank_share
 from farsighted.phase_map.pools import read_pools
@@ -46,8 +46,8 @@ def run_point(point: DesignPoint, sizes: Sizes) -> Mapping[str, Any]:
         "seed": point.seed,
         "world": prepared.inputs.model_hash,
         "measured": {
-            **{name: number(getattr(place, name)) for name in ("alignment", "embedding_alignment")},
-            **{name: number(getattr(place, name)) for name in ("redundancy", "noise")},
+            **{name: number_or_none(getattr(place, name)) for name in ("alignment", "embedding_alignment")},
+            **{name: number_or_none(getattr(place, name)) for name in ("redundancy", "noise")},
             "budget": point.budget / 100,
             "rank": rank_share(point.rank, place.width),
         },
@@ -60,11 +60,6 @@ def world_hash(point: DesignPoint, sizes: Sizes) -> str:
     return prepare(point_config(point, sizes)).inputs.model_hash
 
 
-def number(value: float) -> float | None:
-    """Return a number as JSON can hold it: None for NaN."""
-    return float(value) if math.isfinite(value) else None
-
-
 def _differences(group: Group, seed: int) -> Mapping[str, Any]:
     """The random selector's values; the others' differences, with standard errors of those now and later."""
     if (REFERENCE, seed) not in group.cells:
@@ -75,9 +70,10 @@ def _differences(group: Group, seed: int) -> Mapping[str, Any]:
         if name == REFERENCE:
             continue
         cell = group.cells[name, seed]
-        differences[name] = {key: number(cell.values[key] - base.values[key]) for key in METRICS}
+        differences[name] = {key: number_or_none(cell.values[key] - base.values[key]) for key in METRICS}
         errors[name] = {
-            key: number(float(np.std(cell.replicates[key] - base.replicates[key], ddof=1))) for key in (NOW, LATER)
+            key: number_or_none(float(np.std(cell.replicates[key] - base.replicates[key], ddof=1)))
+            for key in (NOW, LATER)
         }
-    reference = {key: number(base.values[key]) for key in METRICS}
+    reference = {key: number_or_none(base.values[key]) for key in METRICS}
     return {"random": reference, "differences": differences, "standard_errors": errors}

@@ -1,7 +1,6 @@
 """The numbers of a stage and of a cell, as they go into `cell.json`."""
 
 import hashlib
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from farsighted.config.audit import AuditConfig
+from farsighted.core.numbers import number_or_none
 from farsighted.learners.base import ChangeInner
 from farsighted.metrics.diagnostics import adapter_drift, capability_entropy, update_concentration
 from farsighted.protocol.cell_state import CellProgress
@@ -40,7 +40,7 @@ def stage_numbers(
         "rounds": progress.round,
         "steps": progress.steps,
         "longest_response": max(tokens.response_length for tokens in stage.pool.tokens),
-        "adapter_drift": _number(drift),
+        "adapter_drift": number_or_none(drift),
         **_selected(stage, rows, record.sample),
         "difficulty_sum": float(stage.known["difficulty"][rows].sum()),
         "quality_sum": float(stage.known["quality"][rows].sum()),
@@ -63,7 +63,7 @@ def _selected(stage: StageInput, rows: np.ndarray, sample: SketchSample) -> dict
         return dict.fromkeys(names) | {"concentration_sample": 0}
     return {
         "capability_entropy": float(capability_entropy(stage.known["cluster"][rows])),
-        "update_concentration": _number(update_concentration(sample.sketches)),
+        "update_concentration": number_or_none(update_concentration(sample.sketches)),
         "concentration_sample": len(sample.keys),
         "mean_difficulty": float(stage.known["difficulty"][rows].mean()),
         "mean_quality": float(stage.known["quality"][rows].mean()),
@@ -108,7 +108,7 @@ def _run(done: CellProgress) -> dict[str, Any]:
     clusters = np.sum([stage["clusters"] for stage in done.per_stage], axis=0)
     return {
         "capability_entropy": float(capability_entropy(np.repeat(np.arange(len(clusters)), clusters))),
-        "update_concentration": _number(update_concentration(done.sample.sketches)),
+        "update_concentration": number_or_none(update_concentration(done.sample.sketches)),
         "mean_difficulty": sum(stage["difficulty_sum"] for stage in done.per_stage) / count,
         "mean_quality": sum(stage["quality_sum"] for stage in done.per_stage) / count,
     }
@@ -133,10 +133,6 @@ def _normalisation(inputs: AuditInputs) -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
 def _finite(stage: dict[str, Any]) -> dict[str, Any]:
-    lists = {name: [_number(value) for value in stage[name]] for name in ("losses", "grad_norms")}
+    lists = {name: [number_or_none(value) for value in stage[name]] for name in ("losses", "grad_norms")}
     return stage | lists

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from farsighted.core.numbers import number_or_none
 from farsighted.metrics.diagnostics import count_non_finite, count_spikes
 from farsighted.results import measures
 from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, VARIANTS
@@ -55,16 +56,16 @@ def report_value(cell: CellReport, weights: Weights, reference: str) -> dict[str
         **{key: cell.meta[key] for key in IDENTITY},
         **{key: cell.meta[key] for key in ("family", "stages", "granularity", "status", "reason")},
         "example_ids": cell.meta.get("example_ids", []),
-        "score_matrix": [[number(score) for score in row] for row in cell.scores.matrix_ST],
-        "ood": {name.partition("/")[2]: number(score) for name, score in cell.scores.ood.items()},
+        "score_matrix": [[number_or_none(score) for score in row] for row in cell.scores.matrix_ST],
+        "ood": {name.partition("/")[2]: number_or_none(score) for name, score in cell.scores.ood.items()},
         "probes": {kind: [_curve_value(curve) for curve in curves] for kind, curves in cell.scores.probes.items()},
         "measures": list(cell.raw),
-        "metrics": {key: number(cell.values[key]) for key in METRICS},
-        "diagnostics": {key: number(cell.values[key]) for key in DIAGNOSTICS},
+        "metrics": {key: number_or_none(cell.values[key]) for key in METRICS},
+        "diagnostics": {key: number_or_none(cell.values[key]) for key in DIAGNOSTICS},
         "missing": {key: why(key) for key in (*METRICS, *DIAGNOSTICS) if math.isnan(cell.values[key])},
         "censored": _censored(cell.tokens),
         "variants": {
-            key: number(value) if cell.done else None for key, value in measures.variants(cell.scores).items()
+            key: number_or_none(value) if cell.done else None for key, value in measures.variants(cell.scores).items()
         },
         "cost": _cost(cell.meta),
         "stability": stability(cell.meta["per_stage"]),
@@ -132,17 +133,12 @@ def stability(per_stage: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return counts
 
 
-def number(value: Any) -> float | None:
-    """Return a number as JSON can hold it: None for NaN and for infinity."""
-    return float(value) if value is not None and math.isfinite(value) else None
-
-
 def _nan(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
 def _stage_value(stage: Mapping[str, Any]) -> dict[str, Any]:
-    lists = {key: [number(value) for value in stage.get(key, [])] for key in ("losses", "grad_norms")}
+    lists = {key: [number_or_none(value) for value in stage.get(key, [])] for key in ("losses", "grad_norms")}
     return {**stage, **lists}
 
 
@@ -151,8 +147,8 @@ def _curve_value(curve: measures.CurveScores) -> dict[str, Any]:
         "after_stage": curve.after_stage,
         "stage": curve.stage,
         "tokens": [float(tokens) for tokens in curve.tokens_P],
-        "scores": [number(score) for score in curve.scores_P],
-        "auc": number(curve.area),
+        "scores": [number_or_none(score) for score in curve.scores_P],
+        "auc": number_or_none(curve.area),
     }
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from farsighted.core.numbers import number_or_none
 from farsighted.metrics import horizon, intervals
 from farsighted.metrics.diagnostics import jaccard
 from farsighted.metrics.horizon import MyopiaGap
-from farsighted.results.cells import number
 from farsighted.results.groups import Group, Settings
 
 
@@ -32,14 +32,14 @@ def myopia(group: Group, selectors: Sequence[str], settings: Settings) -> dict[s
         **group.key._asdict(),
         "seeds": common,
         "family": float(gap.family),
-        "low": number(family.low),
-        "high": number(family.high),
+        "low": number_or_none(family.low),
+        "high": number_or_none(family.high),
         "selectors": {
             name: {
                 "contribution": float(gap.contribution_K[k]),
                 "signed": float(gap.signed_K[k]),
-                "low": number(signed[k].low),
-                "high": number(signed[k].high),
+                "low": number_or_none(signed[k].low),
+                "high": number_or_none(signed[k].high),
                 "rank_immediate": float(gap.rank_immediate_K[k]),
                 "rank_long": float(gap.rank_long_K[k]),
             }
@@ -67,7 +67,7 @@ def overlap(group: Group, selectors: Sequence[str]) -> list[dict[str, Any]]:
         pair = [group.cells.get((name, seed)) for name in (a, b)]
         chosen = [cell.chosen for cell in pair if cell is not None and cell.done]
         if len(chosen) == 2:
-            index = number(jaccard(*chosen))
+            index = number_or_none(jaccard(*chosen))
             found.append({"seed": seed, **group.key._asdict(), "a": a, "b": b, "jaccard": index})
     return found
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from farsighted.core.numbers import number_or_none
 from farsighted.metrics import intervals
 from farsighted.metrics.intervals import Difference, Precision
-from farsighted.results.cells import CellReport, number, stability
+from farsighted.results.cells import CellReport, stability
 from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY
 from farsighted.results.groups import Group, Sample, Settings
 
@@ -58,7 +59,7 @@ def _summary(group: Group, selector: str, key: str, settings: Settings) -> dict[
         return {"mean": None, "sd": None, "low": None, "high": None, "n": 0}
     sample = group.sample(selector, key, seeds)
     summary = intervals.summarise(sample.values_Z, sample.replicates_B, settings.confidence)
-    return {**{name: number(getattr(summary, name)) for name in ("mean", "sd", "low", "high")}, "n": summary.n}
+    return {**{name: number_or_none(getattr(summary, name)) for name in ("mean", "sd", "low", "high")}, "n": summary.n}
 
 
 def _mean_cost(entries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
@@ -118,7 +119,7 @@ def _difference(pair: tuple[Sample, Sample] | None, settings: Settings) -> Diffe
 def _numbers(value: Any) -> dict[str, Any]:
     """A frozen value as JSON: its fields, None for NaN."""
     fields = dataclasses.asdict(value)
-    return {key: number(field) if isinstance(field, float) else field for key, field in fields.items()}
+    return {key: number_or_none(field) if isinstance(field, float) else field for key, field in fields.items()}
 
 
 def _power(group: Group, difference: Difference, pair: tuple[Sample, Sample] | None) -> dict[str, Any] | None:

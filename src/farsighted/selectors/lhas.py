@@ -3,10 +3,9 @@
 Shape letters: N candidates, M picked, D hidden, K sketch, C clusters, H centroids, R directions kept.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,13 +13,12 @@ from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors.base import Selector, clusters_of, picks_of, with_picks
 from farsighted.selectors.lhas_terms import Concentration, Coverage, NoTerm, Term
+from farsighted.selectors.nested import as_inner, inner_of, own_of
 from farsighted.selectors.table import SelectorSpec, build_selector, register
 from farsighted.selectors.utility_diversity import UtilityDiversity
 from farsighted.sets.geometry import cosines
 from farsighted.sets.greedy import rank01
 from farsighted.sets.history import KEPT_PER_READ, Centroids, Directions, widened, with_gradients, with_points
-
-_INNER: Final = "utility."
 
 
 @register("lhas")
@@ -93,13 +91,13 @@ class LHAS:
             "cluster_count": np.empty(0, dtype=np.int64),
             "direction_value": np.empty(0),
             "direction_basis": empty,
-            **_prefixed(self.inner.init()),
+            **as_inner(self.inner.init()),
         }
 
     def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
         """Return the greedy order; components `utility`, `coverage`, `proxy`, `concentration`, before weighting."""
         count, picks = len(signals), picks_of(signals)
-        utility_N = rank01(self.inner.rank(with_picks(signals, None), _inner(state), rng).score)
+        utility_N = rank01(self.inner.rank(with_picks(signals, None), inner_of(state), rng).score)
         proxy_N = cosines(signals["head_sketch"], signals["proxy_sketch"]) if self.eta else np.zeros(count)
         coverage, concentration = self._coverage(signals, state), self._concentration(signals, state)
         lasting_N = utility_N + self.eta * proxy_N
@@ -125,7 +123,7 @@ class LHAS:
 
     def observe(self, state: State, picked: Signals) -> State:
         """Return the history with the picks in it, one by one, in the order they were selected."""
-        history = {name: array for name, array in state.items() if not name.startswith(_INNER)}
+        history = dict(own_of(state))
         if self.lambda_:
             known = Centroids(state["centroid_mean"], state["centroid_count"])
             mean, number = with_points(known, picked["embedding"], self.centroids)
@@ -137,7 +135,7 @@ class LHAS:
             strongest = Directions(state["direction_value"], state["direction_basis"])
             value, basis = with_gradients(strongest, picked["head_sketch"], KEPT_PER_READ * self.directions)
             history |= {"cluster_count": count_C, "direction_value": value, "direction_basis": basis}
-        return {**history, **_prefixed(self.inner.observe(_inner(state), picked))}
+        return {**history, **as_inner(self.inner.observe(inner_of(state), picked))}
 
     def _coverage(self, signals: Signals, state: State) -> Term:
         if not self.lambda_:
@@ -150,11 +148,3 @@ class LHAS:
         strongest = Directions(state["direction_value"], state["direction_basis"])
         clusters, counts = clusters_of(signals), state["cluster_count"]
         return Concentration(clusters, counts, signals["head_sketch"], strongest, self.directions)
-
-
-def _prefixed(state: State) -> Mapping[str, np.ndarray]:
-    return {_INNER + name: array for name, array in state.items()}
-
-
-def _inner(state: State) -> State:
-    return {name.removeprefix(_INNER): array for name, array in state.items() if name.startswith(_INNER)}

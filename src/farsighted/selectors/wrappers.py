@@ -4,9 +4,8 @@ Shape letters: N candidates, M picked, C clusters.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,12 +14,11 @@ from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors.base import Selector, clusters_of, rank_checked, with_picks
 from farsighted.selectors.floors import Floor, Largest, LeastServed, Marked, floored
 from farsighted.selectors.loss import Loss
+from farsighted.selectors.nested import as_inner, inner_of
 from farsighted.selectors.parameters import fields_of
 from farsighted.selectors.table import SelectorSpec, build_selector, register
 from farsighted.sets.geometry import cosines
 from farsighted.sets.history import widened
-
-_INNER: Final = "selector."
 
 
 class Wrapper(ABC):
@@ -70,7 +68,7 @@ class Wrapper(ABC):
 
     def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
         """Return the inner order with the floor under it."""
-        inner = rank_checked(self.inner, with_picks(signals, None), _inner(state), rng)
+        inner = rank_checked(self.inner, with_picks(signals, None), inner_of(state), rng)
         order, asked_N = floored(inner.order, signals["size"], self.share, self.floor(signals, state, inner.order))
         score_N = np.empty(len(order))
         score_N[order] = -np.arange(len(order))
@@ -101,7 +99,7 @@ class CoverageFloor(Wrapper):
 
     def init(self) -> State:
         """Return no counts (C = 0), beside the inner selector's own state under `selector.`."""
-        return {"cluster_count": np.empty(0, dtype=np.int64), **_prefixed(self.inner.init())}
+        return {"cluster_count": np.empty(0, dtype=np.int64), **as_inner(self.inner.init())}
 
     def floor(self, signals: Signals, state: State, order_N: np.ndarray) -> Floor:
         """Return the floor for the least-selected clusters."""
@@ -138,7 +136,7 @@ class ProxyFloor(Wrapper):
 
     def init(self) -> State:
         """Return the inner selector's state under `selector.`."""
-        return _prefixed(self.inner.init())
+        return as_inner(self.inner.init())
 
     def floor(self, signals: Signals, state: State, order_N: np.ndarray) -> Floor:
         """Return the floor in the order of p."""
@@ -173,7 +171,7 @@ class Replay(Wrapper):
 
     def init(self) -> State:
         """Return the inner selector's state under `selector.`."""
-        return _prefixed(self.inner.init())
+        return as_inner(self.inner.init())
 
     def floor(self, signals: Signals, state: State, order_N: np.ndarray) -> Floor:
         """Return the floor for what comes from earlier stages."""
@@ -196,12 +194,4 @@ def replayed_share(selector: Selector) -> float:
 
 
 def _observed(inner: Selector, state: State, picked: Signals) -> State:
-    return _prefixed(inner.observe(_inner(state), picked))
-
-
-def _prefixed(state: State) -> Mapping[str, np.ndarray]:
-    return {_INNER + name: array for name, array in state.items()}
-
-
-def _inner(state: State) -> State:
-    return {name.removeprefix(_INNER): array for name, array in state.items() if name.startswith(_INNER)}
+    return as_inner(inner.observe(inner_of(state), picked))
