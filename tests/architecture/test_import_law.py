@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "farsighted"
 LAW = "core < store < metrics|sets|files|models < config < worlds|selectors|signals < data < learners \
-    < training|evaluation < candidates < protocol < launch < results < report < api < paper|phase_map < cli|testing"
+    < candidates < training|evaluation < protocol < launch < results < report < api < paper|phase_map < cli|testing"
 LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in group.strip().split("|")}
 TORCHLESS = ("core", "store", "config", "metrics", "sets", "files", "selectors", "data", "results", "report")
 FOREIGN_HOMES = {

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from farsighted.core.values import Example, Pool, Tokens
+from farsighted.data.cut import budget_sizes
 from farsighted.testing.fake_learner import FakeLearner
 from farsighted.training.budget import RoundSettings, plan_stage
 from farsighted.training.stage import (
     StageInput,
     StageProgress,
     arrival_order,
-    budget_sizes,
     run_stage,
     signals_of,
 )

@@ -6,12 +6,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from farsighted.data.cut import budget_sizes
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.replay import with_earlier
 from farsighted.selectors import Random, Replay, build_selector
 from farsighted.training.budget import RoundSettings
 from farsighted.training.replay import replay_order
-from farsighted.training.stage import StageProgress, budget_sizes
+from farsighted.training.stage import StageProgress
 from oracles import floor_loops
 from oracles.fake_world import fake_world, stop_at
 from oracles.micro import assert_same_cell

@@ -3,17 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget, Example, Pool, Tokens
+from farsighted.data.cut import cut, share_of
 from farsighted.training.budget import (
     Round,
     RoundSettings,
     compute_matched_share,
-    cut,
-    most_picks,
     plan_stage,
     scaled,
-    share_of,
     split_into_steps,
 )
 
@@ -115,65 +112,11 @@ def test_matched_compute_buys_one_scoring_pass_more_and_never_more_than_the_pool
     )
 
 
-@pytest.mark.parametrize(
-    ("budget", "share"),
-    [
-        (Budget(0.25), 0.25),
-        (Budget(0.5, "examples"), 0.5),
-        (Budget(4, "tokens", "number"), 0.4),
-        (Budget(2, "examples", "number"), 2 / 3),
-        (Budget(10, "tokens", "number"), 1.0),
-    ],
-)
-def test_every_budget_is_a_share_of_the_pool(budget, share):
-    assert share_of(budget, POOL) == pytest.approx(share)
-
-
-@pytest.mark.parametrize(
-    ("budget", "sentence"),
-    [
-        (Budget(11, "tokens", "number"), "11 tokens is larger than the pool of stage 'math', which has 10 tokens"),
-        (Budget(4, "examples", "number"), "4 examples is larger than the pool of stage 'math', which has 3 examples"),
-    ],
-)
-def test_a_budget_beyond_the_pool_is_refused(budget, sentence):
-    with pytest.raises(ConfigError, match=rf"{sentence}\. Lower the budget or enlarge the pool"):
-        share_of(budget, POOL)
-
-
 @pytest.mark.parametrize("plan", [RoundSettings("batch", batch_size=1), RoundSettings("round"), RoundSettings("stage")])
 def test_an_absolute_number_of_tokens_is_trained_within_one_example(plan):
     cost = np.array([tokens.response_length for tokens in POOL.tokens], dtype=float)
     rounds = plan_stage(cost, share_of(Budget(4, "tokens", "number"), POOL), plan)
     assert 4 <= spent_by_round(cost, rounds, lambda rows: -cost[rows])[-1] < 4 + cost.max()
-
-
-@settings(deadline=None, max_examples=60)
-@given(sizes, st.randoms(use_true_random=False), st.floats(0, 100), st.floats(0, 1))
-def test_a_cut_is_the_shortest_prefix_that_reaches_the_target(cost, shuffle, spent, share):
-    order = np.array(shuffle.sample(range(len(cost)), len(cost)))
-    target = share * (spent + cost.sum() + 10)
-    reaching = [
-        count for count in range(len(cost) + 1) if spent + cost[order[:count]].sum() >= target - 1e-9 * max(target, 1)
-    ]
-    expected = reaching[0] if reaching else len(cost)
-    assert cut(order, cost, spent, target).tolist() == order[:expected].tolist()
-
-
-@settings(deadline=None, max_examples=60)
-@given(sizes, st.randoms(use_true_random=False), st.floats(0, 100), st.floats(0, 1))
-def test_no_ranking_is_cut_behind_the_most_picks_and_that_of_the_smallest_is_cut_there(cost, shuffle, spent, share):
-    order = np.array(shuffle.sample(range(len(cost)), len(cost)))
-    target = share * (spent + cost.sum() + 10)
-    most = most_picks(cost, spent, target)
-    assert len(cut(order, cost, spent, target)) <= most
-    assert len(cut(np.argsort(cost), cost, spent, target)) == most
-
-
-def test_a_cut_takes_no_example_more_for_a_rounding_error():
-    # 0.1 + 0.2 > 0.3 in floats: three tenths of ten examples are three.
-    assert len(cut(np.arange(10), np.ones(10), 0.0, (0.1 + 0.2) * 10)) == 3
-    assert len(cut(np.arange(10), np.ones(10), 3.0, (0.1 + 0.2) * 10)) == 0
 
 
 @settings(deadline=None, max_examples=60)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farsighted.candidates.timed import TimedSignals
 from farsighted.core.errors import ConfigError, DivergedError
 from farsighted.core.rng import stream
 from farsighted.learners.base import KeptSignals
@@ -14,7 +15,7 @@ from farsighted.selectors import Scored, Stateless, build_selector, by_score
 from farsighted.store.schema import SELECTIONS
 from farsighted.testing.fake_learner import FakeLearner
 from farsighted.training.budget import Round, RoundSettings, scaled
-from farsighted.training.stage import StageProgress, TimedSignals, arrival_order, run_stage
+from farsighted.training.stage import StageProgress, arrival_order, run_stage
 from oracles.stage_world import Diary, Stopped, make_stage, make_texts, run
 
 LENGTHS = [1 + row * 7 % 11 for row in range(60)]

@@ -20,13 +20,13 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from farsighted.candidates.timed import TimedSignals
 from farsighted.core import fingerprint
 from farsighted.core.values import Tokens
 from farsighted.data.batches import length_sorted_batches
 from farsighted.learners.base import Learner
 from farsighted.signals.table import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME, SIGNALS, SKETCH_SIDE, at_positions
 from farsighted.store.cache import ArrayCache
-from farsighted.training.stage import TimedSignals
 
 _CHUNK_TOKENS: Final = 16384
 """Tokens of a chunk, at least: what an interruption costs, and what a file must be worth."""

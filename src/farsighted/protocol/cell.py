@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from farsighted.candidates.timed import TimedSignals
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import DivergedError, InterruptedRunError
@@ -29,7 +30,6 @@ from farsighted.training.stage import (
     ModelSignals,
     StageInput,
     StageProgress,
-    TimedSignals,
     run_stage,
     signals_of,
 )

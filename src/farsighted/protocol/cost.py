@@ -9,6 +9,7 @@ import numpy as np
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.values import Budget, Pool
+from farsighted.data.cut import budget_sizes, share_of
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
@@ -17,8 +18,7 @@ from farsighted.protocol.scores import ScoredAt, ScoreRows
 from farsighted.protocol.shared import Known
 from farsighted.protocol.stages import stage_input
 from farsighted.store.writer import table_bytes
-from farsighted.training.budget import share_of
-from farsighted.training.stage import StageProgress, arrival_order, budget_sizes, run_stage, signals_of
+from farsighted.training.stage import StageProgress, arrival_order, run_stage, signals_of
 
 _ROUNDS = 2
 """Candidate batches that are timed, after one to warm up."""

@@ -11,10 +11,11 @@ from farsighted.config.audit import AuditConfig, SelectorSpec
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget
+from farsighted.data.cut import share_of
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, fingerprint_of, parameters_of
 from farsighted.signals.table import check_needs
-from farsighted.training.budget import RoundSettings, plan_stage, share_of
+from farsighted.training.budget import RoundSettings, plan_stage
 
 RESULT_VERSION: Final = 6
 """Part of every cell's hash: raised when a change of the code changes results."""

@@ -20,6 +20,7 @@ from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.rng import stream
 from farsighted.core.values import Budget, Example, Pool, Ranking, Signals, Tokens
+from farsighted.data.cut import budget_sizes, cut, share_of
 from farsighted.data.templates import OnLong, encode_pool
 from farsighted.data.turns import in_turns
 from farsighted.files.columns import Columns, refuse_unmet
@@ -41,8 +42,6 @@ from farsighted.sets.clusters import assign, spherical_kmeans
 from farsighted.signals.heuristics import difficulty_from_nll
 from farsighted.signals.table import CONTEXT_NAMES, check_needs
 from farsighted.store.cache import ArrayCache
-from farsighted.training.budget import cut, share_of
-from farsighted.training.stage import budget_sizes
 
 _PROXY = 64
 """Examples of the pool that stand in for a proxy set where none is given."""

@@ -17,6 +17,7 @@ from safetensors.numpy import save as save_arrays
 
 from farsighted.candidates.grades import judge_cost_note, pool_quality
 from farsighted.candidates.kept_signals import SignalCache
+from farsighted.candidates.timed import TimedSignals
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
 from farsighted.core.rng import stream
@@ -32,7 +33,6 @@ from farsighted.store import atomic
 from farsighted.store.cache import ArrayCache
 from farsighted.store.layout import Layout
 from farsighted.store.writer import read_table, table_bytes
-from farsighted.training.stage import TimedSignals
 
 ARRAYS = "arrays.safetensors"
 SCORES = "scores.parquet"

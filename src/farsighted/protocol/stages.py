@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from farsighted.config.audit import AuditConfig
+from farsighted.data.cut import budget_sizes, share_of
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.protocol.shared import Known, cluster_count
 from farsighted.selectors import replayed_share
-from farsighted.training.budget import RoundSettings, compute_matched_share, plan_stage, scaled, share_of
-from farsighted.training.stage import StageInput, arrival_order, budget_sizes
+from farsighted.training.budget import RoundSettings, compute_matched_share, plan_stage, scaled
+from farsighted.training.stage import StageInput, arrival_order
 
 
 def stage_input(

@@ -1,4 +1,4 @@
-"""How a budget becomes rounds, and how a ranking is cut (spec §1).
+"""How a budget becomes rounds (spec §1).
 
 Every selector of an audit gets the same rounds, targets and planned optimizer steps. A round's target is cumulative:
 what one round trained beyond its target is taken off the next, so after every round the trained tokens of any two
@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-
-from farsighted.core.errors import ConfigError
-from farsighted.core.values import Budget, Pool
 
 Granularity = Literal["batch", "round", "stage"]
 
@@ -40,19 +37,6 @@ class RoundSettings:
     """Rounds of granularity `round`."""
     batch_size: int = 16
     """Examples of one optimizer step at the budget's share."""
-
-
-def share_of(budget: Budget, pool: Pool) -> float:
-    """Return the share of the pool that a budget allows; raises `ConfigError` where it exceeds the pool."""
-    if budget.kind == "share":
-        return budget.amount
-    whole = pool.response_tokens if budget.unit == "tokens" else len(pool)
-    if budget.amount > whole:
-        raise ConfigError(
-            f"`budgets`: {budget} is larger than the pool of stage '{pool.name}', which has {whole} {budget.unit}. "
-            "Lower the budget or enlarge the pool."
-        )
-    return budget.amount / whole
 
 
 def compute_matched_share(share: float, backward_cost: float) -> float:
@@ -90,24 +74,6 @@ def plan_stage(sizes_N: np.ndarray, share: float, settings: RoundSettings) -> tu
 def scaled(rounds: Sequence[Round], factor: float) -> tuple[Round, ...]:
     """Return the same rounds with every target multiplied: what compute-matched random trains on."""
     return tuple(dataclasses.replace(round_, target=round_.target * factor) for round_ in rounds)
-
-
-def cut(order: np.ndarray, sizes: np.ndarray, spent: float, target: float) -> np.ndarray:
-    """Return the shortest prefix of a ranking that brings `spent` to `target`, or all of it.
-
-    The example that crosses the target is taken, so `spent` ends in [target, target + its size).
-    """
-    missing = target - spent
-    # Targets are products of floats: do not take one more example for a rounding error.
-    if missing <= 1e-9 * max(target, 1.0):
-        return order[:0]
-    running = np.cumsum(sizes[order])
-    return order[: int(np.searchsorted(running, missing - 1e-9 * max(target, 1.0))) + 1]
-
-
-def most_picks(sizes: np.ndarray, spent: float, target: float) -> int:
-    """Return the largest number of candidates that `cut` takes of any ranking: the smallest ones first."""
-    return len(cut(np.argsort(sizes, kind="stable"), sizes, spent, target))
 
 
 def split_into_steps(picked: np.ndarray, tokens: np.ndarray, steps: int) -> list[np.ndarray]:

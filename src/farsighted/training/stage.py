@@ -10,27 +10,19 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from farsighted.candidates.timed import TimedSignals
 from farsighted.core.errors import DivergedError
 from farsighted.core.rng import stream
 from farsighted.core.values import Pool, Signals, State, Tokens
+from farsighted.data.cut import budget_sizes, cut, most_picks
 from farsighted.learners.base import Learner, SinglePass, StepRecord
 from farsighted.selectors import Selector, rank_checked, with_picks
 from farsighted.signals.table import CONTEXT_NAMES
-from farsighted.training.budget import Round, cut, most_picks, split_into_steps
+from farsighted.training.budget import Round, split_into_steps
 from farsighted.training.guards import check_budget
 from farsighted.training.proxy import is_old, mean_head_sketch
 from farsighted.training.record import RoundPlace, StageRecord, ids_of, round_table, with_known
 from farsighted.training.replay import replay_order
-
-
-class TimedSignals(NamedTuple):
-    """Signals, and what computing them took, whoever did it."""
-
-    rows: Mapping[str, np.ndarray]
-    seconds: float
-    kept: object | None = None
-    """What the learner kept of the pass for a step on some of the batch (`learners.base.SinglePass`)."""
-
 
 ModelSignals = Callable[[Sequence[Tokens], frozenset[str], int], TimedSignals]
 """Signals of candidates under the current model, given the batch, the names and the round."""
@@ -121,13 +113,6 @@ class Picks(NamedTuple):
 def arrival_order(seed: int, index: int, count: int) -> np.ndarray:
     """Return the order in which the candidates of a stage arrive: stream `data`, the same for every selector."""
     return stream(seed, "data", index).permutation(count)
-
-
-def budget_sizes(pool: Pool, unit: Literal["tokens", "examples"]) -> np.ndarray:
-    """Return what each example costs of a budget: its response tokens, or 1."""
-    if unit == "examples":
-        return np.ones(len(pool))
-    return pool.response_lengths.astype(np.float64)
 
 
 def run_stage(
