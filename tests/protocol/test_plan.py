@@ -186,3 +186,33 @@ def test_stages_that_are_over_before_their_own_probe_are_noted_unless_they_are_a
 def test_stages_as_long_as_their_probe_are_not_noted(tmp_path):
     desk = desk_of(nano_config(tmp_path, probe={"steps": 3, "points": 1, "items": 3}), tmp_path / "out")
     assert short_stages(desk.config, desk.inputs) == ()
+
+
+RULE = """
+from dataclasses import dataclass
+from farsighted import Scored
+import near_{name}
+
+@dataclass(frozen=True)
+class Rule(Scored):
+    needs = frozenset({{"tokens"}})
+    def score(self, signals, state):
+        return near_{name}.signed(signals["tokens"])
+"""
+
+
+def test_an_edit_two_imports_away_from_a_rule_gives_its_cells_other_ids_and_no_other_cell(tmp_path, monkeypatch):
+    name = tmp_path.name
+    (tmp_path / f"rule_{name}.py").write_text(RULE.format(name=name))
+    (tmp_path / f"near_{name}.py").write_text(f"from far_{name} import SIGN\ndef signed(x): return SIGN * x")
+    far, other = tmp_path / f"far_{name}.py", tmp_path / f"other_{name}.py"
+    far.write_text("SIGN = 1")
+    other.write_text("NOTHING = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    selectors = ["random", f"rule_{name}:Rule", {"name": "replay", "selector": f"rule_{name}:Rule"}]
+    before = ids(tmp_path, selectors=selectors)
+    other.write_text("NOTHING = 2")
+    assert ids(tmp_path, selectors=selectors) == before
+    far.write_text("SIGN = -1")
+    after = ids(tmp_path, selectors=selectors)
+    assert [one == two for one, two in zip(before, after, strict=True)] == [True, False, False]

@@ -1,11 +1,10 @@
 """Where the selectors of an audit are written, so that a worker process can import them."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 
 from farsighted.core.errors import SelectorError
 from farsighted.protocol.plan import Cell
-from farsighted.selectors import Selector
+from farsighted.selectors import Selector, parts_of
 
 
 def selector_modules(cells: Iterable[Cell]) -> tuple[str, ...]:
@@ -26,8 +25,5 @@ def selector_modules(cells: Iterable[Cell]) -> tuple[str, ...]:
 
 def _parts(selector: Selector) -> Iterator[Selector]:
     yield selector
-    if dataclasses.is_dataclass(selector):
-        for field in dataclasses.fields(selector):
-            value = getattr(selector, field.name)
-            if isinstance(value, Selector):
-                yield from _parts(value)
+    for part in parts_of(selector).values():
+        yield from _parts(part)

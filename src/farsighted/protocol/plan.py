@@ -83,12 +83,14 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     _refuse_twins(built)
     _refuse_impossible(config, inputs, [selector for _, selector, _ in built])
     shared = deciding(config, inputs)
+    # Once for each selector and not for each cell: it reads the source of those that are not this package's own.
+    prints = {label: fingerprint_of(selector) for label, selector, _ in built}
     axes = itertools.product(config.seeds, inputs.orders.items(), config.budgets, config.adaptations, built)
     cells = []
     for seed, (order, stages), budget, adaptation, (label, selector, reference) in axes:
         key = {
             "shared": shared,
-            "selector": fingerprint_of(selector),
+            "selector": prints[label],
             "seed": seed,
             "stages": list(stages),
             "budget": asdict(budget),

@@ -2,13 +2,13 @@
 
 from farsighted.selectors.base import Scored, Selector, Stateless, by_score, picks_of, rank_checked, with_picks
 from farsighted.selectors.baselines import ComputeMatchedRandom, Random
-from farsighted.selectors.describe import Description, describe, fingerprint_of
+from farsighted.selectors.describe import Description, describe, fingerprint_of, unfollowed
 from farsighted.selectors.diversity import Diversity
 from farsighted.selectors.facility import FacilityLocation
 from farsighted.selectors.gradient import Gradient
 from farsighted.selectors.lhas import LHAS
 from farsighted.selectors.loss import Loss
-from farsighted.selectors.parameters import parameters_of
+from farsighted.selectors.parameters import parameters_of, parts_of
 from farsighted.selectors.quality import Quality
 from farsighted.selectors.table import SelectorSpec, build_selector, register, selector_class, selector_names
 from farsighted.selectors.utility_diversity import UtilityDiversity
@@ -37,11 +37,13 @@ __all__ = [
     "describe",
     "fingerprint_of",
     "parameters_of",
+    "parts_of",
     "picks_of",
     "rank_checked",
     "register",
     "replayed_share",
     "selector_class",
     "selector_names",
+    "unfollowed",
     "with_picks",
 ]

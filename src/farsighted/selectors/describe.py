@@ -2,19 +2,15 @@
 
 import ast
 import dataclasses
-import hashlib
 import inspect
 import itertools
-import sys
 import textwrap
-from types import CodeType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from farsighted.core.source import sources_of
 from farsighted.selectors.base import Selector
-from farsighted.selectors.parameters import default_of, fields_of, in_words, kinds_of, parameters_of
+from farsighted.selectors.parameters import default_of, fields_of, in_words, kinds_of, parameters_of, parts_of
 from farsighted.selectors.table import SelectorSpec, build_selector, selector_class
-
-_OURS: Final = ("farsighted", "builtins", "abc", "typing")
 
 
 class Parameter(NamedTuple):
@@ -77,40 +73,26 @@ def describe(spec: SelectorSpec) -> Description:
 def fingerprint_of(selector: Selector) -> dict[str, Any]:
     """Return the JSON value that decides what a selector does: name, version, parameters.
 
-    A class from outside this package adds `source`, the SHA-256 of its source, of its bases' and of their modules (what
-    these import is not followed), and a selector inside the selector adds its own fingerprint under `inside`.
+    A class from outside this package adds `source`, the SHA-256 of its module, of its bases' and of the local modules
+    that these import (`core.source.sources_of`); a selector inside the selector adds its own fingerprint under
+    `inside`.
     """
     value: dict[str, Any] = {
         "name": selector.name,
         "version": selector.version,
         "parameters": parameters_of(selector),
     }
-    foreign = [cls for cls in type(selector).__mro__ if cls.__module__.partition(".")[0] not in _OURS]
-    if foreign:
-        value["source"] = hashlib.sha256("\n".join(_source(cls) for cls in foreign).encode()).hexdigest()
-    parts = {name: getattr(selector, name) for name in fields_of(type(selector))}
-    inside = {name: fingerprint_of(part) for name, part in parts.items() if isinstance(part, Selector)}
+    source = sources_of(type(selector)).digest
+    if source is not None:
+        value["source"] = source
+    inside = {name: fingerprint_of(part) for name, part in parts_of(selector).items()}
     return value | {"inside": inside} if inside else value
 
 
-def _source(cls: type[Any]) -> str:
-    """Return the source of a class and its module, or its byte code where it was typed at a prompt."""
-    try:
-        # The module too: a helper or a constant beside the class decides as much as its methods.
-        return inspect.getsource(cls) + inspect.getsource(sys.modules[cls.__module__])
-    except (OSError, TypeError, KeyError):
-        codes = {name: code for name, thing in vars(cls).items() if (code := _code(thing)) is not None}
-        return "\n".join(f"{name} {_bytes(codes[name])}" for name in sorted(codes))
-
-
-def _code(thing: Any) -> CodeType | None:
-    function = thing.fget if isinstance(thing, property) else thing
-    return getattr(function, "__code__", None)
-
-
-def _bytes(code: CodeType) -> str:
-    constants = [_bytes(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {constants}"
+def unfollowed(selector: Selector) -> tuple[str, ...]:
+    """Return a sentence for each import that the fingerprint cannot follow, in the selector and in those inside it."""
+    inside = [note for part in parts_of(selector).values() for note in unfollowed(part)]
+    return tuple(dict.fromkeys([*sources_of(type(selector)).notes, *inside]))
 
 
 def _docstring(cls: type[Any]) -> tuple[str, str]:

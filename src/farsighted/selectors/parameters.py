@@ -72,6 +72,14 @@ def parameters_of(selector: Selector) -> dict[str, Any]:
     return {name: _as_json(getattr(selector, name), f"{selector.name}.{name}") for name in fields_of(type(selector))}
 
 
+def parts_of(selector: Selector) -> dict[str, Selector]:
+    """Return the selectors that a selector holds, by the name of the parameter."""
+    if not dataclasses.is_dataclass(selector):
+        return {}
+    values = {name: getattr(selector, name) for name in fields_of(type(selector))}
+    return {name: value for name, value in values.items() if isinstance(value, Selector)}
+
+
 def default_of(field: "dataclasses.Field[Any]") -> Any:
     """Return a field's default, or `dataclasses.MISSING`."""
     if field.default_factory is not dataclasses.MISSING:
