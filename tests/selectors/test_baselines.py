@@ -21,8 +21,8 @@ def test_the_matched_baseline_ranks_like_random_and_only_says_that_it_is_matched
     one = Random().rank(THREE, {}, np.random.default_rng(3))
     other = ComputeMatchedRandom().rank(THREE, {}, np.random.default_rng(3))
     assert one.order.tolist() == other.order.tolist()
-    assert ComputeMatchedRandom.compute_matched
-    assert not getattr(Random(), "compute_matched", False)
+    assert ComputeMatchedRandom().demands.matched_compute
+    assert not Random().demands.matched_compute
     assert Random().family == ComputeMatchedRandom().family == "random"
 
 

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from farsighted.core.errors import SelectorError
-from farsighted.selectors import LHAS, Diversity, Loss, build_selector
+from farsighted.selectors import (
+    LHAS,
+    CoverageFloor,
+    Demands,
+    Diversity,
+    Loss,
+    Replay,
+    Scored,
+    build_selector,
+    demands_of,
+)
 from farsighted.selectors.parameters import check_parameters, in_words, parameters_of
 
 
@@ -81,3 +91,27 @@ def test_types_are_told_in_words():
     assert in_words(int | None) == "a whole number or null"
     assert in_words(list[int]) == "a list"
     assert in_words(dict) == "dict"
+
+
+@dataclass(frozen=True)
+class Demanding(Scored):
+    name = "demanding"
+    needs = frozenset({"tokens"})
+    demands = Demands(matched_compute=True)
+
+    def score(self, signals, state):
+        return signals["tokens"]
+
+
+def test_what_is_asked_for_inside_a_selector_is_asked_for_by_the_whole():
+    assert demands_of(Loss()) == demands_of(CoverageFloor(Loss())) == Demands()
+    assert demands_of(CoverageFloor(Replay(Demanding(), 0.3))) == Demands(matched_compute=True, replay_share=0.3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"replay_share": 0.1}, Demands(replay_share=1.5), Demands(replay_share=float("nan"))]
+)
+def test_demands_that_are_none_are_refused_with_what_to_write(monkeypatch, wrong):
+    monkeypatch.setattr(Demanding, "demands", wrong)
+    with pytest.raises(SelectorError, match=r"`demands` of selector 'demanding' must be a `Demands`.*for a quarter"):
+        demands_of(Demanding())

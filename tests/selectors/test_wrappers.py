@@ -12,8 +12,8 @@ from farsighted.selectors import (
     ProxyFloor,
     Replay,
     build_selector,
+    demands_of,
     rank_checked,
-    replayed_share,
     with_picks,
 )
 from farsighted.sets.greedy import rank01
@@ -159,10 +159,13 @@ def test_with_nothing_to_replay_the_inner_order_stands(inner):
 
 
 def test_the_share_that_is_replayed_is_found_inside_any_selector():
-    assert replayed_share(Replay(share=0.2)) == 0.2
-    assert replayed_share(LHAS(utility=CoverageFloor(Replay("loss", 0.3)))) == 0.3
-    assert replayed_share(Replay(Replay("loss", 0.1), 0.4)) == replayed_share(Replay(Replay("loss", 0.4), 0.1)) == 0.4
-    assert replayed_share(CoverageFloor(share=0.9)) == 0
+    def replayed(selector):
+        return demands_of(selector).replay_share
+
+    assert replayed(Replay(share=0.2)) == 0.2
+    assert replayed(LHAS(utility=CoverageFloor(Replay("loss", 0.3)))) == 0.3
+    assert replayed(Replay(Replay("loss", 0.1), 0.4)) == replayed(Replay(Replay("loss", 0.4), 0.1)) == 0.4
+    assert replayed(CoverageFloor(share=0.9)) == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,7 +15,7 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -280,8 +280,14 @@ def _constant(value: object) -> str:
 
 def _distribution(module: str) -> str:
     """Return name and version of the installed packages that a module may belong to."""
-    names = importlib.metadata.packages_distributions().get(module.partition(".")[0], [])
+    names = _distributions().get(module.partition(".")[0], ())
     return " ".join(sorted(f"{name} {importlib.metadata.version(name)}" for name in set(names)))
+
+
+@cache
+def _distributions() -> Mapping[str, Sequence[str]]:
+    # Every installed package is looked through: once a process is enough.
+    return importlib.metadata.packages_distributions()
 
 
 @cache

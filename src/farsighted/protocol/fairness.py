@@ -50,7 +50,7 @@ def _same_budget(cells: Sequence[Meta]) -> None:
         return
     for stages in zip(*(cell["per_stage"] for cell in cells), strict=True):
         tokens = [int(stage["trained_tokens"]) for stage in stages]
-        # Replay may offer an example that is longer than any of the stage's own.
+        # What is offered again may be an example that is longer than any of the stage's own.
         if max(tokens) - min(tokens) >= max(int(stage["longest_response"]) for stage in stages):
             low, high = cells[tokens.index(min(tokens))], cells[tokens.index(max(tokens))]
             raise UnfairError(

@@ -13,7 +13,7 @@ from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget
 from farsighted.data.cut import share_of
 from farsighted.protocol.inputs import AuditInputs
-from farsighted.selectors import Selector, build_selector, fingerprint_of, parameters_of
+from farsighted.selectors import Selector, build_selector, demands_of, fingerprint_of, parameters_of
 from farsighted.signals.table import check_needs
 from farsighted.training.budget import RoundSettings, plan_stage
 
@@ -122,7 +122,7 @@ def short_stages(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
 
 def _refuse_misplaced(built: Sequence[tuple[str, Selector, bool]]) -> None:
     for label, selector, reference in built:
-        if getattr(selector, "compute_matched", False) and not reference:
+        if demands_of(selector).matched_compute and not reference:
             raise ConfigError(
                 f"`selectors` must train on the same budget, but '{label}' trains on more, by what scoring costs. Put "
                 "it under `references`."

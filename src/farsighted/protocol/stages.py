@@ -10,7 +10,7 @@ from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.protocol.shared import Known, cluster_count
-from farsighted.selectors import replayed_share
+from farsighted.selectors import demands_of
 from farsighted.training.budget import RoundSettings, compute_matched_share, plan_stage, scaled
 from farsighted.training.stage import StageInput, arrival_order
 
@@ -20,8 +20,9 @@ def stage_input(
 ) -> StageInput:
     """Return what the `index`-th stage (1-based) of a cell is run on.
 
-    All selectors of a seed, order and budget get the same rounds; compute-matched random alone gets larger targets.
+    All selectors of a seed, order and budget get the same rounds; one that demands matched compute gets larger targets.
     """
+    demands = demands_of(cell.selector)
     stage = inputs.stages[cell.stages[index - 1]]
     unit = cell.budget.unit
     share = share_of(cell.budget, stage.pool)
@@ -30,7 +31,7 @@ def stage_input(
     order = arrival_order(cell.seed, index, len(stage.pool))
     sizes_N = budget_sizes(stage.pool, unit)
     rounds = plan_stage(sizes_N[order], share, settings)
-    if getattr(cell.selector, "compute_matched", False):
+    if demands.matched_compute:
         rounds = scaled(rounds, compute_matched_share(share, learner.backward_cost) / share)
     return StageInput(
         index=index,
@@ -43,5 +44,5 @@ def stage_input(
         proxy_refresh=config.signals.proxy_refresh,
         cluster_count=cluster_count(known),
         vocabulary_size=learner.vocabulary_size,
-        replay_share=replayed_share(cell.selector),
+        replay_share=demands.replay_share,
     )

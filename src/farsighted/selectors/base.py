@@ -5,6 +5,7 @@ Shape letters: N candidates, M picked, D hidden, K sketch, C clusters, H history
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
@@ -17,6 +18,28 @@ METADATA: Final = frozenset({"quality", "difficulty"})
 """Signals that come with the data: NaN there means that an example has none, not that a model diverged."""
 
 _NO_PARTS: Final[Mapping[str, np.ndarray]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a selector asks of whoever runs it, beside signals; the protocol knows selectors by these alone.
+
+    >>> Demands(replay_share=0.1).joined(Demands(replay_share=0.3))
+    Demands(matched_compute=False, replay_share=0.3)
+    """
+
+    matched_compute: bool = False
+    """To train on extra tokens worth the scoring pass that it does without; such a selector can only be a reference."""
+    replay_share: float = 0.0
+    """Share of every target, in [0, 1], in examples that the cell selected in earlier stages, offered again."""
+
+    def joined(self, other: "Demands") -> "Demands":
+        """Return what both ask for: the larger share of the two."""
+        share = max(self.replay_share, other.replay_share)
+        return Demands(self.matched_compute or other.matched_compute, share)
+
+
+NO_DEMANDS: Final = Demands()
 
 
 @runtime_checkable
@@ -42,6 +65,10 @@ class Selector(Protocol):
     def needs(self) -> frozenset[str]:
         """Names of the signals that it reads (spec §4)."""
 
+    @property
+    def demands(self) -> Demands:
+        """What it asks for itself; `demands_of` adds what the selectors inside it ask for."""
+
     def init(self) -> State:
         """Return what is remembered before anything was selected."""
 
@@ -63,6 +90,7 @@ class Stateless(ABC):
     name: ClassVar[str] = ""
     family: ClassVar[str] = "own"
     version: ClassVar[int] = 1
+    demands: ClassVar[Demands] = NO_DEMANDS
 
     @property
     @abstractmethod

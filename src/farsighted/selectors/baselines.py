@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors.base import Stateless, by_score
+from farsighted.selectors.base import Demands, Stateless, by_score
 from farsighted.selectors.table import register
 
 
@@ -32,12 +32,12 @@ class Random(Stateless):
 class ComputeMatchedRandom(Stateless):
     """Rank uniformly at random, and be given extra tokens worth the scoring pass that random does without.
 
-    Whoever runs an audit reads `compute_matched` and enlarges the budget; the ranking is that of `random`.
+    It demands `matched_compute`, for which the budget is enlarged; the ranking is that of `random`.
     *Reference:* spec §4, last paragraph.
     """
 
     family: ClassVar[str] = "random"
-    compute_matched: ClassVar[bool] = True
+    demands: ClassVar[Demands] = Demands(matched_compute=True)
     needs = frozenset[str]()
 
     def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors.base import clusters_of
+from farsighted.selectors.base import NO_DEMANDS, Demands, clusters_of
 from farsighted.selectors.table import register
 from farsighted.sets.geometry import appended
 from farsighted.sets.greedy import farthest_first
@@ -28,6 +28,7 @@ class Diversity:
     name: ClassVar[str]
     family: ClassVar[str] = "diversity"
     version: ClassVar[int] = 1
+    demands: ClassVar[Demands] = NO_DEMANDS
 
     method: Literal["farthest_first", "clusters"] = "farthest_first"
     """How coverage is spread: by distance between examples, or evenly over clusters."""

@@ -9,6 +9,7 @@ from scipy.sparse import coo_array
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
+from farsighted.selectors.base import NO_DEMANDS, Demands
 from farsighted.selectors.table import register
 from farsighted.sets.geometry import appended, at_unit_length, distinct_rows, largest_cosine
 
@@ -32,6 +33,7 @@ class FacilityLocation:
     name: ClassVar[str]
     family: ClassVar[str] = "diversity"
     version: ClassVar[int] = 1
+    demands: ClassVar[Demands] = NO_DEMANDS
 
     neighbours: int = 64
     """Candidates, itself included, that can stand for an example. More than there are: all of them."""

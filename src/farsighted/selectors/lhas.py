@@ -11,7 +11,7 @@ import numpy as np
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors.base import Selector, clusters_of, picks_of, with_picks
+from farsighted.selectors.base import NO_DEMANDS, Demands, Selector, clusters_of, picks_of, with_picks
 from farsighted.selectors.lhas_terms import Concentration, Coverage, NoTerm, Term
 from farsighted.selectors.nested import as_inner, inner_of, own_of
 from farsighted.selectors.table import SelectorSpec, build_selector, register
@@ -45,6 +45,7 @@ class LHAS:
     name: ClassVar[str]
     family: ClassVar[str] = "lhas"
     version: ClassVar[int] = 1
+    demands: ClassVar[Demands] = NO_DEMANDS
 
     utility: SelectorSpec = field(default_factory=UtilityDiversity)
     """The selector whose score is u: a name, or a mapping with `name` and parameters."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.names import did_you_mean
-from farsighted.selectors.base import Selector
+from farsighted.selectors.base import Demands, Selector
 
 _WORDS: Final[Mapping[Any, str]] = {
     int: "a whole number",
@@ -78,6 +78,23 @@ def parts_of(selector: Selector) -> dict[str, Selector]:
         return {}
     values = {name: getattr(selector, name) for name in fields_of(type(selector))}
     return {name: value for name, value in values.items() if isinstance(value, Selector)}
+
+
+def demands_of(selector: Selector) -> Demands:
+    """Return what a selector and those inside it ask of whoever runs them: the largest share, each wish of any.
+
+    Raises:
+        SelectorError: `demands` is not a `Demands`, or its share is out of [0, 1].
+    """
+    demands = selector.demands
+    if not isinstance(demands, Demands) or not 0 <= demands.replay_share <= 1:
+        raise SelectorError(
+            f"`demands` of selector '{selector.name}' must be a `Demands` with `replay_share` in [0, 1], but is "
+            f"{demands!r}. Write Demands(replay_share=0.25) for a quarter."
+        )
+    for part in parts_of(selector).values():
+        demands = demands.joined(demands_of(part))
+    return demands
 
 
 def default_of(field: "dataclasses.Field[Any]") -> Any:

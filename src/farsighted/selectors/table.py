@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from farsighted.core.doors import Door
 from farsighted.core.errors import SelectorError
 from farsighted.core.names import did_you_mean
-from farsighted.selectors.base import Selector
+from farsighted.selectors.base import NO_DEMANDS, Selector
 from farsighted.selectors.parameters import check_parameters, kinds_of, may_be_selector
 
 DOOR: Final = Door("farsighted.selectors", "Selector", SelectorError, lambda thing: isinstance(thing, type))
@@ -124,7 +124,7 @@ def _definition(cls: type[Any]) -> tuple[str, str]:
 def _named(cls: type[C], name: str) -> type[C]:
     selector: Any = cls
     selector.name = name
-    for attribute, default in (("family", "own"), ("version", 1)):
+    for attribute, default in (("family", "own"), ("version", 1), ("demands", NO_DEMANDS)):
         if not hasattr(selector, attribute):
             setattr(selector, attribute, default)
     return cls

@@ -10,7 +10,7 @@ import numpy as np
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors.base import by_score, context_number
+from farsighted.selectors.base import NO_DEMANDS, Demands, by_score, context_number
 from farsighted.selectors.table import register
 from farsighted.sets.geometry import appended, mean_distance
 
@@ -34,6 +34,7 @@ class UtilityDiversity:
     name: ClassVar[str]
     family: ClassVar[str] = "utility_diversity"
     version: ClassVar[int] = 1
+    demands: ClassVar[Demands] = NO_DEMANDS
 
     scale: Literal["standardized", "compat"] = "standardized"
     """How the two terms are made comparable."""

@@ -11,11 +11,10 @@ import numpy as np
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors.base import Selector, clusters_of, rank_checked, with_picks
+from farsighted.selectors.base import NO_DEMANDS, Demands, Selector, clusters_of, rank_checked, with_picks
 from farsighted.selectors.floors import Floor, Largest, LeastServed, Marked, floored
 from farsighted.selectors.loss import Loss
 from farsighted.selectors.nested import as_inner, inner_of
-from farsighted.selectors.parameters import fields_of
 from farsighted.selectors.table import SelectorSpec, build_selector, register
 from farsighted.sets.geometry import cosines
 from farsighted.sets.history import widened
@@ -43,6 +42,11 @@ class Wrapper(ABC):
             raise SelectorError(
                 f"`share` of '{self.name}' must be in [0, 1], but is {self.share}. Write 0.25 for a quarter."
             )
+
+    @property
+    @abstractmethod
+    def demands(self) -> Demands:
+        """What the wrapper asks for itself."""
 
     @abstractmethod
     def init(self) -> State:
@@ -90,6 +94,7 @@ class CoverageFloor(Wrapper):
     *Reference:* spec §5 (coverage floor); paper, section 6 (coverage constraints).
     """
 
+    demands: ClassVar[Demands] = NO_DEMANDS
     reads: ClassVar[frozenset[str]] = frozenset({"cluster"})
 
     selector: SelectorSpec = field(default_factory=Loss)
@@ -127,6 +132,7 @@ class ProxyFloor(Wrapper):
     *Reference:* spec §5 (future-proxy floor); paper, section 6 (future-proxy penalties).
     """
 
+    demands: ClassVar[Demands] = NO_DEMANDS
     reads: ClassVar[frozenset[str]] = frozenset({"head_sketch", "proxy_sketch"})
 
     selector: SelectorSpec = field(default_factory=Loss)
@@ -169,6 +175,11 @@ class Replay(Wrapper):
     share: float = 0.1
     """Share of the budget for examples of earlier stages, in [0, 1]."""
 
+    @property
+    def demands(self) -> Demands:
+        """What is replayed of every target."""
+        return Demands(replay_share=self.share)
+
     def init(self) -> State:
         """Return the inner selector's state under `selector.`."""
         return as_inner(self.inner.init())
@@ -180,17 +191,6 @@ class Replay(Wrapper):
     def observe(self, state: State, picked: Signals) -> State:
         """Return the inner selector's state after the picks."""
         return _observed(self.inner, state, picked)
-
-
-def replayed_share(selector: Selector) -> float:
-    """Return the share of the budget that a selector replays, the largest of it and of those inside it; 0 for none.
-
-    >>> replayed_share(CoverageFloor(Replay(share=0.2))), replayed_share(Loss())
-    (0.2, 0.0)
-    """
-    parts = (getattr(selector, name) for name in fields_of(type(selector)))
-    inside = [replayed_share(part) for part in parts if isinstance(part, Selector)]
-    return max([selector.share if isinstance(selector, Replay) else 0.0, *inside])
 
 
 def _observed(inner: Selector, state: State, picked: Signals) -> State:
