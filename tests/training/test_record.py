@@ -11,7 +11,7 @@ from farsighted.core.values import Pool, Ranking
 from farsighted.learners.base import StepRecord
 from farsighted.store.schema import SELECTIONS
 from farsighted.training import record
-from farsighted.training.record import RoundPlace, SketchSample, StageRecord, ids_of, round_table, with_known
+from farsighted.training.record import RoundPlace, SketchSample, StageRecord, round_table, with_known
 from oracles.stage_world import make_texts
 
 POOL = Pool("math", make_texts("e", [5, 1, 2, 3]))
@@ -139,8 +139,8 @@ def test_numbers_and_table_are_all_that_a_new_record_needs():
 
 
 def test_ids_are_those_of_the_rows():
-    assert ids_of(POOL, np.array([2, 0])) == ["e2", "e0"]
-    assert pa.array(ids_of(POOL, [])).to_pylist() == []
+    assert POOL.ids_of(np.array([2, 0])) == ["e2", "e0"]
+    assert pa.array(POOL.ids_of([])).to_pylist() == []
 
 
 def test_the_stage_that_an_example_comes_from_is_told_where_any_is_replayed():

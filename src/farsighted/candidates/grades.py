@@ -12,7 +12,7 @@ from farsighted.candidates.judge import Judge, judged
 from farsighted.candidates.rewards import kept_rewards
 from farsighted.config.quality_source import JudgeConfig, QualityConfig
 from farsighted.core.errors import DataError
-from farsighted.core.values import Tokens
+from farsighted.core.values import Tokens, labels_of
 from farsighted.learners.base import Learner
 from farsighted.models.folder import model_folder
 from farsighted.signals.heuristics import ifd_quality, rule_quality
@@ -41,12 +41,11 @@ def pool_quality(
         ModelError: The reward model or the judge does not work.
     """
     source = settings.source
-    examples = [tokens.example for tokens in texts]
-    labels = [example.quality for example in examples]
+    labels = labels_of(texts, "quality")
     if source in {"auto", "metadata"} and all(label is not None for label in labels):
         return {"quality": np.array(labels, dtype=np.float64)}
     if source == "metadata":
-        missing = next(example.id for example in examples if example.quality is None)
+        missing = texts[labels.index(None)].example.id
         raise DataError(
             f"`quality.source: metadata` needs a `quality` for every example, but '{missing}' has none. Add it, name "
             "its column under `data.columns`, or choose another source."
@@ -57,12 +56,14 @@ def pool_quality(
         alone_N = learner.signals([_alone(tokens) for tokens in texts], frozenset({"nll"}))["nll"]
         return {"quality": ifd_quality(nll_N, alone_N)}
     if source == "reward_model":
-        scores_N = kept_rewards(examples, model_folder(str(settings.reward_model)), batch_tokens, kept)
+        scores_N = kept_rewards(
+            [tokens.example for tokens in texts], model_folder(str(settings.reward_model)), batch_tokens, kept
+        )
         return {"quality": expit(scores_N)}
     if source == "judge":
-        grades = judged(examples, _judge(settings.judge), kept)
+        grades = judged([tokens.example for tokens in texts], _judge(settings.judge), kept)
         return {"quality": grades.quality_N, "judge_tokens": np.array([grades.tokens_read, grades.tokens_written])}
-    return {"quality": np.array([rule_quality(example) for example in examples])}
+    return {"quality": np.array([rule_quality(tokens.example) for tokens in texts])}
 
 
 def judge_cost_note(judge: JudgeConfig, what: str, judge_tokens: np.ndarray) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 
 from farsighted.candidates.timed import TimedSignals
 from farsighted.core import fingerprint
-from farsighted.core.values import Tokens
+from farsighted.core.values import Tokens, token_lengths
 from farsighted.data.batches import length_sorted_batches
 from farsighted.learners.base import Learner
 from farsighted.signals.table import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME, SIGNALS, SKETCH_SIDE, at_positions
@@ -35,10 +35,13 @@ _WIDTHS: Final = [SKETCH_SIDE, LOGIT_SKETCH_TIME, LOGIT_SKETCH_FEATURES]
 
 
 class _Job(NamedTuple):
-    """One kind of pass over one chunk."""
+    """One kind of pass over one chunk.
+
+    The chunk's texts are built when they are needed: all at once, a large pool's would fill the memory.
+    """
 
     chunk: int
-    batch: list[Tokens]
+    rows: np.ndarray
     key: str
     names: frozenset[str]
 
@@ -69,11 +72,11 @@ class SignalCache:
         as if it had computed them.
         """
         chunks = _chunks(texts, self.batch_tokens)
-        batches = [[texts[row] for row in rows] for rows in chunks]
+        digests = [_digest([texts[row] for row in rows]) for rows in chunks]
         jobs = [
-            _Job(number, batch, self._key(batch, kind), names)
+            _Job(number, chunks[number], self._key(digest, kind), names)
             for kind, names in sorted(_by_kind(needs).items())
-            for number, batch in enumerate(batches)
+            for number, digest in enumerate(digests)
         ]
         rows: list[dict[str, np.ndarray]] = [{} for _ in chunks]
         seconds: list[float] = []
@@ -81,7 +84,7 @@ class SignalCache:
         # What another process is at is left for last: until then there is other work to do.
         for wait, waiting in ((False, jobs), (True, busy)):
             for job in waiting:
-                part = self._part(learner, job, wait)
+                part = self._part(learner, texts, job, wait)
                 if part is None:
                     busy.append(job)
                 else:
@@ -91,7 +94,7 @@ class SignalCache:
         signals = {name: np.concatenate([part[name] for part in rows])[back] for name in sorted(needs)}
         return TimedSignals(signals, math.fsum(seconds))
 
-    def _part(self, learner: Learner, job: _Job, wait: bool) -> _Part | None:
+    def _part(self, learner: Learner, texts: Sequence[Tokens], job: _Job, wait: bool) -> _Part | None:
         """Return what a job gives; None where another process is at it and this one is not to wait."""
         found = self._kept(job, job.names)
         if missing := job.names.difference(found):
@@ -99,7 +102,7 @@ class SignalCache:
                 if not granted:
                     return None
                 found |= self._kept(job, missing)
-                found |= self._computed(learner, job, missing.difference(found))
+                found |= self._computed(learner, texts, job, missing.difference(found))
         # Signals of one pass carry the same reading of the clock: count it once.
         seconds = {float(arrays["seconds"]) for arrays in found.values()}
         return _Part({name: arrays["signal"] for name, arrays in found.items()}, math.fsum(seconds))
@@ -108,11 +111,14 @@ class SignalCache:
         read = {name: self.entries.read(_entry(job, name)) for name in sorted(names)}
         return {name: arrays for name, arrays in read.items() if arrays is not None}
 
-    def _computed(self, learner: Learner, job: _Job, missing: frozenset[str]) -> dict[str, Mapping[str, np.ndarray]]:
+    def _computed(
+        self, learner: Learner, texts: Sequence[Tokens], job: _Job, missing: frozenset[str]
+    ) -> dict[str, Mapping[str, np.ndarray]]:
         if not missing:
             return {}
+        batch = [texts[row] for row in job.rows]
         began = time.perf_counter()
-        signals = learner.signals(job.batch, missing)
+        signals = learner.signals(batch, missing)
         seconds = np.array(time.perf_counter() - began)
         found: dict[str, Mapping[str, np.ndarray]] = {
             name: {"signal": signals[name], "seconds": seconds} for name in sorted(missing)
@@ -121,9 +127,9 @@ class SignalCache:
             self.entries.write(_entry(job, name), arrays)
         return found
 
-    def _key(self, batch: Sequence[Tokens], kind: str) -> str:
+    def _key(self, digest: str, kind: str) -> str:
         adapter = self.adapter if kind == _BACKWARD else None
-        return fingerprint.of_json([self.model, adapter, self.batch_tokens, _WIDTHS, kind, _digest(batch)])
+        return fingerprint.of_json([self.model, adapter, self.batch_tokens, _WIDTHS, kind, digest])
 
 
 def _entry(job: _Job, name: str) -> str:
@@ -137,13 +143,14 @@ def _chunks(texts: Sequence[Tokens], batch_tokens: int) -> list[np.ndarray]:
     """
     chunks: list[np.ndarray] = []
     room = 0
-    for rows in length_sorted_batches([len(item.ids) for item in texts], batch_tokens):
+    lengths_N = token_lengths(texts)
+    for rows in length_sorted_batches(lengths_N, batch_tokens):
         if room <= 0:
             chunks.append(rows)
             room = _CHUNK_TOKENS
         else:
             chunks[-1] = np.concatenate([chunks[-1], rows])
-        room -= sum(len(texts[row].ids) for row in rows)
+        room -= int(lengths_N[rows].sum())
     return chunks
 
 

@@ -4,6 +4,7 @@ Shape letters used throughout: N candidates, M picked, S stages scored (0 = base
 V vocabulary, K sketch, B batch, I items of an evaluation set, Z seeds.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,20 +71,80 @@ class Tokens:
         return len(self.ids) - self.prompt_length
 
 
+Label = Literal["cluster", "difficulty", "quality"]
+"""What an example may say of itself."""
+
+
+class TokenColumns(Sequence[Tokens]):
+    """Tokens that are kept column by column: one property of all rows is read without building any row."""
+
+    @property
+    @abstractmethod
+    def lengths(self) -> np.ndarray:
+        """(N,) int64 tokens of each row, prompt included."""
+
+    @property
+    @abstractmethod
+    def prompt_lengths(self) -> np.ndarray:
+        """(N,) int64 leading tokens of each row that carry no loss."""
+
+    @abstractmethod
+    def ids_of(self, rows: Sequence[int] | np.ndarray) -> list[str]:
+        """Return the example ids of some rows, in the order asked for."""
+
+    @abstractmethod
+    def labels(self, name: Label) -> list[str | float | None]:
+        """Return one label of every row, None where an example has none."""
+
+
+def token_lengths(texts: Sequence[Tokens]) -> np.ndarray:
+    """Return (N,) the tokens of each text, prompt included."""
+    if isinstance(texts, TokenColumns):
+        return texts.lengths
+    return np.array([len(tokens.ids) for tokens in texts], dtype=np.int64)
+
+
+def labels_of(texts: Sequence[Tokens], name: Label) -> list[str | float | None]:
+    """Return what each example says of itself, None where it says nothing."""
+    if isinstance(texts, TokenColumns):
+        return texts.labels(name)
+    return [getattr(tokens.example, name) for tokens in texts]
+
+
 @dataclass(frozen=True)
 class Pool:
     """The candidates of one stage, in file order."""
 
     name: str
-    tokens: tuple[Tokens, ...]
+    tokens: Sequence[Tokens]
+    """Rows may be built as they are asked for: whoever needs one property of many rows asks the pool for that."""
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     @cached_property
+    def lengths(self) -> np.ndarray:
+        """(N,) tokens of each candidate, prompt included."""
+        return token_lengths(self.tokens)
+
+    @cached_property
     def response_lengths(self) -> np.ndarray:
         """(N,) response tokens of each candidate, counted once: every round asks."""
+        if isinstance(self.tokens, TokenColumns):
+            lengths_N: np.ndarray = self.tokens.lengths - self.tokens.prompt_lengths
+            return lengths_N
         return np.array([tokens.response_length for tokens in self.tokens], dtype=np.int64)
+
+    def ids_of(self, rows: Sequence[int] | np.ndarray) -> list[str]:
+        """Return the example ids of some rows, in the order asked for."""
+        if isinstance(self.tokens, TokenColumns):
+            return self.tokens.ids_of(rows)
+        return [self.tokens[row].example.id for row in rows]
+
+    def rows_of(self, ids: Sequence[str]) -> np.ndarray:
+        """Return the (M,) rows of examples, in the order asked for."""
+        row_of = {name: row for row, name in enumerate(self.ids_of(range(len(self))))}
+        return np.array([row_of[name] for name in ids], dtype=np.intp)
 
     @property
     def response_tokens(self) -> int:

@@ -158,7 +158,7 @@ def _known(stage: StageInputs, learner: Learner) -> Known:
         "cluster": np.zeros(count, dtype=np.int32),
         "difficulty": np.zeros(count),
         "quality": np.zeros(count),
-        "tokens": np.array([tokens.response_length for tokens in stage.pool.tokens], dtype=np.int32),
+        "tokens": stage.pool.response_lengths.astype(np.int32),
     }
     return Known(rows, 0.0, 0, None)
 

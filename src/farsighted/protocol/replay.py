@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from farsighted.core.values import Pool, Tokens
+from farsighted.store.token_table import extended
 from farsighted.training.stage import StageInput
 
 
@@ -37,7 +38,7 @@ def with_earlier(stage: StageInput, before: Sequence[StageInput], selections: Se
     counts = [len(rows) for rows in chosen]
     stages = np.repeat([earlier.index for earlier in before], counts)
     known["origin"] = np.concatenate([stage.known["origin"], stages.astype(np.int32)])
-    pool = Pool(stage.pool.name, (*stage.pool.tokens, *(tokens for part in again for tokens in part)))
+    pool = Pool(stage.pool.name, extended(stage.pool.tokens, [tokens for part in again for tokens in part]))
     return dataclasses.replace(stage, pool=pool, known=known, replayable=sum(counts))
 
 
@@ -47,8 +48,7 @@ def _chosen(stage: StageInput, table: Any) -> np.ndarray:
     if "origin" in mine.column_names:
         mine = mine.filter(pc.is_null(mine["origin"]))
     names = mine.sort_by([("round", "ascending"), ("rank", "ascending")])["id"].to_pylist()
-    row_of = {tokens.example.id: row for row, tokens in enumerate(stage.pool.tokens)}
-    return np.array([row_of[name] for name in names], dtype=np.intp)
+    return stage.pool.rows_of(names)
 
 
 def _again(stage: StageInput, rows: np.ndarray) -> Iterator[Tokens]:

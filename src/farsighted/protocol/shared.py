@@ -21,7 +21,7 @@ from farsighted.candidates.timed import TimedSignals
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
 from farsighted.core.rng import stream
-from farsighted.core.values import Tokens
+from farsighted.core.values import Label, Tokens, labels_of
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import EXACT_AT_START, Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
@@ -127,7 +127,7 @@ def load_known(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> dict
             "quality": arrays["quality"],
             "tokens": stage.pool.response_lengths.astype(np.int32),
         }
-        tokens = sum(len(item.ids) for item in stage.pool.tokens)
+        tokens = int(stage.pool.lengths.sum())
         base = read_table((folder / SCORES).read_bytes())
         known[name] = Known(rows, float(arrays["seconds"][0]), tokens, base)
     return known
@@ -261,7 +261,7 @@ def _by_metadata(config: AuditConfig, inputs: AuditInputs) -> bool:
 
 
 def _metadata_labels(inputs: AuditInputs) -> np.ndarray:
-    names = [tokens.example.cluster or "(none)" for stage in inputs.stages.values() for tokens in stage.pool.tokens]
+    names = [name or "(none)" for stage in inputs.stages.values() for name in labels_of(stage.pool.tokens, "cluster")]
     numbers = {name: number for number, name in enumerate(sorted(set(names)))}
     return np.array([numbers[name] for name in names])
 
@@ -272,11 +272,11 @@ def _kmeans_labels(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> 
     return spherical_kmeans(embedding_ND, config.signals.k, stream(config.data.seed, "eval")).labels_N
 
 
-def _labelled(stage: StageInputs, field: str) -> bool:
-    return all(getattr(tokens.example, field) is not None for tokens in stage.pool.tokens)
+def _labelled(stage: StageInputs, name: Label) -> bool:
+    return None not in labels_of(stage.pool.tokens, name)
 
 
 def _difficulty(stage: StageInputs, nll_N: np.ndarray) -> np.ndarray:
     if _labelled(stage, "difficulty"):
-        return np.array([tokens.example.difficulty for tokens in stage.pool.tokens], dtype=np.float64)
+        return np.array(labels_of(stage.pool.tokens, "difficulty"), dtype=np.float64)
     return difficulty_from_nll(nll_N)

@@ -27,8 +27,7 @@ def stage_numbers(
     `embedding_cost`: tokens and seconds of the frozen embedding, part of scoring for selectors that look at it.
     """
     record = progress.record
-    row_of = {tokens.example.id: row for row, tokens in enumerate(stage.pool.tokens)}
-    rows = np.array([row_of[name] for name in record.chosen_ids()], dtype=np.intp)
+    rows = stage.pool.rows_of(record.chosen_ids())
     numbers = record.numbers()
     numbers["scored_tokens"] += embedding_cost[0]
     numbers["scoring_seconds"] += embedding_cost[1]
@@ -39,7 +38,7 @@ def stage_numbers(
         **_replayed(stage, rows),
         "rounds": progress.round,
         "steps": progress.steps,
-        "longest_response": max(tokens.response_length for tokens in stage.pool.tokens),
+        "longest_response": int(stage.pool.response_lengths.max()),
         "adapter_drift": number_or_none(drift),
         **_selected(stage, rows, record.sample),
         "difficulty_sum": float(stage.known["difficulty"][rows].sum()),

@@ -1,6 +1,6 @@
 """What a stage leaves behind: every scored example, every step, and the sample of gradient sketches for Eq. 4."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,7 +116,7 @@ def round_table(place: RoundPlace, pool: Pool, rows: np.ndarray, ranking: Rankin
         "stage_index": np.full(count, place.index, dtype=np.int32),
         "round": np.full(count, place.round, dtype=np.int32),
         "step": np.full(count, place.step, dtype=np.int32),
-        "id": pa.array(ids_of(pool, rows), pa.string()),
+        "id": pa.array(pool.ids_of(rows), pa.string()),
         "rank": rank,
         "score": np.asarray(ranking.score, dtype=np.float64),
         "chosen": chosen,
@@ -137,8 +137,3 @@ def with_known(table: Any, known: Mapping[str, np.ndarray], rows: np.ndarray) ->
     if not origin_N.any():
         return table
     return table.append_column("origin", pa.array(origin_N, pa.int32(), mask=origin_N == 0))
-
-
-def ids_of(pool: Pool, rows: Sequence[int] | np.ndarray) -> list[str]:
-    """Return the example ids of pool rows."""
-    return [pool.tokens[row].example.id for row in rows]

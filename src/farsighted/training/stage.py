@@ -21,7 +21,7 @@ from farsighted.signals.table import CONTEXT_NAMES
 from farsighted.training.budget import Round, split_into_steps
 from farsighted.training.guards import check_budget
 from farsighted.training.proxy import is_old, mean_head_sketch
-from farsighted.training.record import RoundPlace, StageRecord, ids_of, round_table, with_known
+from farsighted.training.record import RoundPlace, StageRecord, round_table, with_known
 from farsighted.training.replay import replay_order
 
 ModelSignals = Callable[[Sequence[Tokens], frozenset[str], int], TimedSignals]
@@ -161,7 +161,8 @@ def _candidates(stage: StageInput, progress: StageProgress, arrival: np.ndarray,
         start = sum(round_.arrivals or 0 for round_ in stage.rounds[:number])
         return arrival[start : start + arrivals]
     chosen = set(progress.record.chosen_ids())
-    return np.array([row for row in arrival if stage.pool.tokens[row].example.id not in chosen], dtype=np.intp)
+    named = zip(arrival, stage.pool.ids_of(arrival), strict=True)
+    return np.array([row for row, name in named if name not in chosen], dtype=np.intp)
 
 
 def _replayed(stage: StageInput, progress: StageProgress) -> np.ndarray:
@@ -207,7 +208,7 @@ def _gather(
     context = {"cluster_count": np.array(stage.cluster_count), "vocabulary_size": np.array(stage.vocabulary_size)}
     if progress.proxy_sketch is not None:
         context["proxy_sketch"] = progress.proxy_sketch
-    return Signals(tuple(ids_of(stage.pool, rows)), {**known, **from_model}, context)
+    return Signals(tuple(stage.pool.ids_of(rows)), {**known, **from_model}, context)
 
 
 def signals_of(learner: Learner, rounds: Sequence[Round]) -> ModelSignals:
