@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from farsighted.api import audit
+from farsighted.core.names import FAMILIES
 from farsighted.metrics.intervals import interval
 from farsighted.paper.evidence import Evidence
-from farsighted.paper.published import FAMILIES
-from farsighted.results.columns import METRICS
 from farsighted.results.estimates import Estimate
 from farsighted.results.folder import groups_of
+from farsighted.results.metrics import METRICS
 
 _log = logging.getLogger("tiny_lm_design")
 
@@ -54,7 +54,7 @@ def values_of(setting: Sequence[int]) -> dict[str, float]:
 
 def sides(evidence: Evidence, key: str) -> dict[tuple[str, str], int]:
     """Return for each pair of selectors 1 where the interval has the first ahead, -1 where behind, else 0."""
-    sign = -1 if METRICS[key].better == "lower" else 1
+    sign = -1 if METRICS[key].column.better == "lower" else 1
     found = {}
     for first, second in itertools.combinations(FAMILIES, 2):
         one, other = evidence.of(key, first, second)

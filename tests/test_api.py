@@ -14,7 +14,8 @@ from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError, InterruptedRunError, SelectorError, StorageError
 from farsighted.core.names import FAMILIES
 from farsighted.learners.causal_lm import CausalLM
-from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, VARIANTS
+from farsighted.results.columns import COSTS, STABILITY
+from farsighted.results.metrics import DIAGNOSTICS, METRICS, VARIANTS
 from farsighted.store.layout import MARKER, Layout
 from farsighted.store.schema import SCORES, SELECTIONS
 from oracles.inline_pool import InlinePool

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from farsighted.results.items import read_items
 from farsighted.store.layout import Layout
 from farsighted.store.reader import CellArtifacts
 from farsighted.store.schema import SCORES, SELECTIONS
@@ -167,3 +168,9 @@ def three_selectors(seeds=(0, 1), items=4):
             make_cell("random_matched", seed, wanted(gain=42 + seed, fall=5, ood=50), items=items, reference=True),
         ]
     return cells
+
+
+def items_of(scores, **kwargs):
+    """The item scores of one cell with these scores."""
+    cell = make_cell("loss", 0, scores, **kwargs)
+    return read_items(cell.scores, cell.meta["stages"], "a")

@@ -2,8 +2,8 @@ import pytest
 
 from farsighted.core.names import FAMILIES
 from farsighted.metrics.horizon import myopia_gap
-from farsighted.paper.published import GAP, TABLE_1, TABLE_2, TABLE_3, TOKENS_RATIO
-from farsighted.results.columns import DIAGNOSTICS, GAP_NOTE, METRICS
+from farsighted.paper.published import GAP, GAP_NOTE, TABLE_1, TABLE_2, TABLE_3, TOKENS_RATIO
+from farsighted.results.metrics import DIAGNOSTICS, METRICS
 from farsighted.selectors import build_selector
 
 COLUMNS = TABLE_1 | TABLE_2 | TABLE_3

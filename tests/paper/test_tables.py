@@ -6,10 +6,9 @@ import pytest
 from scipy import stats
 
 from farsighted.core.names import FAMILIES
-from farsighted.paper.published import TABLE_1
+from farsighted.paper.published import GAP_NOTE, TABLE_1
 from farsighted.paper.tables import tables_beside_paper
 from farsighted.report.typesetting import to_csv, to_latex, to_markdown
-from farsighted.results.columns import GAP_NOTE
 from oracles.claim_cells import changed, exchanged, family_cells, measured, noisy, papers_values
 
 PAPER = papers_values()

@@ -57,10 +57,6 @@ def test_groups_are_measured_apart():
     assert [gap["budget"] for gap in results["myopia"]] == ["10%", "25%"]
 
 
-def test_the_papers_gap_column_is_named_as_no_target():
-    assert "no target" in build_results([], make_audit([]))["notes"][-1]
-
-
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """A folder with one cell unfinished and a selector whose score has a component, after its report."""

@@ -2,7 +2,8 @@ import pytest
 
 from farsighted.results.build import build_results
 from farsighted.results.cells import absent_value, stability
-from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, VARIANTS
+from farsighted.results.columns import COSTS, STABILITY
+from farsighted.results.metrics import DIAGNOSTICS, METRICS, VARIANTS
 from oracles.fabricated_cells import make_audit, make_cell, per_stage, wanted
 
 

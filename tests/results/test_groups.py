@@ -47,7 +47,7 @@ def test_reference_rows_do_not_move_the_common_threshold():
     group = group_of(cells)
     assert group.cells["lhas", 0].values["tokens_to_threshold"] == pytest.approx(100 / 150)
     assert np.isnan(group.cells["random_matched", 0].values["tokens_to_threshold"])
-    assert group.cells["random_matched", 0].tokens is None
+    assert group.cells["random_matched", 0].crossings is None
 
 
 def test_chosen_examples_are_told_apart_by_stage():

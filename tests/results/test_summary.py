@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from farsighted.results.build import build_results
-from farsighted.results.columns import DIAGNOSTICS, METRICS
+from farsighted.results.metrics import DIAGNOSTICS, METRICS
 from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
 
 

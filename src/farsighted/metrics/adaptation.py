@@ -56,6 +56,18 @@ def area_under_curve(tokens_P: np.ndarray, scores_P: np.ndarray) -> np.ndarray:
     return np.asarray(area / (100 * tokens[..., -1]))
 
 
+def future_auc(area_T: np.ndarray) -> np.ndarray:
+    """Return the mean over stages of the areas under the next stage's curves: (..., T-1) in 0..1 to (...).
+
+    NaN where an area is missing, and for a single stage, which nothing follows.
+
+    >>> float(future_auc(np.array([0.25, 0.75])))
+    0.5
+    """
+    area = np.asarray(area_T)
+    return np.asarray(area.mean(axis=-1)) if area.shape[-1] else np.full(area.shape[:-1], np.nan)
+
+
 def common_threshold(curves: Sequence[np.ndarray]) -> np.ndarray:
     """Return the score half-way between the lowest start and the best end of several selectors' curves; shape (...).
 

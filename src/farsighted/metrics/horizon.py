@@ -63,6 +63,18 @@ class MyopiaGap:
     """Mean rank by long-horizon score: (..., K), 1..K."""
 
 
+def ood(score_O: np.ndarray) -> np.ndarray:
+    """Return the mean score of the final model over the shifted sets, (O, ...) to (...) points; NaN without a set.
+
+    Each set counts the same, however many items it has.
+
+    >>> float(ood(np.array([30.0, 80.0])))
+    55.0
+    """
+    score = np.asarray(score_O)
+    return np.asarray(score.mean(axis=0)) if len(score) else np.full(score.shape[1:], np.nan)
+
+
 def long_horizon_score(
     final_average: np.ndarray | float,
     future_auc: np.ndarray | float,

@@ -1,27 +1,16 @@
 """The inequalities that claims are made of: one family of selectors against others, on one number."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Literal
 
 from farsighted.core.names import FAMILIES
 from farsighted.paper.evidence import Evidence
 from farsighted.paper.findings import Finding, above, all_of
-from farsighted.results.columns import DIAGNOSTICS, METRICS
 from farsighted.results.lookup import GroupKey
+from farsighted.results.metrics import all_rows
 
 Direction = Literal["ahead of", "behind", "above", "below"]
 """The first two heed which way of a metric is better, the other two compare numbers."""
-
-UNITS: Final = {
-    **dict.fromkeys(("current", "forgetting", "ood", "worst_task"), "points"),
-    "future_auc": "AUC",
-    "long_horizon": "score",
-    "capability_entropy": "nats",
-    "mean_difficulty": "difficulty",
-    "mean_quality": "quality",
-    "update_concentration": "share",
-}
-"""What differences are counted in."""
 
 
 def compare(
@@ -35,16 +24,16 @@ def compare(
 
     `first`: the family and its side, such as `("lhas", "ahead of")`.
     """
-    column = METRICS.get(key) or DIAGNOSTICS[key]
+    row = all_rows()[key]
     name, direction = first
-    better = -1.0 if column.better == "lower" else 1.0
+    better = -1.0 if row.column.better == "lower" else 1.0
     sign = {"ahead of": better, "behind": -better, "above": 1.0, "below": -1.0}[direction]
-    where = _where(column.label, evidence, group)
+    where = _where(row.column.label, evidence, group)
     singles = []
     for other in others:
         own, rival = evidence.of(key, name, other, group=group)
         singles.append(
-            above(f"{name} {direction} {other} {where}", (own - rival) * sign, UNITS[key], evidence.confidence)
+            above(f"{name} {direction} {other} {where}", (own - rival) * sign, row.unit, evidence.confidence)
         )
     if len(singles) == 1:
         return singles[0]

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from farsighted.core.names import FAMILIES
 from farsighted.paper.findings import Finding
-from farsighted.results.columns import DIAGNOSTICS
 from farsighted.results.estimates import Estimate
 from farsighted.results.groups import Group
 from farsighted.results.lookup import GroupKey, title
+from farsighted.results.metrics import DIAGNOSTICS
 from farsighted.results.rankings import myopia_gaps
 
 FULL = "full"
@@ -115,7 +115,7 @@ class Evidence:
     def censored(self, family: str, seeds: Sequence[int]) -> bool:
         """Whether a family's probe missed the common threshold in some stage of one of these seeds (main group)."""
         cells = [self.groups[self.main].cells[self.label(self.main, family), seed] for seed in seeds]
-        return any(cell.tokens is not None and cell.tokens.censored > 0 for cell in cells)
+        return any(cell.crossings is not None and cell.crossings.censored > 0 for cell in cells)
 
     def differing(self, group: GroupKey) -> str:
         """Return a group in words, by what sets it apart from the main one."""

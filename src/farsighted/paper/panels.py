@@ -12,11 +12,11 @@ from matplotlib.patches import Patch, Rectangle
 from scipy.stats import spearmanr
 
 from farsighted.report.palette import FAINT, INK, Style
-from farsighted.report.panels import Labels, axis_label, budget_lines, long_horizon, measured, reach, say, scatter
-from farsighted.results.columns import METRICS
-from farsighted.results.lookup import Entry
+from farsighted.report.panels import Labels, axis_label, budget_lines, long_horizon, reach, say, scatter
+from farsighted.results.lookup import Entry, number_of
+from farsighted.results.metrics import METRICS
 
-_LONG: Final = METRICS["long_horizon"]
+_LONG: Final = METRICS["long_horizon"].column
 _HATCHES: Final = ("", "/////", ".....", "xxxxx", "-----", "ooooo")
 """Fillings of the bars, by adaptation mode; the first is full colour, the others are drawn on white."""
 _UNMEASURED: Final = "#dddddd"
@@ -38,7 +38,7 @@ def why_alone(by_value: Mapping[str, Sequence[Entry]], axis: str) -> str | None:
     """Return why nothing can be compared along an axis of the grid, or None where two of its values have scores."""
     if len(by_value) == 1:
         return f"no other {axis} than {next(iter(by_value))} was run"
-    scored = [any(measured(entry, _LONG.key)["mean"] is not None for entry in found) for found in by_value.values()]
+    scored = [any(number_of(entry, _LONG.key)["mean"] is not None for entry in found) for found in by_value.values()]
     if sum(scored) >= 2:
         return None
     without = [value for value, has in zip(by_value, scored, strict=True) if not has]
@@ -69,7 +69,7 @@ def correlated(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style
     write = scatter(axes, entries, keys, style)
     if not axes.lines:
         return write
-    pairs = [[measured(entry, key)["mean"] for key in keys] for entry in entries if not entry["reference"]]
+    pairs = [[number_of(entry, key)["mean"] for key in keys] for entry in entries if not entry["reference"]]
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.16 * (high - low))
     note = _correlation([pair for pair in pairs if None not in pair])
@@ -112,7 +112,7 @@ def lead(entries: Sequence[Entry], cells: Sequence[Entry]) -> Lead | None:
     else the first.
     """
     judged = [entry for entry in entries if not entry["reference"]]
-    means = {entry["selector"]: measured(entry, _LONG.key)["mean"] for entry in judged}
+    means = {entry["selector"]: number_of(entry, _LONG.key)["mean"] for entry in judged}
     means = {name: mean for name, mean in means.items() if mean is not None}
     ours = [entry["selector"] for entry in judged if entry["family"] == "lhas"]
     if len(means) < 2 or (ours and not means.keys() & ours):
@@ -193,7 +193,7 @@ def _bar(axes: Any, score: Any, place: tuple[float, float], look: tuple[str, str
 
 
 def _spread(entries: Sequence[Entry]) -> float | None:
-    scores = [measured(entry, _LONG.key)["mean"] for entry in entries if not entry["reference"]]
+    scores = [number_of(entry, _LONG.key)["mean"] for entry in entries if not entry["reference"]]
     known = [score for score in scores if score is not None]
     return max(known) - min(known) if len(known) > 1 else None
 

@@ -53,6 +53,12 @@ TABLE_1: Final[Columns] = MappingProxyType(
 GAP: Final = _column(1, (0.12, 0.42, 0.47, 0.16, 0.36, 0.28, 0.10))
 """The Gap column of Table 1: shown, never a target (`GAP_NOTE`)."""
 
+GAP_NOTE: Final = (
+    "The paper's per-selector Gap column (Table 1) does not follow from its Eq. 3: Eq. 3 on its own means gives .50, "
+    ".50, 1.0, .50, 0, 0, .50 for random, loss, gradient, diversity, quality, utility-diversity, LHAS. It is no target "
+    "here."
+)
+
 TABLE_2: Final[Columns] = MappingProxyType(
     {
         "capability_entropy": _column(2, (1.92, 1.28, 1.22, 2.05, 1.45, 1.81, 2.02)),

@@ -14,13 +14,14 @@ from farsighted.core.numbers import number_or_none
 from farsighted.metrics import intervals
 from farsighted.metrics.correlation import kendall, spearman
 from farsighted.paper.evidence import Evidence, Reading
-from farsighted.paper.published import GAP, SEEDS, TABLE_1, TABLE_2, TABLE_3, Published
+from farsighted.paper.published import GAP, GAP_NOTE, SEEDS, TABLE_1, TABLE_2, TABLE_3, Published
 from farsighted.report.tables import CONTRIBUTION
 from farsighted.report.typesetting import Measured, Table, TableRow
-from farsighted.results.columns import DIAGNOSTICS, GAP_NOTE, METRICS, Column
+from farsighted.results.columns import Column
 from farsighted.results.estimates import Estimate, combine_rows
 from farsighted.results.groups import Group
 from farsighted.results.lookup import GroupKey, slug, title
+from farsighted.results.metrics import DIAGNOSTICS, METRICS
 from farsighted.results.rankings import myopia_gaps
 
 AGREEMENT: Final = (Column("spearman", "Spearman", None, 2), Column("kendall", "Kendall", None, 2))
@@ -50,13 +51,13 @@ def tables_beside_paper(groups: Mapping[GroupKey, Group], confidence: float = 0.
 
 def table_1(evidence: Evidence) -> Table:
     """Return short-term and long-term scores, mean ± sd over seeds, ours and the paper's, and the Gap column."""
-    pairs = [_pair(evidence, METRICS[key], evidence.main, key, TABLE_1[key]) for key in TABLE_1]
+    pairs = [_pair(evidence, METRICS[key].column, evidence.main, key, TABLE_1[key]) for key in TABLE_1]
     return _table(f"Table 1 beside {title(evidence.main)}.", [*pairs, _gap_pair(evidence)], [GAP_NOTE])
 
 
 def table_2(evidence: Evidence) -> Table:
     """Return the diagnostics of selected subsets and of updates, ours and the paper's."""
-    pairs = [_pair(evidence, DIAGNOSTICS[key], evidence.main, key, TABLE_2[key]) for key in TABLE_2]
+    pairs = [_pair(evidence, DIAGNOSTICS[key].column, evidence.main, key, TABLE_2[key]) for key in TABLE_2]
     return _table(f"Table 2 beside {title(evidence.main)}.", pairs)
 
 
@@ -65,7 +66,7 @@ def table_3(evidence: Evidence) -> Table:
     pairs = []
     for share, published in TABLE_3.items():
         group = evidence.at_budget(share)
-        column = Column(f"long_horizon_{slug(share)}", group.budget, "higher", METRICS["long_horizon"].digits)
+        column = Column(f"long_horizon_{slug(share)}", group.budget, "higher", METRICS["long_horizon"].column.digits)
         pairs.append(_pair(evidence, column, group, "long_horizon", published))
     main = evidence.main
     return _table(f"Table 3 beside long-horizon scores, order {main.order}, {main.adaptation}.", pairs)
@@ -78,9 +79,9 @@ def agreement(evidence: Evidence) -> Table:
     brings selectors that are close into other orders, so the measured value lies near the upper end of its interval
     where the orders agree. The Gap column is no target and has no row.
     """
-    rows = [(METRICS[key], evidence.main, key, papers) for key, papers in TABLE_1.items()]
-    rows += [(DIAGNOSTICS[key], evidence.main, key, papers) for key, papers in TABLE_2.items()]
-    score = METRICS["long_horizon"]
+    rows = [(METRICS[key].column, evidence.main, key, papers) for key, papers in TABLE_1.items()]
+    rows += [(DIAGNOSTICS[key].column, evidence.main, key, papers) for key, papers in TABLE_2.items()]
+    score = METRICS["long_horizon"].column
     for share, published in TABLE_3.items():
         named = replace(score, label=f"{score.label} at {share}")
         rows.append((named, evidence.at_budget(share), score.key, published))

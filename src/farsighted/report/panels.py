@@ -4,27 +4,26 @@ A panel without data says so and why: an empty frame would look like a result. L
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from farsighted.report.labels import Anchor, label_line_ends, label_points
 from farsighted.report.palette import FAINT, FARSIGHTED, INK, MYOPIC, Style
-from farsighted.results.columns import DIAGNOSTICS, METRICS, Column
-from farsighted.results.lookup import Entry
+from farsighted.results.columns import Column
+from farsighted.results.lookup import Entry, number_of
+from farsighted.results.metrics import METRICS, all_rows
 
 Labels = Callable[[], None]
 """Writes the names of a panel once its axes have their final place."""
 
-COLUMNS: Final[Mapping[str, Column]] = {**METRICS, **DIAGNOSTICS}
-
 
 def scatter(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style: Mapping[str, Style]) -> Labels:
     """Draw one point a selector: mean over seeds of two numbers, with their intervals."""
-    columns = [COLUMNS[key] for key in keys]
+    columns = [all_rows()[key].column for key in keys]
     axes.set_xlabel(axis_label(columns[0], "→", "←"))
     axes.set_ylabel(axis_label(columns[1], "↑", "↓"))
-    pairs = {entry["selector"]: [measured(entry, key) for key in keys] for entry in entries}
+    pairs = {entry["selector"]: [number_of(entry, key) for key in keys] for entry in entries}
     shown = {name: pair for name, pair in pairs.items() if all(number["mean"] is not None for number in pair)}
     if not shown:
         return say(axes, f"{columns[0].label} or {columns[1].label} was not measured")
@@ -113,7 +112,7 @@ def budget_lines(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Map
     The selectors stand a little beside each other, so that their intervals can be told apart.
     """
     axes.set_xlabel("Budget")
-    axes.set_ylabel(axis_label(METRICS["long_horizon"], "↑", "↓"))
+    axes.set_ylabel(axis_label(METRICS["long_horizon"].column, "↑", "↓"))
     anchors = []
     width = max(len(by_budget) - 1, 1)
     beside = np.linspace(-0.5, 0.5, len(style)) * min(0.12 * width, 0.24) if len(style) > 1 else [0.0]
@@ -165,11 +164,6 @@ def axis_label(column: Column, more: str, less: str) -> str:
     """Return a column's label with an arrow that points to the better side."""
     arrow = {"higher": more, "lower": less, None: None}[column.better]
     return column.label if arrow is None else f"{column.label} (better {arrow})"
-
-
-def measured(entry: Entry, key: str) -> Any:
-    """Return the mean and interval of a metric or a diagnostic of a summary entry."""
-    return entry["metrics" if key in METRICS else "diagnostics"][key]
 
 
 def reach(number: Mapping[str, Any]) -> list[list[float]] | None:

@@ -5,34 +5,25 @@ from typing import Any, Final
 
 from farsighted.report.tables import SIGNED_GAP, rows, signed_gaps
 from farsighted.report.typesetting import Measured, Table, to_markdown
-from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, Column
+from farsighted.results.columns import COSTS, STABILITY, Column
 from farsighted.results.lookup import (
     Entry,
     GroupKey,
     cells,
     group_keys,
     myopia_entry,
+    number_of,
     seed_note,
     slug,
     summaries,
     title,
 )
+from farsighted.results.metrics import level
 
-LEVEL_ONE: Final = (
-    METRICS["current"],
-    METRICS["immediate_gain"],
-    *(COSTS[key] for key in ("trained_tokens", "scored_tokens", "scoring_seconds", "training_seconds")),
-    Column("stability", "Non-finite / loss spikes / gradient spikes", None, 0),
-    Column("seeds", "Seeds", None, 0),
-)
-LEVEL_TWO: Final = (
-    *(METRICS[key] for key in ("future_auc", "future_auc_own", "forgetting", "worst_task", "ood")),
-    DIAGNOSTICS["update_concentration"],
-    METRICS["tokens_to_threshold"],
-    METRICS["long_horizon"],
-    SIGNED_GAP,
-    Column("verdict", "Verdict", None, 0),
-)
+_SPENT: Final = [COSTS[key] for key in ("trained_tokens", "scored_tokens", "scoring_seconds", "training_seconds")]
+_STABILITY: Final = Column("stability", "Non-finite / loss spikes / gradient spikes", None, 0)
+_SEEDS: Final = Column("seeds", "Seeds", None, 0)
+_VERDICT: Final = Column("verdict", "Verdict", None, 0)
 
 COMPUTE_NOTE: Final = (
     "Rows in italics are references: shown, but outside ranks, gap and verdicts. `random_matched` is random selection "
@@ -88,38 +79,39 @@ def level_one(results: Mapping[str, Any], group: GroupKey) -> Table:
         entry["selector"]: [c for c in cells(results, group) if c["selector"] == entry["selector"]] for entry in entries
     }
 
+    metrics = level(1)
+
     def numbers(entry: Entry) -> list[Measured | str]:
-        stability = " / ".join(str(entry["stability"][key]) for key in STABILITY)
         return [
-            *(Measured.of(entry["metrics"][column.key]) for column in LEVEL_ONE[:2]),
-            *(Measured(entry["cost"][column.key]) for column in LEVEL_ONE[2:6]),
-            stability,
+            *(Measured.of(number_of(entry, row.key)) for row in metrics),
+            *(Measured(entry["cost"][column.key]) for column in _SPENT),
+            " / ".join(str(entry["stability"][key]) for key in STABILITY),
             f"{len(entry['seeds'])} of {len(planned[entry['selector']])}",
         ]
 
-    return Table(f"Level 1, {title(group)}", LEVEL_ONE, rows(entries, numbers), [seed_note(entries)])
+    columns = [*(row.column for row in metrics), *_SPENT, _STABILITY, _SEEDS]
+    return Table(f"Level 1, {title(group)}", columns, rows(entries, numbers), [seed_note(entries)])
 
 
 def level_two(results: Mapping[str, Any], group: GroupKey) -> Table:
     """Return the long-horizon metrics, with the interval of the long-horizon score and of the signed gap."""
-    entries = summaries(results, group)
+    entries, metrics = summaries(results, group), level(2)
     gaps = signed_gaps(results, group)
 
     def numbers(entry: Entry) -> list[Measured | str]:
         name = entry["selector"]
+        bound = _bound(cells(results, group), name)
         return [
-            *(Measured.of(entry["metrics"][column.key]) for column in LEVEL_TWO[:5]),
-            Measured.of(entry["diagnostics"]["update_concentration"]),
-            Measured.of(entry["metrics"]["tokens_to_threshold"], _bound(cells(results, group), name)),
-            Measured.of(entry["metrics"]["long_horizon"]),
+            *(Measured.of(number_of(entry, row.key), bound if row.compares else "") for row in metrics),
             gaps[name][0] if name in gaps else Measured(None),
             entry["verdict"] or ("reference" if name == results["reference"] or entry["reference"] else "–"),
         ]
 
     confidence = results["config"]["statistics"]["confidence"]
     note = f"In brackets: {100 * confidence:g} % interval, paired bootstrap over items × seeds. {seed_note(entries)}"
+    columns = [*(row.column for row in metrics), SIGNED_GAP, _VERDICT]
     intervals = frozenset({"long_horizon", SIGNED_GAP.key})
-    return Table(f"Level 2, {title(group)}", LEVEL_TWO, rows(entries, numbers), [note], intervals)
+    return Table(f"Level 2, {title(group)}", columns, rows(entries, numbers), [note], intervals)
 
 
 def _answer(results: Mapping[str, Any], group: GroupKey, *, named: bool) -> str:

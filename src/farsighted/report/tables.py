@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from farsighted.report.raw import raw_table
 from farsighted.report.typesetting import Measured, Table, TableRow
-from farsighted.results.columns import DIAGNOSTICS, METRICS, Column
+from farsighted.results.columns import Column
 from farsighted.results.lookup import Entry, GroupKey, group_keys, myopia_entry, seed_note, slug, summaries, title
+from farsighted.results.metrics import DIAGNOSTICS, METRICS, Metric
 
 SIGNED_GAP: Final = Column("gap_signed", "Myopia gap (signed)", None, 2)
 CONTRIBUTION: Final = Column("gap_contribution", "Myopia gap (contribution)", "lower", 2)
@@ -38,7 +39,7 @@ def tables(results: Mapping[str, Any]) -> dict[str, Table]:
 
 def main_table(results: Mapping[str, Any], group: GroupKey) -> Table:
     """Return the counterpart of the paper's Table 1: short-term and long-term scores and the myopia gap."""
-    columns = [*(METRICS[key] for key in MAIN), SIGNED_GAP, CONTRIBUTION]
+    columns = [*(METRICS[key].column for key in MAIN), SIGNED_GAP, CONTRIBUTION]
     entries = summaries(results, group)
     gap = signed_gaps(results, group)
     return Table(
@@ -51,7 +52,7 @@ def main_table(results: Mapping[str, Any], group: GroupKey) -> Table:
 
 def budget_table(results: Mapping[str, Any], groups: Sequence[GroupKey]) -> Table:
     """Return the counterpart of the paper's Table 3: the long-horizon score of each budget."""
-    score = METRICS["long_horizon"]
+    score = METRICS["long_horizon"].column
     columns = [Column(f"long_horizon_{slug(g.budget)}", g.budget, score.better, score.digits) for g in groups]
     by_group = [{entry["selector"]: entry for entry in summaries(results, group)} for group in groups]
     everyone = {name: entry for entries in by_group for name, entry in entries.items()}
@@ -102,8 +103,7 @@ _NO_GAP: Final = (Measured(None), Measured(None))
 
 
 def _table(
-    heading: str, columns: Mapping[str, Column], part: str, entries: Sequence[Entry], notes: Sequence[str]
+    heading: str, metrics: Mapping[str, Metric], part: str, entries: Sequence[Entry], notes: Sequence[str]
 ) -> Table:
-    return Table(
-        heading, list(columns.values()), rows(entries, lambda e: [Measured.of(e[part][key]) for key in columns]), notes
-    )
+    columns = [row.column for row in metrics.values()]
+    return Table(heading, columns, rows(entries, lambda e: [Measured.of(e[part][key]) for key in metrics]), notes)

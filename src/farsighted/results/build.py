@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import Any
 
 from farsighted.results.cells import absent_value, report_value
-from farsighted.results.columns import GAP_NOTE
 from farsighted.results.folder import planned_cells, planned_groups
 from farsighted.results.groups import Group, Settings
 from farsighted.results.lookup import GroupKey
@@ -28,7 +27,7 @@ def build_results(
     Args:
         cells: artifacts of the cells that ran to their end or diverged, in any order.
         audit: the plan, as in audit.json.
-        groups: the same cells as `report.folder.planned_groups` measures them, where that has been done.
+        groups: the same cells as `results.folder.planned_groups` measures them, where that has been done.
 
     Raises:
         StorageError: cells that were scored on different items of one set.
@@ -53,7 +52,7 @@ def build_results(
         "sets": {name: rule for cell in by_id.values() for name, rule in cell.meta.get("evaluation", {}).items()},
         "cells": [entries[name] for name in planned],
         **{key: [item for part in parts for item in part[key]] for key in ("summary", "myopia", "overlap")},
-        "notes": [*audit["notes"], *_stranger_notes(strangers), *_notes(parts), GAP_NOTE],
+        "notes": [*audit["notes"], *_stranger_notes(strangers), *_notes(parts)],
     }
 
 

@@ -1,9 +1,8 @@
 """One cell of the grid as an entry of results.json: what was measured, what is missing and why."""
 
-import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +10,10 @@ import numpy as np
 
 from farsighted.core.numbers import number_or_none
 from farsighted.metrics.diagnostics import count_non_finite, count_spikes
-from farsighted.results import measures
-from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY, VARIANTS
-from farsighted.results.items import CellItems
-from farsighted.results.measures import SetScores, TokenRatio, Weights
+from farsighted.results.columns import COSTS, STABILITY
+from farsighted.results.metrics import DIAGNOSTICS, METRICS, VARIANTS, Metric, Weights, all_rows, variants
+from farsighted.results.set_scores import CurveScores, SetScores
+from farsighted.results.thresholds import Crossings
 
 IDENTITY = ("id", "selector", "seed", "order", "budget", "adaptation", "reference")
 """What a planned cell is known by; the rest of an entry exists only once the cell has run."""
@@ -27,15 +26,16 @@ class CellReport:
     meta: Mapping[str, Any]
     """cell.json."""
     scores: SetScores
-    values: Mapping[str, float]
+    values: dict[str, float]
     """Every metric and diagnostic; NaN where missing."""
-    replicates: Mapping[str, np.ndarray]
+    replicates: dict[str, np.ndarray]
     """Every metric of every resample of items, (B,); a diagnostic has no items, so its replicates are constant."""
     chosen: frozenset[str]
     """The examples that were trained on, named `stage number/id`."""
     raw: Sequence[Mapping[str, Any]] = ()
     """Raw measures of base and final model, as they go into results.json."""
-    tokens: TokenRatio | None = None
+    crossings: Crossings | None = None
+    """Its tokens to the common thresholds; None where it takes no part in them, or the reference has not finished."""
 
     @property
     def done(self) -> bool:
@@ -50,7 +50,7 @@ class CellReport:
 
 def report_value(cell: CellReport, weights: Weights, reference: str) -> dict[str, Any]:
     """Return the entry of a cell that has run."""
-    why = _reasons(cell, weights, reference)
+    missing = [row for key, row in all_rows().items() if math.isnan(cell.values[key])]
     stages = [_stage_value(stage) for stage in cell.meta["per_stage"]]
     return {
         **{key: cell.meta[key] for key in IDENTITY},
@@ -62,11 +62,9 @@ def report_value(cell: CellReport, weights: Weights, reference: str) -> dict[str
         "measures": list(cell.raw),
         "metrics": {key: number_or_none(cell.values[key]) for key in METRICS},
         "diagnostics": {key: number_or_none(cell.values[key]) for key in DIAGNOSTICS},
-        "missing": {key: why(key) for key in (*METRICS, *DIAGNOSTICS) if math.isnan(cell.values[key])},
-        "censored": _censored(cell.tokens),
-        "variants": {
-            key: number_or_none(value) if cell.done else None for key, value in measures.variants(cell.scores).items()
-        },
+        "missing": {row.key: _reason(row, cell, weights, reference) for row in missing},
+        "censored": _censored(cell.crossings),
+        "variants": {key: number_or_none(value) if cell.done else None for key, value in variants(cell.scores).items()},
         "cost": _cost(cell.meta),
         "stability": stability(cell.meta["per_stage"]),
         **{key: cell.meta.get(key) for key in ("adapter_hash", "selection_hash")},
@@ -94,7 +92,7 @@ def absent_value(planned: Mapping[str, Any], failure: str | None = None) -> dict
         "measures": [],
         "metrics": dict.fromkeys(METRICS),
         "diagnostics": dict.fromkeys(DIAGNOSTICS),
-        "missing": dict.fromkeys((*METRICS, *DIAGNOSTICS), "the cell has not finished"),
+        "missing": dict.fromkeys(all_rows(), "the cell has not finished"),
         "censored": None,
         "variants": dict.fromkeys(VARIANTS),
         "cost": dict.fromkeys(COSTS),
@@ -103,19 +101,6 @@ def absent_value(planned: Mapping[str, Any], failure: str | None = None) -> dict
         "selection_hash": None,
         "per_stage": [],
     }
-
-
-def measure(meta: Mapping[str, Any], items: CellItems, weights: Weights) -> tuple[SetScores, dict[str, float]]:
-    """Return a cell's set scores and all of its values but tokens to threshold; NaN throughout where it diverged."""
-    scores = measures.measured(items)
-    if meta["status"] != "done":
-        return scores, dict.fromkeys((*METRICS, *DIAGNOSTICS), math.nan)
-    values = {key: float(value) for key, value in measures.metrics(scores, weights).items()}
-    values["tokens_to_threshold"] = math.nan
-    values |= {key: _nan(meta["run"].get(key)) for key in DIAGNOSTICS if key != "adapter_drift"}
-    drift = [_nan(stage.get("adapter_drift")) for stage in meta["per_stage"][1:]]
-    values["adapter_drift"] = float(np.mean(drift)) if drift else math.nan
-    return scores, values
 
 
 def stability(per_stage: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -142,7 +127,7 @@ def _stage_value(stage: Mapping[str, Any]) -> dict[str, Any]:
     return {**stage, **lists}
 
 
-def _curve_value(curve: measures.CurveScores) -> dict[str, Any]:
+def _curve_value(curve: CurveScores) -> dict[str, Any]:
     return {
         "after_stage": curve.after_stage,
         "stage": curve.stage,
@@ -152,10 +137,14 @@ def _curve_value(curve: measures.CurveScores) -> dict[str, Any]:
     }
 
 
-def _censored(tokens: TokenRatio | None) -> dict[str, int] | None:
-    if tokens is None:
+def _censored(crossings: Crossings | None) -> dict[str, int] | None:
+    if crossings is None:
         return None
-    return {"selector": tokens.censored, "reference": tokens.reference_censored, "stages": tokens.stages}
+    return {
+        "selector": crossings.censored,
+        "reference": crossings.reference_censored,
+        "stages": crossings.stages,
+    }
 
 
 def _cost(meta: Mapping[str, Any]) -> dict[str, float | None]:
@@ -165,52 +154,25 @@ def _cost(meta: Mapping[str, Any]) -> dict[str, float | None]:
     return {key: cost[key] for key in COSTS}
 
 
-def _reasons(cell: CellReport, weights: Weights, reference: str) -> Callable[[str], str]:
-    """Return the function from a missing value's key to the sentence that says why it is missing."""
+def _reason(row: Metric, cell: CellReport, weights: Weights, reference: str) -> str:
+    """Why a cell that has run lacks a number."""
     if not cell.done:
-        return lambda _: f"the cell diverged: {cell.meta['reason']}"
-    recorded = cell.meta.get("missing", {})
-    sums = _parts(weights)
-    if len(cell.meta["stages"]) == 1:
-        derived = dict.fromkeys(_NEED_TWO_STAGES, "there is only one stage, and nothing follows it")
-    else:
-        derived = {
-            "future_auc": "not every stage but the last has a complete curve of the neutral probe",
-            "future_auc_own": "not every stage but the last has a complete curve of the own probe",
-            "tokens_to_threshold": _why_no_ratio(cell, reference),
-        }
-    derived["ood"] = "no OOD set was evaluated after the last stage"
-    derived |= dict.fromkeys(DIAGNOSTICS.keys() - derived.keys(), "the run did not record it")
-
-    def why(key: str) -> str:
-        if key in sums:
-            return f"needs {' and '.join(part for part in sums[key] if math.isnan(cell.values[part]))}"
-        fallback = "the score matrix has cells that were not evaluated"
-        return str(recorded.get(key) or derived.get(key, fallback))
-
-    return why
+        return f"the cell diverged: {cell.meta['reason']}"
+    if row.parts is not None:
+        # A part of weight 0 is not needed.
+        needed = [part for part, weight in row.parts(weights).items() if weight != 0]
+        return f"needs {' and '.join(part for part in needed if math.isnan(cell.values[part]))}"
+    recorded = cell.meta.get("missing", {}).get(row.key)
+    if recorded:
+        return str(recorded)
+    if len(cell.meta["stages"]) < row.least_stages:
+        return "there is only one stage, and nothing follows it"
+    return _why_not_compared(cell, reference) if row.compares else row.missing
 
 
-_NEED_TWO_STAGES = (
-    "forgetting",
-    "forward_transfer",
-    "future_auc",
-    "future_auc_own",
-    "tokens_to_threshold",
-    "adapter_drift",
-)
-
-
-def _parts(weights: Weights) -> dict[str, list[str]]:
-    """The metrics that each sum needs; those of weight 0 are not needed."""
-    u_long = {"future_auc": weights.u_long.alpha, "forgetting": weights.u_long.beta, "ood": weights.u_long.gamma}
-    weighted = {"long_horizon": dataclasses.asdict(weights.long_horizon), "u_long": {"final_average": 1.0, **u_long}}
-    return {name: [part for part, weight in parts.items() if weight != 0] for name, parts in weighted.items()}
-
-
-def _why_no_ratio(cell: CellReport, reference: str) -> str:
+def _why_not_compared(cell: CellReport, reference: str) -> str:
     if cell.meta["reference"]:
         return "a reference row takes no part in thresholds"
-    if cell.tokens is None:
+    if cell.crossings is None:
         return f"needs the complete neutral probes of this cell and of '{reference}' with the same seed"
     return f"'{reference}' starts every probe at or above the threshold, so there are no tokens to compare with"

@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 from farsighted.core.rng import ITEM_RESAMPLES, SEED_RESAMPLES, stream
 from farsighted.metrics.horizon import HorizonWeights, ULongWeights
 from farsighted.metrics.intervals import draw_resamples
-from farsighted.results import measures
-from farsighted.results.cells import CellReport, measure
-from farsighted.results.items import CellItems, draw_items, read_items
+from farsighted.results.cells import CellReport
+from farsighted.results.items import draw_items, read_items
 from farsighted.results.lookup import GroupKey
-from farsighted.results.measures import CurveScores, Weights
+from farsighted.results.metrics import DIAGNOSTICS, METRICS, PEERS, Weights, all_rows, inputs_of, records_of, values_of
 from farsighted.results.raw import raw_measures
+from farsighted.results.set_scores import CurveScores, SetScores, measured, replicated
+from farsighted.results.thresholds import Crossings, crossings
 from farsighted.store.reader import CellArtifacts
 
 
@@ -105,33 +106,38 @@ def report_group(key: GroupKey, cells: Sequence[CellArtifacts], settings: Settin
     items = [read_items(cell.scores, cell.meta["stages"], str(cell.meta["id"])) for cell in cells]
     names = [str(cell.meta["id"]) for cell in cells]
     draw = draw_items(list(zip(names, items, strict=True)), stream(0, "eval", ITEM_RESAMPLES), settings.resamples)
-    replicated = [measures.replicated(item, draw) for item in items]
+    resampled = [replicated(item, draw) for item in items]
     reports = [
-        _report(cell, item, scores, settings) for cell, item, scores in zip(cells, items, replicated, strict=True)
+        _report(cell, measured(item), scores, settings)
+        for cell, item, scores in zip(cells, items, resampled, strict=True)
     ]
     labels = [(str(cell.meta["selector"]), int(cell.meta["seed"])) for cell in reports]
     by_name = dict(zip(labels, reports, strict=True))
-    probes = {label: scores.probes["neutral"] for label, scores in zip(labels, replicated, strict=True)}
+    probes = {label: scores.probes["neutral"] for label, scores in zip(labels, resampled, strict=True)}
     for seed in sorted({seed for _, seed in by_name}):
         rows = {name: cell for (name, other), cell in by_name.items() if other == seed and _has_probes(cell)}
         if settings.reference in rows:
             replicas = {name: probes[name, seed] for name in rows}
-            by_name |= {(name, seed): cell for name, cell in _with_ratios(rows, replicas, settings.reference).items()}
+            by_name |= {(name, seed): cell for name, cell in _compared(rows, replicas, settings.reference).items()}
     counts = [len(found) for item in items for name, found in item.ids.items() if name.startswith("validation/")]
     return Group(key, by_name, settings.resamples, min(counts, default=0))
 
 
-def _report(cell: CellArtifacts, items: CellItems, scores: measures.SetScores, settings: Settings) -> CellReport:
-    measured, values = measure(cell.meta, items, settings.weights)
-    values[THRESHOLD_TOKENS] = np.nan
-    replicates = {name: np.full(settings.resamples, value) for name, value in values.items()}
+def _report(cell: CellArtifacts, scores: SetScores, resampled: SetScores, settings: Settings) -> CellReport:
+    """A cell by itself: every number is NaN where it diverged, and one that compares cells is NaN for now."""
+    values = dict.fromkeys((*all_rows(), THRESHOLD_TOKENS), np.nan)
+    replicates: dict[str, np.ndarray] = {}
     if cell.meta["status"] == "done":
-        replicates |= measures.metrics(scores, settings.weights)
+        inputs, resampled_inputs = (inputs_of(found, settings.weights) for found in (scores, resampled))
+        found = values_of(METRICS.values(), inputs) | values_of(DIAGNOSTICS.values(), records_of(cell.meta))
+        values |= {key: float(value) for key, value in found.items()}
+        replicates = values_of(METRICS.values(), resampled_inputs)
+    constant = {key: np.full(settings.resamples, value) for key, value in values.items() if key not in replicates}
     rows = cell.selections.filter(pc.field("chosen"))
     named = zip(rows.column("stage_index").to_pylist(), rows.column("id").to_pylist(), strict=True)
     chosen = frozenset(f"{stage}/{example}" for stage, example in named)
     raw = raw_measures(cell.scores, len(cell.meta["stages"]))
-    return CellReport(cell.meta, measured, values, replicates, chosen, raw)
+    return CellReport(cell.meta, scores, values, constant | replicates, chosen, raw)
 
 
 def _has_probes(cell: CellReport) -> bool:
@@ -139,26 +145,24 @@ def _has_probes(cell: CellReport) -> bool:
     return cell.ranked and len(cell.meta["stages"]) > 1 and not np.isnan(cell.values["future_auc"])
 
 
-def _with_ratios(
+def _compared(
     rows: Mapping[str, CellReport], replicas: Mapping[str, tuple[CurveScores, ...]], reference: str
 ) -> dict[str, CellReport]:
-    """Return the cells of one seed with their tokens to the common threshold."""
-    ratios = measures.token_ratios({name: cell.scores.probes["neutral"] for name, cell in rows.items()}, reference)
-    replicated = measures.token_ratios(replicas, reference)
+    """Return the cells of one seed with the numbers that compare them."""
+    own = crossings({name: cell.scores.probes["neutral"] for name, cell in rows.items()}, reference)
+    resampled = crossings(replicas, reference)
     return {
         name: dataclasses.replace(
             cell,
-            values={
-                **cell.values,
-                "tokens_to_threshold": float(ratios[name].ratio),
-                THRESHOLD_TOKENS: float(ratios[name].tokens),
-            },
-            replicates={
-                **cell.replicates,
-                "tokens_to_threshold": replicated[name].ratio,
-                THRESHOLD_TOKENS: replicated[name].tokens,
-            },
-            tokens=ratios[name],
+            values=cell.values | {key: float(value) for key, value in _comparisons(cell.values, own[name]).items()},
+            replicates=cell.replicates | _comparisons(cell.replicates, resampled[name]),
+            crossings=own[name],
         )
         for name, cell in rows.items()
     }
+
+
+def _comparisons(known: Mapping[str, Any], own: Crossings) -> dict[str, Any]:
+    """The numbers that compare a cell with its peers, from its other numbers and its crossings."""
+    wanted = [row for row in METRICS.values() if row.compares]
+    return {**values_of(wanted, {**known, PEERS: own}), THRESHOLD_TOKENS: own.tokens}

@@ -41,6 +41,11 @@ def myopia_entry(results: Mapping[str, Any], group: GroupKey) -> Mapping[str, An
     return next((entry for entry in results["myopia"] if GroupKey.of(entry) == group), None)
 
 
+def number_of(entry: Entry, key: str) -> Any:
+    """Return a metric or a diagnostic of a summary entry: mean, sd, low, high, n."""
+    return entry["metrics" if key in entry["metrics"] else "diagnostics"][key]
+
+
 def title(group: GroupKey) -> str:
     """Return a group in words."""
     return f"order {group.order}, budget {group.budget}, {group.adaptation}"

@@ -10,8 +10,9 @@ from farsighted.core.numbers import number_or_none
 from farsighted.metrics import intervals
 from farsighted.metrics.intervals import Difference, Precision
 from farsighted.results.cells import CellReport, stability
-from farsighted.results.columns import COSTS, DIAGNOSTICS, METRICS, STABILITY
+from farsighted.results.columns import COSTS, STABILITY
 from farsighted.results.groups import Group, Sample, Settings
+from farsighted.results.metrics import DIAGNOSTICS, METRICS, all_rows
 
 _UNKNOWN = Difference(float("nan"), float("nan"), float("nan"))
 
@@ -77,7 +78,7 @@ def _compared(group: Group, selector: str, is_reference: bool, settings: Setting
     if selector == settings.reference:
         why = "This is the selector that the others are compared with."
         return {"difference": None, "paired_seeds": [], "verdict": None, "why": why, "power": None}
-    pairs = {key: _pair(group, selector, key, settings.reference) for key in (*METRICS, *DIAGNOSTICS)}
+    pairs = {key: _pair(group, selector, key, settings.reference) for key in all_rows()}
     differences = {key: _difference(pair, settings) for key, pair in pairs.items()}
     seeds = _paired_seeds(group, selector, "long_horizon", settings.reference)
     part: dict[str, Any] = {
