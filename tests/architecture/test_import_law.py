@@ -1,12 +1,12 @@
 """The import law of the house, read from the source by `ast`: nothing is imported to find out."""
 
 import ast
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src" / "farsighted"
+from oracles.house import MODULES, imports_of
+from oracles.house import module_of as ours
+
 LAW = "core < store < metrics|sets|files|models < config < worlds|selectors|signals < data < learners \
     < candidates < training|evaluation < protocol < launch < results < report < api < paper|phase_map < cli|testing"
 LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in group.strip().split("|")}
@@ -26,37 +26,10 @@ FOREIGN_HOMES = {
     "lm_eval": {"evaluation.harness_run"},
 }
 DRAWERS = {"utils", "util", "common", "misc", "helpers", "helper"}
-MODULES = {
-    ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").rstrip("."): path
-    for path in sorted(SOURCE.rglob("*.py"))
-}
-
-
-@cache
-def imports(module):
-    """Everything that a module imports, with whether at its top level: {(dotted name, top)}."""
-    tree = ast.parse(MODULES[module].read_text())
-    top = {id(node) for node in tree.body}
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {(alias.name, id(node) in top) for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} must import by full name"
-            found |= {(f"{node.module}.{alias.name}", id(node) in top) for alias in node.names}
-    return found
-
-
-def ours(name):
-    """The module of this package that a dotted name leads to, or None."""
-    inside = name.removeprefix("farsighted").lstrip(".") if name.split(".")[0] == "farsighted" else None
-    while inside and inside not in MODULES:
-        inside = inside.rpartition(".")[0]
-    return inside
 
 
 def foreign(module):
-    return {name.split(".")[0] for name, _ in imports(module)}
+    return {name.split(".")[0] for name, _ in imports_of(MODULES[module])}
 
 
 def reached_at_start(module):
@@ -68,7 +41,7 @@ def reached_at_start(module):
             continue
         seen.add(one)
         parents = {".".join(one.split(".")[: depth + 1]) for depth in range(one.count("."))}
-        waiting += [ours(name) for name, top in imports(one) if top and ours(name)] + sorted(parents)
+        waiting += [ours(name) for name, top in imports_of(MODULES[one]) if top and ours(name)] + sorted(parents)
     return seen
 
 
@@ -82,7 +55,7 @@ def test_every_folder_has_its_place_in_the_law():
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module])
 def test_a_module_imports_only_its_own_folder_and_folders_to_its_left(module):
-    for name, _ in imports(module):
+    for name, _ in imports_of(MODULES[module]):
         inside = ours(name)
         if name.split(".")[0] == "farsighted":
             assert inside, f"{module} must not import the package's root"
