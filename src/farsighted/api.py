@@ -17,6 +17,7 @@ from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.origins import selector_modules
 from farsighted.protocol.plan import Cell, plan_cells, short_stages
+from farsighted.protocol.refusals import refuse_impossible
 from farsighted.protocol.shared import clusters_are_prepared, heuristics_note, quality_notes, stage_is_prepared
 from farsighted.report.write import ReportPaths, write_results
 from farsighted.store import atomic
@@ -65,7 +66,9 @@ class Silent:
 def prepare(config: AuditConfig) -> Prepared:
     """Read and check everything that an audit needs; raises `FarsightedError` with the next step."""
     inputs = load_inputs(config)
-    return Prepared(config, inputs, plan_cells(config, inputs))
+    cells = plan_cells(config, inputs)
+    refuse_impossible(config, inputs, cells)
+    return Prepared(config, inputs, cells)
 
 
 def check_model(prepared: Prepared) -> None:

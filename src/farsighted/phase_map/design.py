@@ -16,7 +16,7 @@ from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.names import FAMILIES
 from farsighted.core.rng import MAP_DESIGN, MAP_SEEDS, stream
-from farsighted.protocol.plan import RESULT_VERSION
+from farsighted.store.layout import RESULT_VERSION
 
 SELECTORS: Final = FAMILIES
 """At their defaults."""

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +15,8 @@ from farsighted.data.cut import share_of
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, demands_of, fingerprint_of, parameters_of
 from farsighted.signals.table import check_needs
+from farsighted.store.layout import RESULT_VERSION
 from farsighted.training.budget import RoundSettings, plan_stage
-
-RESULT_VERSION: Final = 6
-"""Part of every cell's hash: raised when a change of the code changes results."""
 
 _DECIDING = ("model", "lora", "peft", "training", "evaluation", "probe", "signals", "quality")
 """Parts of the configuration that decide a cell's result, beside its data, its selector and its place in the grid."""
@@ -61,9 +59,6 @@ class Cell:
         }
 
 
-_OWN_SECTIONS: Final = frozenset({"lora", "full", "qlora"})
-"""Adaptations whose settings do not stand under `peft`."""
-
 _NOT_DECIDING = ("allow_code_execution", "tasks_folder")
 """Settings of the evaluation whose effect is in the sets' fingerprints."""
 
@@ -81,7 +76,6 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     built = [(spec.label, build_spec(spec), reference) for spec, reference in specs]
     _refuse_misplaced(built)
     _refuse_twins(built)
-    _refuse_impossible(config, inputs, [selector for _, selector, _ in built])
     shared = deciding(config, inputs)
     # Once for each selector and not for each cell: it reads the source of those that are not this package's own.
     prints = {label: fingerprint_of(selector) for label, selector, _ in built}
@@ -127,45 +121,6 @@ def _refuse_misplaced(built: Sequence[tuple[str, Selector, bool]]) -> None:
                 f"`selectors` must train on the same budget, but '{label}' trains on more, by what scoring costs. Put "
                 "it under `references`."
             )
-
-
-def _refuse_impossible(config: AuditConfig, inputs: AuditInputs, selectors: Sequence[Selector]) -> None:
-    """Refuse now what the first cell would only find out at work."""
-    _refuse_adaptations(config)
-    if inputs.sentence_model:
-        from farsighted.models.sentence import require_sentence_transformers
-
-        require_sentence_transformers()
-    if not inputs.proxy and any("proxy_sketch" in selector.needs for selector in selectors):
-        raise ConfigError(
-            "A selector that looks ahead needs a proxy set, but there is none. Raise `data.proxy_per_stage` or "
-            "`suite.proxy`, or set the selector's weight of the proxy (`eta`) to 0."
-        )
-
-
-def _refuse_adaptations(config: AuditConfig) -> None:
-    if set(config.adaptations) - {"lora", "full"}:
-        # Only here does a plan need the library that knows the adapters' names, and torch with it.
-        from farsighted.learners.build import build_adaptation
-
-        for mode in config.adaptations:
-            build_adaptation(config, mode)
-    if "qlora" in config.adaptations and len(config.adaptations) > 1:
-        raise ConfigError(
-            "`adaptations: qlora` must stand alone, because cells start from the same model, and its weights have 4 "
-            "bits. Run the others as an audit of their own."
-        )
-    for mode in _OWN_SECTIONS & config.peft.keys():
-        raise ConfigError(
-            f"`peft` must hold adapters beside {', '.join(sorted(_OWN_SECTIONS))}, but holds '{mode}', which nothing "
-            "reads. Write its rank, scale, dropout and targets under `lora`, or give the entry another name."
-        )
-    trained = "adaptations: full" if "full" in config.adaptations else "training.train_head: true"
-    if config.model.dtype != "float32" and ("full" in config.adaptations or config.training.train_head):
-        raise ConfigError(
-            f"`{trained}` must train float32 weights, but `model.dtype` is {config.model.dtype}: small updates would "
-            "be rounded away. Set `model.dtype: float32`, or train lora adapters alone."
-        )
 
 
 def _refuse_twins(built: Sequence[tuple[str, Selector, bool]]) -> None:

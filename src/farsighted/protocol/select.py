@@ -36,12 +36,12 @@ from farsighted.models.folder import context_of, model_folder, model_hash, sente
 from farsighted.models.loading import load_model
 from farsighted.models.sentence import SentenceEncoder
 from farsighted.models.tokenizer import load_tokenizer, with_chat
-from farsighted.protocol.plan import RESULT_VERSION
 from farsighted.selectors import Selector, rank_checked
 from farsighted.sets.clusters import assign, spherical_kmeans
 from farsighted.signals.heuristics import difficulty_from_nll
 from farsighted.signals.table import CONTEXT_NAMES, check_needs
 from farsighted.store.cache import ArrayCache
+from farsighted.store.layout import RESULT_VERSION
 
 _PROXY = 64
 """Examples of the pool that stand in for a proxy set where none is given."""

@@ -25,13 +25,12 @@ from farsighted.core.values import Label, Tokens, labels_of
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import EXACT_AT_START, Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
-from farsighted.protocol.plan import RESULT_VERSION
 from farsighted.protocol.scores import ScoredAt, ScoreRows
 from farsighted.sets.clusters import spherical_kmeans
 from farsighted.signals.heuristics import difficulty_from_nll
 from farsighted.store import atomic
 from farsighted.store.cache import ArrayCache
-from farsighted.store.layout import Layout
+from farsighted.store.layout import RESULT_VERSION, Layout
 from farsighted.store.writer import read_table, table_bytes
 
 ARRAYS = "arrays.safetensors"

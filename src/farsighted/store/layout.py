@@ -10,6 +10,12 @@ from farsighted.core.errors import StorageError
 SCHEMA: Final = 1
 """Version of all artifacts; it changes when a reader of old files would misread new ones."""
 
+RESULT_VERSION: Final = 7
+"""Part of every cell's identity: raised when a change of the program changes results.
+
+*Reference:* definitions.md#result-version.
+"""
+
 MARKER: Final = "DONE.json"
 """Written last into a finished folder: names its files and their SHA-256."""
 

@@ -1,0 +1,55 @@
+"""What a plan asks for and no cell could do."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from farsighted.config.audit import AuditConfig
+from farsighted.core.errors import ConfigError
+from farsighted.protocol.inputs import AuditInputs
+from farsighted.protocol.plan import Cell
+
+_OWN_SECTIONS: Final = frozenset({"lora", "full", "qlora"})
+"""Adaptations whose settings do not stand under `peft`."""
+
+
+def refuse_impossible(config: AuditConfig, inputs: AuditInputs, cells: Iterable[Cell]) -> None:
+    """Raise now what the first cell would only find out at work: a missing library, proxy or kind of adapter.
+
+    Raises:
+        ConfigError: What cannot be carried out, and the key to change.
+    """
+    _refuse_adaptations(config)
+    if inputs.sentence_model:
+        from farsighted.models.sentence import require_sentence_transformers
+
+        require_sentence_transformers()
+    if not inputs.proxy and any("proxy_sketch" in selector.needs for selector in (cell.selector for cell in cells)):
+        raise ConfigError(
+            "A selector that looks ahead needs a proxy set, but there is none. Raise `data.proxy_per_stage` or "
+            "`suite.proxy`, or set the selector's weight of the proxy (`eta`) to 0."
+        )
+
+
+def _refuse_adaptations(config: AuditConfig) -> None:
+    if set(config.adaptations) - {"lora", "full"}:
+        # Only here does a plan need the library that knows the adapters' names, and torch with it.
+        from farsighted.learners.build import build_adaptation
+
+        for mode in config.adaptations:
+            build_adaptation(config, mode)
+    if "qlora" in config.adaptations and len(config.adaptations) > 1:
+        raise ConfigError(
+            "`adaptations: qlora` must stand alone, because cells start from the same model, and its weights have 4 "
+            "bits. Run the others as an audit of their own."
+        )
+    for mode in _OWN_SECTIONS & config.peft.keys():
+        raise ConfigError(
+            f"`peft` must hold adapters beside {', '.join(sorted(_OWN_SECTIONS))}, but holds '{mode}', which nothing "
+            "reads. Write its rank, scale, dropout and targets under `lora`, or give the entry another name."
+        )
+    trained = "adaptations: full" if "full" in config.adaptations else "training.train_head: true"
+    if config.model.dtype != "float32" and ("full" in config.adaptations or config.training.train_head):
+        raise ConfigError(
+            f"`{trained}` must train float32 weights, but `model.dtype` is {config.model.dtype}: small updates would "
+            "be rounded away. Set `model.dtype: float32`, or train lora adapters alone."
+        )
