@@ -1,9 +1,8 @@
 """A whole audit against the bare passes in it: what bookkeeping, selection and evaluation cost beside the model."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -17,8 +16,8 @@ from benchmarks.results import BenchSettings, Part, exact_row
 from benchmarks.timing import seconds_of, threads
 from farsighted import api
 from farsighted.config.load import load_config
-from farsighted.protocol.tasks import Desk, run_cell_task, run_clusters_task, run_stage_task
-from farsighted.store.layout import Layout
+from farsighted.core.readings import Reading
+from farsighted.launch.work import Task, TaskResult
 
 FULL: Final = ("seeds=[0]",)
 QUICK: Final = (
@@ -52,6 +51,38 @@ class Pass:
         self.backward = True
 
 
+class Replaying:
+    """An observer that records the passes of every task and replays them when it has ended."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.passes: list[int] = []
+        """Of each task."""
+        self.seconds: list[float] = []
+        """That the bare passes of each task take."""
+        self._generator = generator
+        self._recording = ExitStack()
+        self._found: list[Pass] = []
+
+    def started(self, task: Task) -> None:
+        """Record."""
+        self._found = self._recording.enter_context(recorded())
+
+    def progressed(self, task: Task, share: float) -> None:
+        """Do nothing."""
+
+    def numbers(self, task: Task, readings: Sequence[Reading]) -> None:
+        """Do nothing."""
+
+    def noted(self, sentence: str) -> None:
+        """Do nothing."""
+
+    def ended(self, outcome: TaskResult) -> None:
+        """Replay."""
+        self._recording.close()
+        self.passes.append(len(self._found))
+        self.seconds.append(replay(self._found, self._generator))
+
+
 def measure_audit(settings: BenchSettings) -> Part:
     """Run the preset `demo` for one seed with one worker; then once more in this process, to record and replay passes.
 
@@ -61,9 +92,10 @@ def measure_audit(settings: BenchSettings) -> Part:
     overrides = (*(QUICK if settings.quick else FULL), f"model.device={settings.device}")
     with TemporaryDirectory() as folder, threads(1):
         whole = seconds_of(lambda: api.audit("demo", Path(folder) / "whole", overrides))
-        replays = list(_replayed(overrides, Path(folder) / "recorded", settings.seed))
-    passes = sum(count for count, _ in replays)
-    bare = sum(taken for _, taken in replays)
+        again = Replaying(torch.Generator().manual_seed(settings.seed))
+        prepared = api.prepare(load_config("demo", overrides))
+        api.run_here(prepared, prepared.cells, Path(folder) / "recorded", lambda: False, again)
+    passes, bare = sum(again.passes), sum(again.seconds)
     setting = (
         f"The preset `demo` with {' '.join(overrides)}, one worker of one thread, from reading the configuration to "
         f"the report. It takes {passes:,} passes of the model, those of the evaluation among them; they are replayed "
@@ -74,7 +106,7 @@ def measure_audit(settings: BenchSettings) -> Part:
         exact_row("whole audit", whole, unit="s"),
         exact_row("bare passes", bare, unit="s"),
     ]
-    return Part("audit", setting, rows, {"whole": [whole], "bare": [taken for _, taken in replays]})
+    return Part("audit", setting, rows, {"whole": [whole], "bare": again.seconds})
 
 
 @contextmanager
@@ -134,20 +166,3 @@ def _bare(one: Pass, ids_BL: Tensor, optimizer: torch.optim.Optimizer | None) ->
                 optimizer.step()
 
     return run
-
-
-def _replayed(overrides: tuple[str, ...], folder: Path, seed: int) -> Iterator[tuple[int, float]]:
-    """Do all tasks of the audit in this process; yields the number of passes of each and their bare seconds."""
-    prepared = api.prepare(load_config("demo", overrides))
-    cells = {cell.id: cell for cell in prepared.cells}
-    desk = Desk(prepared.config, prepared.inputs, cells, Layout(folder), lambda: False, lambda _: None)
-    tasks: list[Callable[[], object]] = [
-        *(partial(run_stage_task, desk, name) for name in prepared.inputs.stages),
-        partial(run_clusters_task, desk),
-        *(partial(run_cell_task, desk, name) for name in cells),
-    ]
-    generator = torch.Generator().manual_seed(seed)
-    for task in tasks:
-        with recorded() as passes:
-            task()
-        yield len(passes), replay(passes, generator)

@@ -13,12 +13,14 @@ from farsighted.api import CellsFailedError, audit, estimate_prepared, prepare
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError, InterruptedRunError, SelectorError, StorageError
 from farsighted.core.names import FAMILIES
+from farsighted.launch.inline import InlineExecutor
+from farsighted.launch.work import Launch
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.results.columns import COSTS, STABILITY
 from farsighted.results.metrics import DIAGNOSTICS, METRICS, VARIANTS
 from farsighted.store.layout import MARKER, Layout
 from farsighted.store.schema import SCORES, SELECTIONS
-from oracles.inline_pool import InlinePool
+from oracles.executors import Interrupted, none_may_start
 from oracles.micro import nano_config
 
 JUDGES = """
@@ -48,6 +50,12 @@ class Telling:
 
     def progressed(self, task, share):
         pass
+
+    def numbers(self, task, readings):
+        pass
+
+    def noted(self, sentence):
+        self.said.append(("noted", sentence))
 
     def ended(self, outcome):
         self.said.append(("ended", outcome.task.kind, outcome.task.name))
@@ -86,9 +94,8 @@ def failed(tmp_path_factory):
 
 @pytest.fixture
 def inline(monkeypatch):
-    """No fresh processes, and no pages."""
+    """No pages."""
     reported = []
-    monkeypatch.setattr(api, "LocalPool", InlinePool)
     monkeypatch.setattr(api, "write_results", reported.append)
     return reported
 
@@ -117,41 +124,40 @@ def test_the_same_call_tries_the_failed_cell_again_and_no_other(failed, inline):
     before = (failed.layout.cell(failed.ids["random"]) / MARKER).stat().st_mtime_ns
     Path("mended").touch()
     told = Telling()
-    audit(failed.config, "out", observer=told)
+    audit(failed.config, "out", observer=told, executor="inline")
     assert told.said == [("started", "cell", failed.ids["judge"]), ("ended", "cell", failed.ids["judge"])]
     assert (failed.layout.cell(failed.ids["random"]) / MARKER).stat().st_mtime_ns == before
     assert json.loads(failed.layout.audit.read_text())["failures"] == {}
     assert inline == [Path("out")]
 
 
-def test_shared_work_comes_before_cells_and_a_finished_audit_starts_no_worker(tmp_path, inline, monkeypatch):
+def test_shared_work_comes_before_cells_and_a_finished_audit_starts_no_worker(tmp_path, inline):
     told = Telling()
-    audit(nano_config(tmp_path), tmp_path / "out", observer=told)
+    audit(nano_config(tmp_path), tmp_path / "out", observer=told, executor="inline")
     kinds = [kind for event, kind, _ in told.said if event == "started"]
     assert kinds == ["stage", "stage", "clusters", "cell", "cell"]
-    monkeypatch.setattr(api, "LocalPool", None)
-    audit(nano_config(tmp_path), tmp_path / "out")
+    audit(nano_config(tmp_path), tmp_path / "out", executor=none_may_start)
     assert len(inline) == 2
 
 
 def test_another_grid_in_the_same_folder_shares_work_and_runs_what_is_new(tmp_path, inline):
-    audit(nano_config(tmp_path), tmp_path / "out")
-    told = Telling()
-    audit(nano_config(tmp_path), tmp_path / "out", ["selectors=[random, diversity, loss]"], observer=told)
+    audit(nano_config(tmp_path), tmp_path / "out", executor="inline")
+    told, more = Telling(), ["selectors=[random, diversity, loss]"]
+    audit(nano_config(tmp_path), tmp_path / "out", more, observer=told, executor="inline")
     assert [kind for event, kind, _ in told.said if event == "started"] == ["cell"]
 
 
 def test_overrides_apply_to_every_kind_of_source(tmp_path, inline):
     for number, source in enumerate((nano_config(tmp_path), load_config(nano_config(tmp_path)))):
         out = tmp_path / str(number)
-        audit(source, out, ["selectors=[random]", "title=Mine"])
+        audit(source, out, ["selectors=[random]", "title=Mine"], executor="inline")
         plan = json.loads((out / "audit.json").read_text())
         assert plan["title"] == "Mine"
         assert [cell["selector"] for cell in plan["cells"]] == ["random"]
 
 
 def test_the_plan_can_be_run_again_as_it_is_written(tmp_path, inline):
-    audit(nano_config(tmp_path), tmp_path / "out")
+    audit(nano_config(tmp_path), tmp_path / "out", executor="inline")
     plan = json.loads((tmp_path / "out" / "audit.json").read_text())
     again = prepare(load_config(plan["config"]))
     assert [cell.row() for cell in again.cells] == plan["cells"]
@@ -159,7 +165,7 @@ def test_the_plan_can_be_run_again_as_it_is_written(tmp_path, inline):
 
 
 def test_the_environment_of_a_run_is_kept(tmp_path, inline):
-    audit(nano_config(tmp_path), tmp_path / "out")
+    audit(nano_config(tmp_path), tmp_path / "out", executor="inline")
     plan = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert {"python", "machine", "torch", "transformers", "peft", "numpy"} <= plan["environment"].keys()
     assert plan["farsighted"]
@@ -170,7 +176,7 @@ def test_bad_rows_are_written_to_a_quarantine_file(tmp_path, inline):
     config = nano_config(tmp_path, data={"proxy_per_stage": 0, "on_bad_row": "skip", "max_bad_share": 0.2})
     with (tmp_path / "math.train.jsonl").open("a") as file:
         file.write("{broken\n")
-    audit(config, tmp_path / "out", ["selectors=[random]"])
+    audit(config, tmp_path / "out", ["selectors=[random]"], executor="inline")
     rows = [json.loads(line) for line in (tmp_path / "out" / "bad_rows.jsonl").read_text().splitlines()]
     assert [(row["line"], row["excerpt"]) for row in rows] == [(27, "{broken")]
     assert "1 bad rows were set aside." in json.loads((tmp_path / "out" / "audit.json").read_text())["notes"]
@@ -182,18 +188,13 @@ def test_shared_work_that_fails_ends_the_audit_and_names_it(tmp_path, inline, mo
 
     monkeypatch.setattr(CausalLM, "signals", fail)
     with pytest.raises(CellsFailedError, match=r"'general' could not be prepared: RuntimeError: out of memory\."):
-        audit(nano_config(tmp_path), tmp_path / "out")
+        audit(nano_config(tmp_path), tmp_path / "out", executor="inline")
     assert inline == []
 
 
-def test_an_interrupt_is_no_report(tmp_path, inline, monkeypatch):
-    class Interrupted(InlinePool):
-        def run(self, tasks, observer):
-            raise InterruptedRunError("Stopped.")
-
-    monkeypatch.setattr(api, "LocalPool", Interrupted)
+def test_an_interrupt_is_no_report(tmp_path, inline):
     with pytest.raises(InterruptedRunError):
-        audit(nano_config(tmp_path), tmp_path / "out")
+        audit(nano_config(tmp_path), tmp_path / "out", executor=Interrupted)
     assert inline == []
     assert (tmp_path / "out" / "audit.json").exists()
 
@@ -204,39 +205,38 @@ def test_too_few_workers_are_refused_before_anything_is_written(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_a_worker_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr(api, "LocalPool", None)
+def test_a_folder_that_cannot_be_written_is_refused_before_a_worker_starts(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
-        audit(nano_config(tmp_path), tmp_path / "file" / "out")
+        audit(nano_config(tmp_path), tmp_path / "file" / "out", executor=none_may_start)
 
 
-def test_bad_data_is_refused_before_a_worker_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr(api, "LocalPool", None)
+def test_bad_data_is_refused_before_a_worker_starts(tmp_path):
     config = nano_config(tmp_path)
     (tmp_path / "math.train.jsonl").write_text("{broken\n")
     with pytest.raises(DataError, match=r"math\.train\.jsonl:1"):
-        audit(config, tmp_path / "out")
+        audit(config, tmp_path / "out", executor=none_may_start)
 
 
 def test_a_selector_of_the_running_script_is_refused_before_a_worker_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr(api, "LocalPool", None)
     monkeypatch.setattr(farsighted.selectors.Diversity, "__module__", "__main__")
     with pytest.raises(SelectorError, match="Move its class into a file of its own"):
-        audit(nano_config(tmp_path), tmp_path / "out")
+        audit(nano_config(tmp_path), tmp_path / "out", executor="inline")
 
 
-def test_an_estimate_times_each_kind_of_cell_once_and_leaves_no_trace(tmp_path, inline, monkeypatch):
+def test_an_estimate_times_each_kind_of_cell_once_and_leaves_no_trace(tmp_path):
     measured = []
 
-    class Counted(InlinePool):
-        def run(self, tasks, observer):
-            measured.extend(task.kind for task in tasks)
-            return super().run(tasks, observer)
+    def counted(opening):
+        class Counted(InlineExecutor):
+            def run(self, tasks, observer):
+                measured.extend(task.kind for task in tasks)
+                return super().run(tasks, observer)
 
-    monkeypatch.setattr(api, "LocalPool", Counted)
+        return Counted.of(opening)
+
     prepared = prepare(load_config(nano_config(tmp_path, seeds=[0, 1])))
-    cost = estimate_prepared(prepared, tmp_path / "out", 2)
+    cost = estimate_prepared(prepared, tmp_path / "out", Launch(2, counted))
     assert measured == ["measure", "measure"]
     assert cost.cells == 4
     assert cost.seconds > 0
@@ -249,13 +249,13 @@ def test_an_estimate_of_what_cannot_be_run_names_the_cell(tmp_path, inline, monk
 
     monkeypatch.setattr(CausalLM, "signals", fail)
     with pytest.raises(CellsFailedError, match=r"'random, seed 0, .*' could not be timed: RuntimeError"):
-        estimate_prepared(prepare(load_config(nano_config(tmp_path))), tmp_path / "out", 1)
+        estimate_prepared(prepare(load_config(nano_config(tmp_path))), tmp_path / "out", Launch(1, "inline"))
 
 
-def test_nothing_missing_costs_nothing(tmp_path, inline, monkeypatch):
-    audit(nano_config(tmp_path), tmp_path / "out")
-    monkeypatch.setattr(api, "LocalPool", None)
-    cost = estimate_prepared(prepare(load_config(nano_config(tmp_path))), tmp_path / "out", 1)
+def test_nothing_missing_costs_nothing(tmp_path, inline):
+    audit(nano_config(tmp_path), tmp_path / "out", executor="inline")
+    launch = Launch(1, none_may_start)
+    cost = estimate_prepared(prepare(load_config(nano_config(tmp_path))), tmp_path / "out", launch)
     assert (cost.cells, cost.seconds) == (0, 0.0)
 
 

@@ -5,18 +5,11 @@ import json
 
 import pytest
 
-from farsighted import api
 from farsighted.api import audit
 from oracles.families import FAMILIES, WIDE, save_family
-from oracles.inline_pool import InlinePool
 from oracles.micro import nano_config
 
 SELECTORS = ["random", "gradient", "utility_diversity", "lhas"]
-
-
-@pytest.fixture(autouse=True)
-def inline(monkeypatch):
-    monkeypatch.setattr(api, "LocalPool", InlinePool)
 
 
 @pytest.mark.parametrize("adaptation", ["lora", "full"])
@@ -51,6 +44,6 @@ def assert_audit_is_done(family, tmp_path, sizes=None, **changes):
         model={"path": str(folder), "context": 400},
         **{"selectors": SELECTORS, "lora": {"r": 2, "alpha": 4}, **changes},
     )
-    paths = audit(config, tmp_path / "out")
+    paths = audit(config, tmp_path / "out", executor="inline")
     results = json.loads(paths.results.read_text())
     assert [cell["status"] for cell in results["cells"]] == ["done"] * 4

@@ -2,16 +2,22 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from farsighted.config.audit import AuditConfig
 from farsighted.config.load import load_config
-from farsighted.core.errors import ConfigError, FarsightedError
+from farsighted.core.errors import FarsightedError
 from farsighted.files.readers import write_quarantine
-from farsighted.launch.local import LocalPool, Observer, Task, TaskResult
+from farsighted.launch.audit import audit_handler, audit_opening
+from farsighted.launch.build import executor_maker
+from farsighted.launch.inline import InlineExecutor
+from farsighted.launch.observers import Silent
+from farsighted.launch.work import Executor, Handler, Launch, Line, MakeExecutor, Observer, Opening, Task, TaskResult
 from farsighted.protocol.cost import AuditCost, Rates, estimate
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
@@ -24,6 +30,7 @@ from farsighted.store import atomic
 from farsighted.store.layout import SCHEMA, Layout
 from farsighted.store.reader import read_meta
 
+_RATES: Final = TypeAdapter(Rates)
 _LIBRARIES = ("torch", "transformers", "peft", "numpy", "scipy")
 
 
@@ -48,19 +55,6 @@ class Prepared:
     def title(self, task: Task) -> str:
         """Return what a task is about, for people."""
         return next((cell.title for cell in self.cells if cell.id == task.name), task.name)
-
-
-class Silent:
-    """An observer that shows nothing."""
-
-    def started(self, task: Task) -> None:
-        """Do nothing."""
-
-    def progressed(self, task: Task, share: float) -> None:
-        """Do nothing."""
-
-    def ended(self, outcome: TaskResult) -> None:
-        """Do nothing."""
 
 
 def prepare(config: AuditConfig) -> Prepared:
@@ -91,6 +85,7 @@ def audit(
     overrides: Iterable[str] = (),
     workers: int = 1,
     observer: Observer | None = None,
+    executor: str | MakeExecutor = "local",
 ) -> ReportPaths:
     """Run an audit, or what is missing of it, and write its report.
 
@@ -98,8 +93,10 @@ def audit(
         source: A preset's name, a YAML file, a mapping, or a configuration.
         out: Folder for all that is written; the same folder again runs only the cells that are missing.
         overrides: "key.sub=value" each, on top of whatever the source is.
-        workers: Processes that run cells at the same time, one torch thread each.
-        observer: Is told of progress.
+        workers: Cells that run at the same time, one torch thread each.
+        observer: Is told of progress and of every number.
+        executor: Who runs the cells: "local" in processes of their own, "inline" in this one, or a name that an
+            installed package or `package.module:Name` stands for.
 
     Raises:
         FarsightedError: With what is wrong, where, and what to do. `CellsFailedError` comes after the report was
@@ -107,30 +104,29 @@ def audit(
     """
     plain = source.model_dump(mode="json") if isinstance(source, AuditConfig) else source
     config = load_config(plain, overrides)
-    return run_prepared(prepare(config), Path(out), workers, observer or Silent())
+    return run_prepared(prepare(config), Path(out), Launch(workers, executor), observer or Silent())
 
 
 def run_prepared(
-    prepared: Prepared, out: Path, workers: int, observer: Observer, command: str | None = None
+    prepared: Prepared, out: Path, launch: Launch, observer: Observer, command: str | None = None
 ) -> ReportPaths:
     """Run the missing cells of a prepared audit and write its report; raises as `audit` does."""
-    failures = run_cells(prepared, out, workers, observer, command)
+    failures = run_cells(prepared, out, launch, observer, command)
     paths = write_results(out)
     if failures:
-        raise _failed(prepared, failures, f"The others are in {paths.scorecard}.", Layout(out))
+        logs = f"Messages of the workers are in {Layout(out).logs}; the same command tries again."
+        raise _failed(prepared, failures, f"The others are in {paths.scorecard}. {logs}")
     return paths
 
 
 def run_cells(
-    prepared: Prepared, out: Path, workers: int, observer: Observer, command: str | None
+    prepared: Prepared, out: Path, launch: Launch, observer: Observer, command: str | None
 ) -> tuple[TaskResult, ...]:
     """Run the missing cells of a prepared audit, and write its plan; returns the cells that failed.
 
     Raises as `audit` does, but for `CellsFailedError` over cells.
     """
-    if workers < 1:
-        raise ConfigError(f"`--workers` must be at least 1, but is {workers}. Give as many as there are cores.")
-    layout = Layout(out)
+    layout, make = Layout(out), executor_maker(launch)
     atomic.ensure_writable(out)
     atomic.write_json(layout.audit, _plan(prepared, layout, command))
     if prepared.inputs.bad_rows:
@@ -138,11 +134,8 @@ def run_cells(
     failures: list[TaskResult] = []
     missing = prepared.missing(layout)
     if missing:
-        with _pool(prepared, out, layout.logs, workers) as pool:
-            for tasks in _phases(prepared, missing, layout):
-                failures += [outcome for outcome in pool.run(tasks, observer) if outcome.failure]
-                if failures and tasks[0].kind != "cell":
-                    raise CellsFailedError(f"'{failures[0].task.name}' could not be prepared: {failures[0].failure}")
+        with make(_opening(prepared, out, launch.workers)) as executor:
+            failures = _run_phases(prepared, missing, layout, executor, observer)
     check_fair(read_meta(layout.cell(cell.id)) for cell in prepared.cells if layout.finished(cell.id))
     reasons = {outcome.task.name: str(outcome.failure) for outcome in failures}
     # What failed, and what a judge cost, is known only now.
@@ -150,32 +143,70 @@ def run_cells(
     return tuple(failures)
 
 
-def _failed(prepared: Prepared, failures: Sequence[TaskResult], others: str, layout: Layout) -> CellsFailedError:
+def _failed(prepared: Prepared, failures: Sequence[TaskResult], others: str) -> CellsFailedError:
     first = failures[0]
     return CellsFailedError(
         f"{len(failures)} of {len(prepared.cells)} cells failed, '{prepared.title(first.task)}' first: {first.failure} "
-        f"{others} Messages of the workers are in {layout.logs}; the same command tries again."
+        f"{others}".rstrip()
     )
 
 
-def estimate_prepared(prepared: Prepared, out: Path, workers: int) -> AuditCost:
+def run_here(
+    prepared: Prepared, cells: Sequence[Cell], root: Path, should_stop: Callable[[], bool], observer: Observer
+) -> None:
+    """Do the shared work of an audit and some of its cells in this process; neither plan nor report is written.
+
+    Args:
+        prepared: The audit.
+        cells: What to run; none = the shared work alone.
+        root: Folder for all that is written.
+        should_stop: Asked at every step; True ends everything with `InterruptedRunError`.
+        observer: Is told of progress and of every number.
+
+    Raises:
+        FarsightedError: As `audit` does.
+    """
+    layout = Layout(root)
+
+    def opened(line: Line) -> Handler:
+        return audit_handler(prepared.config, prepared.inputs, prepared.cells, root, line)
+
+    with InlineExecutor(opened, layout.logs, should_stop) as executor:
+        failures = _run_phases(prepared, cells, layout, executor, observer)
+    if failures:
+        raise _failed(prepared, failures, "")
+
+
+def _run_phases(
+    prepared: Prepared, cells: Sequence[Cell], layout: Layout, executor: Executor, observer: Observer
+) -> list[TaskResult]:
+    """Run the shared work and cells; returns the cells that failed."""
+    failures: list[TaskResult] = []
+    for tasks in _phases(prepared, cells, layout):
+        failures += [outcome for outcome in executor.run(tasks, observer) if outcome.failure]
+        if failures and tasks[0].kind != "cell":
+            raise CellsFailedError(f"'{failures[0].task.name}' could not be prepared: {failures[0].failure}")
+    return failures
+
+
+def estimate_prepared(prepared: Prepared, out: Path, launch: Launch) -> AuditCost:
     """Time a few rounds of each kind of cell and return the cost of what is missing in `out`."""
     missing = prepared.missing(Layout(out))
     kinds = {(cell.label, cell.adaptation, str(cell.budget)): cell for cell in missing}
     if not missing:
         return AuditCost(0, 0, 0, 0, 0.0, 0.0)
-    with atomic.temporary_folder() as folder, _pool(prepared, folder, folder / "logs", 1) as pool:
-        outcomes = pool.run([Task("measure", cell.id) for cell in kinds.values()], Silent())
+    make = executor_maker(launch)
+    with atomic.temporary_folder() as folder, make(_opening(prepared, folder, 1)) as executor:
+        outcomes = executor.run([Task("measure", cell.id) for cell in kinds.values()], Silent())
     failed = [outcome for outcome in outcomes if outcome.failure]
     if failed:
         raise CellsFailedError(f"'{prepared.title(failed[0].task)}' could not be timed: {failed[0].failure}")
-    rates = [Rates(**outcome.result) for outcome in outcomes]
-    return estimate(missing, rates, prepared.config, prepared.inputs, workers)
+    rates = [_RATES.validate_python(outcome.result) for outcome in outcomes]
+    return estimate(missing, rates, prepared.config, prepared.inputs, launch.workers)
 
 
-def _pool(prepared: Prepared, root: Path, logs: Path, workers: int) -> LocalPool:
-    modules = selector_modules(prepared.cells)
-    return LocalPool(prepared.config.model_dump(mode="json"), root, logs, workers, modules)
+def _opening(prepared: Prepared, folder: Path, workers: int) -> Opening:
+    return audit_opening(prepared.config, folder, workers, selector_modules(prepared.cells))
 
 
 def _phases(prepared: Prepared, missing: Sequence[Cell], layout: Layout) -> list[list[Task]]:

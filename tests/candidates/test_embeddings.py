@@ -12,7 +12,6 @@ from farsighted.core.errors import ModelError
 from farsighted.core.values import Example, Tokens
 from farsighted.models.folder import sentence_model
 from farsighted.store.cache import ArrayCache
-from oracles.inline_pool import InlinePool
 from oracles.micro import nano_config
 from oracles.sentence_model import save_sentence_model
 
@@ -64,15 +63,15 @@ def test_another_model_finds_nothing_of_this_one(tmp_path):
         assert len(encoder.asked) == 3
 
 
-def test_an_audit_takes_its_embeddings_from_the_model_that_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(api, "LocalPool", InlinePool)
+def test_an_audit_takes_its_embeddings_from_the_model_that_is_named(tmp_path):
     folders = [save_sentence_model(tmp_path / str(seed), seed) for seed in (1, 2)]
     ids = []
     for number, embedder in enumerate([None, *folders, folders[0]]):
         config = nano_config(
             tmp_path, selectors=["random", "diversity"], signals={"embedding": embedder and str(embedder)}
         )
-        results = json.loads(api.audit(config, tmp_path / f"out{number}").results.read_text())
+        paths = api.audit(config, tmp_path / f"out{number}", executor="inline")
+        results = json.loads(paths.results.read_text())
         assert {cell["status"] for cell in results["cells"]} == {"done"}
         ids.append([cell["id"] for cell in json.loads((tmp_path / f"out{number}/audit.json").read_text())["cells"]])
     assert ids[1] == ids[3]

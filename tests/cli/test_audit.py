@@ -3,11 +3,8 @@ import json
 import pytest
 
 from farsighted import api
-from farsighted.cli import audit as audit_verb
-from farsighted.core.errors import InterruptedRunError
 from farsighted.report.write import ReportPaths
 from oracles.cli import run_cli
-from oracles.inline_pool import InlinePool
 from oracles.micro import nano_config, write_yaml
 
 
@@ -17,25 +14,17 @@ def nano(tmp_path):
 
 
 @pytest.fixture
-def inline(monkeypatch):
-    """No fresh processes, and no pages."""
-    monkeypatch.setattr(api, "LocalPool", InlinePool)
+def no_pages(monkeypatch):
     monkeypatch.setattr(api, "write_results", lambda out: ReportPaths(out, out / "scorecard.md", out, out, (), ()))
 
 
-@pytest.fixture
-def idle(inline, monkeypatch):
-    """Workers that find nothing to do."""
-
-    class IdlePool(InlinePool):
-        def run(self, tasks, observer):
-            return []
-
-    monkeypatch.setattr(api, "LocalPool", IdlePool)
+INLINE = ("-w", "1", "--executor", "inline")
+IDLE = ("-w", "1", "--executor", "oracles.executors:Idle")
+NONE = ("--executor", "oracles.executors:none_may_start")
 
 
-def test_an_audit_says_each_step_and_prints_nothing_but_its_scorecard(nano, tmp_path, inline):
-    said = run_cli("audit", nano, "--out", tmp_path / "out", "-w", "1")
+def test_an_audit_says_each_step_and_prints_nothing_but_its_scorecard(nano, tmp_path, no_pages):
+    said = run_cli("audit", nano, "--out", tmp_path / "out", *INLINE)
     assert said.code == 0
     assert said.out == f"{tmp_path / 'out' / 'scorecard.md'}\n"
     lines = said.err.splitlines()
@@ -44,36 +33,34 @@ def test_an_audit_says_each_step_and_prints_nothing_but_its_scorecard(nano, tmp_
     assert lines[4] == "[2/2] diversity, seed 0, canonical, 25%, lora: done"
 
 
-def test_the_same_command_says_what_was_finished_before(nano, tmp_path, inline):
-    run_cli("audit", nano, "--out", tmp_path / "out", "-w", "1")
-    again = run_cli("audit", nano, "seeds=[0, 1]", "--out", tmp_path / "out", "-w", "1")
+def test_the_same_command_says_what_was_finished_before(nano, tmp_path, no_pages):
+    run_cli("audit", nano, "--out", tmp_path / "out", *INLINE)
+    again = run_cli("audit", nano, "seeds=[0, 1]", "--out", tmp_path / "out", *INLINE)
     assert again.err.splitlines()[0] == "2 of 4 cells were finished before; 2 to run."
     assert again.err.splitlines()[-1].startswith("[4/4] diversity, seed 1")
 
 
-def test_the_command_is_kept_so_that_it_can_be_typed_again(nano, tmp_path, idle):
-    run_cli("audit", nano, "title=Two words", "--out", tmp_path / "out", "-w", "1")
+def test_the_command_is_kept_so_that_it_can_be_typed_again(nano, tmp_path, no_pages):
+    run_cli("audit", nano, "title=Two words", "--out", tmp_path / "out", *IDLE)
     plan = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert plan["command"] == f"farsighted audit {nano} 'title=Two words' --out {tmp_path / 'out'} -w 1"
+    assert plan["command"] == f"farsighted audit {nano} 'title=Two words' --out {tmp_path / 'out'} {' '.join(IDLE)}"
 
 
-def test_without_out_a_run_goes_to_runs_and_the_name(nano, tmp_path, idle, monkeypatch):
+def test_without_out_a_run_goes_to_runs_and_the_name(nano, tmp_path, no_pages, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert run_cli("audit", nano, "-w", "1").out == "runs/nano/scorecard.md\n"
+    assert run_cli("audit", nano, *IDLE).out == "runs/nano/scorecard.md\n"
 
 
-def test_a_folder_below_a_file_ends_with_3_and_says_what_to_do(nano, tmp_path, monkeypatch):
-    monkeypatch.setattr(api, "LocalPool", None)
+def test_a_folder_below_a_file_ends_with_3_and_says_what_to_do(nano, tmp_path):
     (tmp_path / "file").write_text("")
-    said = run_cli("audit", nano, "--out", tmp_path / "file" / "out", "-w", "1")
+    said = run_cli("audit", nano, "--out", tmp_path / "file" / "out", *NONE)
     assert said.code == 3
     assert f"'{tmp_path / 'file' / 'out'}' cannot be written" in said.err
 
 
 @pytest.mark.parametrize("verb", ["audit", "plan"])
-def test_fewer_workers_than_0_end_with_2_before_anything_is_done(nano, tmp_path, monkeypatch, verb):
-    monkeypatch.setattr(api, "LocalPool", None)
-    said = run_cli(verb, nano, "--out", tmp_path / "out", "--workers", "-1")
+def test_fewer_workers_than_0_end_with_2_before_anything_is_done(nano, tmp_path, verb):
+    said = run_cli(verb, nano, "--out", tmp_path / "out", "--workers", "-1", *NONE)
     assert said.code == 2
     assert "`--workers` must be at least 0, but is -1" in said.err
     assert said.out == ""
@@ -84,7 +71,7 @@ def test_workers_must_be_a_number(nano):
     assert run_cli("audit", nano, "--workers", "many").code == 2
 
 
-def test_a_failed_cell_ends_with_1_after_the_others(nano, tmp_path, inline):
+def test_a_failed_cell_ends_with_1_after_the_others(nano, tmp_path, no_pages):
     (tmp_path / "judges_of_audit.py").write_text(
         "from dataclasses import dataclass\nfrom farsighted import Scored\n@dataclass(frozen=True)\n"
         "class Judge(Scored):\n    needs = frozenset({'tokens'})\n"
@@ -92,7 +79,7 @@ def test_a_failed_cell_ends_with_1_after_the_others(nano, tmp_path, inline):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(tmp_path))
-        said = run_cli("audit", nano, "-s", "judges_of_audit:Judge", "--out", tmp_path / "out", "-w", "1")
+        said = run_cli("audit", nano, "-s", "judges_of_audit:Judge", "--out", tmp_path / "out", *INLINE)
     assert said.code == 1
     assert "[3/3] Judge, seed 0, canonical, 25%, lora: FAILED: RuntimeError: the judge is out." in said.err
     assert "1 of 3 cells failed, 'Judge, seed 0, canonical, 25%, lora' first" in said.err
@@ -100,15 +87,18 @@ def test_a_failed_cell_ends_with_1_after_the_others(nano, tmp_path, inline):
     assert "1 failed" in run_cli("status", tmp_path / "out").out
 
 
-def test_an_interrupted_audit_ends_with_130(nano, tmp_path, monkeypatch):
-    def interrupted(*_):
-        raise InterruptedRunError("Stopped; every running cell has written a checkpoint. The same command goes on.")
-
-    monkeypatch.setattr(audit_verb, "run_prepared", interrupted)
-    said = run_cli("audit", nano, "--out", tmp_path / "out", "-w", "1")
+def test_an_interrupted_audit_ends_with_130(nano, tmp_path, no_pages):
+    said = run_cli("audit", nano, "--out", tmp_path / "out", "--executor", "oracles.executors:Interrupted")
     assert said.code == 130
     assert "The same command goes on." in said.err
     assert "farsighted: Stopped." not in said.err
+
+
+def test_an_executor_that_there_is_not_ends_with_2_and_the_nearest_name(nano, tmp_path):
+    said = run_cli("audit", nano, "--out", tmp_path / "out", "--executor", "lcoal")
+    assert said.code == 2
+    assert "There is no executor 'lcoal'. Did you mean 'local'?" in said.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_micro_audit_said_plain_lines_and_printed_its_scorecard(micro):

@@ -1,9 +1,12 @@
 import pytest
 
 from farsighted.phase_map import map as atlas
+from farsighted.phase_map import point as measuring
 from farsighted.phase_map import survey as run
 from oracles.cli import run_cli
 from oracles.fabricated_records import records
+
+INLINE = ("--workers", 1, "--executor", "inline")
 
 
 @pytest.fixture
@@ -12,23 +15,29 @@ def free(monkeypatch):
     made = {record["point"]: record for record in records(32)}
     asked = []
 
-    def note(point, sizes):
+    def note(point, sizes, should_stop):
         asked.append((point.number, sizes.train))
         return made[point.number]
 
-    monkeypatch.setattr(run, "run_point", note)
+    monkeypatch.setattr(measuring, "run_point", note)
     monkeypatch.setattr(run, "world_hash", lambda point, sizes: "")
     monkeypatch.setattr(atlas, "JUDGED", ("loss",))
     return asked
 
 
 def test_a_map_is_measured_written_and_gone_on_with(free, tmp_path):
-    said = run_cli("phase-map", "--out", tmp_path, "--points", 20, "--workers", 1)
+    said = run_cli("phase-map", "--out", tmp_path, "--points", 20, *INLINE)
     assert said.code == 0, said.err
     assert said.out.strip() == str(tmp_path / "phase_map.md")
-    assert {path.name for path in tmp_path.iterdir()} == {"records.jsonl", "map.json", "phase_map.md", "figures"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "records.jsonl",
+        "map.json",
+        "phase_map.md",
+        "figures",
+        "logs",
+    }
     assert "[20/20] worlds" in said.err
-    again = run_cli("phase-map", "--out", tmp_path, "--points", 22, "--workers", 1)
+    again = run_cli("phase-map", "--out", tmp_path, "--points", 22, *INLINE)
     assert "20 of 22 worlds were measured before." in again.err
     assert free == [(number, 640) for number in range(22)]
     assert "farsighted phase-map --out DIR --points 22 --seed 0" in (tmp_path / "phase_map.md").read_text()

@@ -2,19 +2,17 @@ import pytest
 
 from farsighted import api
 from oracles.cli import run_cli
-from oracles.inline_pool import InlinePool
 from oracles.micro import nano_config, write_yaml
 
 
 @pytest.fixture
-def nano(tmp_path, monkeypatch):
-    monkeypatch.setattr(api, "LocalPool", InlinePool)
+def nano(tmp_path):
     return write_yaml(tmp_path / "nano.yaml", nano_config(tmp_path))
 
 
 def test_a_plan_says_pools_cells_tokens_time_and_disk_and_runs_nothing(nano, tmp_path):
     out = tmp_path / "out"
-    said = run_cli("plan", nano, "seeds=[0, 1]", "--out", out, "--workers", "2")
+    said = run_cli("plan", "--executor", "inline", nano, "seeds=[0, 1]", "--out", out, "--workers", "2")
     assert (said.code, said.err) == (0, "")
     assert "general_shifted (3)" in said.out
     assert f"4 cells, 0 of them finished in {out}; to run: 4." in said.out
@@ -27,16 +25,16 @@ def test_a_plan_says_pools_cells_tokens_time_and_disk_and_runs_nothing(nano, tmp
 def test_a_plan_counts_what_is_finished_and_leaves_the_folder_as_it_is(nano, tmp_path, monkeypatch):
     monkeypatch.setattr(api, "write_results", lambda out: None)
     out = tmp_path / "out"
-    api.audit(nano, out)
+    api.audit(nano, out, executor="inline")
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    said = run_cli("plan", nano, "seeds=[0, 1]", "--out", out, "-w", "1")
+    said = run_cli("plan", "--executor", "inline", nano, "seeds=[0, 1]", "--out", out, "-w", "1")
     assert f"4 cells, 2 of them finished in {out}; to run: 2." in said.out
     assert " with 1 worker, from" in said.out
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
 def test_a_plan_of_an_absolute_budget_is_possible(nano, tmp_path):
-    said = run_cli("plan", nano, "budgets=[60 tokens]", "--out", tmp_path / "out", "-w", "1")
+    said = run_cli("plan", "--executor", "inline", nano, "budgets=[60 tokens]", "--out", tmp_path / "out", "-w", "1")
     assert said.code == 0
     assert "trained: 240 response tokens" in said.out
 
@@ -44,19 +42,30 @@ def test_a_plan_of_an_absolute_budget_is_possible(nano, tmp_path):
 def test_a_plan_shows_notes(nano, tmp_path):
     with (tmp_path / "math.train.jsonl").open("a") as file:
         file.write("{broken\n")
-    said = run_cli("plan", nano, "data.on_bad_row=skip", "data.max_bad_share=0.2", "-w", "1", "-o", tmp_path / "out")
+    said = run_cli(
+        "plan",
+        "--executor",
+        "inline",
+        nano,
+        "data.on_bad_row=skip",
+        "data.max_bad_share=0.2",
+        "-w",
+        "1",
+        "-o",
+        tmp_path / "out",
+    )
     assert "Note: 1 bad rows were set aside." in said.out
 
 
 def test_a_plan_refuses_what_an_audit_refuses(nano):
-    said = run_cli("plan", nano, "budgets=25")
+    said = run_cli("plan", "--executor", "inline", nano, "budgets=25")
     assert said.code == 2
     assert said.err.startswith("farsighted: `budgets")
 
 
 def test_an_example_of_each_stage_is_shown_token_by_token_with_its_loss(nano, tmp_path):
     out = tmp_path / "out"
-    said = run_cli("plan", nano, "--show-example", "--out", out)
+    said = run_cli("plan", "--executor", "inline", nano, "--show-example", "--out", out)
     assert said.code == 0
     first, second = said.out.split("tokens of context, ")[:2]
     assert "general" in first

@@ -1,6 +1,6 @@
-"""The pool, with workers that are ten lines long and do what the name of their task says."""
+"""The executor, with workers that are ten lines long and do what the name of their task says."""
 
-import json
+import math
 import signal
 import sys
 import threading
@@ -8,7 +8,9 @@ import threading
 import pytest
 
 from farsighted.core.errors import ConfigError, FarsightedError, InterruptedRunError, SelectorError, StorageError
-from farsighted.launch.local import LocalPool, Task
+from farsighted.core.readings import Reading
+from farsighted.launch.local import LocalExecutor
+from farsighted.launch.work import Opening, Task
 
 FAKE_WORKER = """#!{python} -S
 import json, os, sys, time
@@ -19,8 +21,9 @@ def stopped():
 for line in sys.stdin:
     message = json.loads(line)
     if message["task"] == "open":
-        if message["config"].get("refuse"):
-            say("refused", kind=message["config"]["refuse"], message="It cannot be read.")
+        opening = message
+        if message["argument"].get("refuse"):
+            say("refused", kind=message["argument"]["refuse"], message="It cannot be read.")
         continue
     if message["task"] == "stop":
         break
@@ -43,6 +46,11 @@ for line in sys.stdin:
         stopped()
         say("finished")
         break
+    elif what == "numbers":
+        say("numbers", readings=[["loss", 0.5, "a", "math", 1, None], ["loss", float("nan"), "a", "math", 2, None]])
+        say("finished")
+    elif what == "opening":
+        say("finished", result=opening)
     elif what == "environment":
         say("finished", result=dict(os.environ))
     else:
@@ -66,6 +74,12 @@ class Notes:
     def progressed(self, task, share):
         self.said.append(("progressed", task.name, share))
 
+    def numbers(self, task, readings):
+        self.said += [("number", task.name, reading) for reading in readings]
+
+    def noted(self, sentence):
+        self.said.append(("noted", sentence))
+
     def ended(self, outcome):
         self.said.append(("ended", outcome.task.name))
 
@@ -79,16 +93,16 @@ def fake_worker(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def pool(tmp_path, workers=1, config=None):
-    return LocalPool(config or {}, tmp_path / "out", tmp_path / "logs", workers)
+def executor(tmp_path, workers=1, argument=None, modules=()):
+    return LocalExecutor(Opening("m:f", argument or {}, tmp_path / "out", tmp_path / "logs", workers, modules))
 
 
 def cells(*names):
     return [Task("cell", name) for name in names]
 
 
-def run(tmp_path, *names, workers=1, observer=None, config=None):
-    with pool(tmp_path, workers, config) as started:
+def run(tmp_path, *names, workers=1, observer=None, argument=None):
+    with executor(tmp_path, workers, argument) as started:
         return started.run(cells(*names), observer or Notes())
 
 
@@ -111,7 +125,7 @@ def test_no_more_workers_are_started_than_there_are_tasks(tmp_path):
 
 
 def test_workers_stay_for_the_next_tasks(tmp_path):
-    with pool(tmp_path) as started:
+    with executor(tmp_path) as started:
         first, second = (started.run(cells(name), Notes())[0] for name in ("ok-1", "ok-2"))
     assert first.result[2] == second.result[2]
 
@@ -146,7 +160,7 @@ def test_what_no_cell_would_get_around_ends_the_run(tmp_path):
 def test_a_worker_that_cannot_read_the_audit_ends_the_run_at_once(tmp_path, kind, error):
     """Not one failure a task, and no waiting for an answer that will not come."""
     with pytest.raises(error, match=r"It cannot be read\."):
-        run(tmp_path, "ok-1", "ok-2", "ok-3", config={"refuse": kind})
+        run(tmp_path, "ok-1", "ok-2", "ok-3", argument={"refuse": kind})
 
 
 def test_the_task_of_a_killed_worker_is_given_to_a_new_one(tmp_path):
@@ -198,7 +212,7 @@ def test_the_handler_of_interrupts_is_put_back(tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_pool_runs_outside_the_main_thread_too(tmp_path):
+def test_tasks_run_outside_the_main_thread_too(tmp_path):
     results = []
     thread = threading.Thread(target=lambda: results.extend(run(tmp_path, "ok")))
     thread.start()
@@ -221,9 +235,20 @@ def test_logs_that_cannot_be_written_are_refused_before_a_worker_starts(tmp_path
         run(tmp_path, "ok")
 
 
-def test_the_opening_names_everything_that_a_fresh_process_needs(tmp_path):
-    opening = LocalPool({"title": "T"}, tmp_path, tmp_path / "logs", 1, ["judges"])._opening
-    assert json.loads(json.dumps(opening)) == opening
-    assert opening["config"] == {"title": "T"}
+def test_numbers_come_back_as_they_were_those_that_are_not_finite_too(tmp_path):
+    notes = Notes()
+    run(tmp_path, "numbers", observer=notes)
+    first, second = (reading for event, *_, reading in notes.said if event == "number")
+    assert first == Reading("loss", 0.5, "a", "math", 1, None)
+    assert math.isnan(second.value)
+    assert second.step == 2
+
+
+def test_a_fresh_process_is_told_everything_that_it_needs(tmp_path):
+    with executor(tmp_path, argument={"title": "T"}, modules=("judges",)) as started:
+        opening = started.run(cells("opening"), Notes())[0].result
+    assert opening["opener"] == "m:f"
+    assert opening["argument"] == {"title": "T"}
     assert opening["modules"] == ["judges"]
+    assert opening["folder"] == str(tmp_path / "out")
     assert opening["path"][0] == str(tmp_path)

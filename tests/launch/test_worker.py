@@ -7,10 +7,9 @@ import sys
 
 import pytest
 
-from farsighted.core.errors import ConfigError
+from farsighted.core.readings import Reading
 from farsighted.launch import worker
-from farsighted.launch.worker import _message, _throttled, _Wire
-from oracles.inline_pool import InlinePool
+from farsighted.launch.worker import Wire, open_worker
 from oracles.micro import nano_config
 
 
@@ -19,7 +18,13 @@ def conversation(tmp_path_factory):
     """One real worker: refused twice by what it is given, then opened, interrupted, used, and left."""
     folder = tmp_path_factory.mktemp("worker")
     (folder / "chatty.py").write_text("print('a library prints')\n")
-    opening = {"task": "open", "root": str(folder / "out"), "path": [str(folder)], "config": nano_config(folder)}
+    opening = {
+        "task": "open",
+        "opener": "farsighted.launch.audit:open_audit",
+        "argument": {"config": nano_config(folder)},
+        "folder": str(folder / "out"),
+        "path": [str(folder)],
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "farsighted.launch.worker"],
         stdin=subprocess.PIPE,
@@ -37,7 +42,10 @@ def conversation(tmp_path_factory):
         return json.loads(process.stdout.readline())
 
     told = {}
-    ask({**opening, "modules": ["no_such_module"]}, {**opening, "modules": [], "config": {"titel": "Nano"}})
+    ask(
+        {**opening, "modules": ["no_such_module"]},
+        {**opening, "modules": [], "argument": {"config": {"titel": "Nano"}}},
+    )
     told["import"], told["config"] = heard(), heard()
     ask({**opening, "modules": ["chatty"]}, {"task": "cell", "name": "f00"})
     told["cell"] = [heard(), heard()]
@@ -84,38 +92,58 @@ def test_a_worker_ends_when_its_line_does(conversation):
     assert conversation["code"] == 0
 
 
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (ConfigError("It must be 1. Write 1."), "It must be 1. Write 1."),
-        (RuntimeError("the judge is out"), "RuntimeError: the judge is out."),
-        (RuntimeError("Done."), "RuntimeError: Done."),
-        (KeyError("x"), "KeyError: 'x'."),
-        (ValueError(), "ValueError."),
-    ],
-)
-def test_messages_are_sentences(error, message):
-    assert _message(error) == message
+@pytest.fixture
+def out():
+    return io.StringIO()
 
 
-def test_progress_is_told_once_a_percent():
-    told = []
+@pytest.fixture
+def wire(out, monkeypatch):
+    """A line to a parent that is a text, with nothing on it, at a time that a test sets."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    monkeypatch.setattr(worker.time, "monotonic", lambda: 0.0)
+    return Wire(out)
 
-    class Wire:
-        def send(self, event, share):
-            told.append(share)
 
-    report = _throttled(Wire())
+def events(out):
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_progress_is_told_once_a_percent(wire, out):
     for step in range(1001):
-        report(step / 1000)
+        wire.progressed(step / 1000)
+    told = events(out)
     assert len(told) == 101
-    assert told[-1] == 1
+    assert told[-1] == {"event": "progress", "share": 1.0}
+
+
+def test_numbers_are_gathered_until_the_next_percent(wire, out):
+    readings = [Reading("loss", step / 7, "a", "math", step) for step in range(3)]
+    for step, reading in enumerate(readings):
+        wire.progressed(step / 1000)
+        wire.numbers([reading])
+    assert [event["event"] for event in events(out)] == ["progress"]
+    wire.progressed(0.01)
+    assert [Reading(*fields) for fields in events(out)[1]["readings"]] == readings
+    assert [event["event"] for event in events(out)] == ["progress", "numbers", "progress"]
+
+
+def test_numbers_are_told_after_a_second_and_before_a_tasks_end(wire, out, monkeypatch):
+    wire.numbers([Reading("loss", 1.0, "a")])
+    assert events(out) == []
+    monkeypatch.setattr(worker.time, "monotonic", lambda: 1.0)
+    wire.numbers([Reading("loss", 2.0, "a")])
+    wire.numbers([Reading("loss", 3.0, "a")])
+    wire.send({"event": "finished"})
+    told = events(out)
+    assert [len(event.get("readings", ())) for event in told] == [2, 1, 0]
+    assert told[-1] == {"event": "finished"}
 
 
 @pytest.mark.parametrize("ending", ["", '{"task": "stop"}\n{"task": "cell", "name": "late"}\n'], ids=["closed", "stop"])
 def test_a_closed_line_and_a_stop_both_mean_stop_after_the_tasks_before_it(ending, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"task": "cell", "name": "a"}\n' + ending))
-    wire = _Wire(io.StringIO())
+    wire = Wire(io.StringIO())
     assert wire.next_task() == {"task": "cell", "name": "a"}
     assert wire.next_task() is None
     assert wire.should_stop()
@@ -127,13 +155,15 @@ def test_a_parent_that_is_gone_is_no_error(monkeypatch):
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    _Wire(Gone()).send("progress", share=0.5)
+    Wire(Gone()).send({"event": "progress", "share": 0.5})
 
 
-def test_opening_adds_the_parents_paths_behind_its_own(tmp_path, monkeypatch):
+def test_opening_adds_the_parents_paths_behind_its_own(wire, monkeypatch):
     monkeypatch.setattr(sys, "path", ["/its/own"])
-    monkeypatch.setattr(worker, "load_inputs", lambda config: None)
-    monkeypatch.setattr(worker, "plan_cells", lambda config, inputs: ())
-    opening = {"path": ["/its/own", "/the/parents"], "modules": [], "config": nano_config(tmp_path), "root": "out"}
-    worker._open(opening, InlinePool({}, "", "", 1))
+    request = {"path": ["/its/own", "/the/parents"], "modules": [], "opener": f"{__name__}:opened", "argument": {}}
+    assert open_worker({**request, "folder": "out"}, wire) is sys.path
     assert sys.path == ["/its/own", "/the/parents"]
+
+
+def opened(argument, folder, line):
+    return sys.path

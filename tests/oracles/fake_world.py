@@ -1,13 +1,31 @@
 """Cells on a fake learner: real data, real protocol, and a model that takes microseconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from farsighted.core.errors import InterruptedRunError
+from farsighted.core.readings import Unheard
 from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.shared import load_known, prepare_clusters, prepare_stage
 from farsighted.protocol.tasks import Desk
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.micro import desk_of, nano_config
+
+
+@dataclass
+class Hearing:
+    """A listener that keeps what it is told, and may do something about it."""
+
+    shares: list = field(default_factory=list)
+    readings: list = field(default_factory=list)
+    at_progress: object = None
+
+    def progressed(self, share):
+        self.shares.append(share)
+        if self.at_progress:
+            self.at_progress(share)
+
+    def numbers(self, readings):
+        self.readings += readings
 
 
 @dataclass(frozen=True)
@@ -23,10 +41,10 @@ class FakeWorld:
     def folder(self, label):
         return self.desk.layout.cell(self.cell(label).id)
 
-    def run(self, label, learner=None, should_stop=lambda: False, report=lambda share: None):
+    def run(self, label, learner=None, should_stop=lambda: False, listener=None):
         """Run one cell from where its checkpoint is; returns its status, or `interrupted`."""
         desk = self.desk
-        context = CellContext(desk.config, desk.inputs, self.known, desk.layout, should_stop, report)
+        context = CellContext(desk.config, desk.inputs, self.known, desk.layout, should_stop, listener or Unheard())
         try:
             return run_cell(self.cell(label), learner or FakeLearner(), context)
         except InterruptedRunError:

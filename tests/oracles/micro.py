@@ -13,6 +13,7 @@ import yaml
 from farsighted.api import prepare
 from farsighted.config.load import load_config
 from farsighted.core.names import FAMILIES
+from farsighted.core.readings import Unheard
 from farsighted.protocol.tasks import Desk
 from farsighted.store.layout import Layout
 from farsighted.worlds.skills.suite import build_suite
@@ -125,11 +126,11 @@ def write_yaml(path, config):
     return path
 
 
-def desk_of(config, root, should_stop=lambda: False, report=lambda share: None):
+def desk_of(config, root, should_stop=lambda: False, listener=None):
     """What a worker has at hand."""
     prepared = prepare(load_config(config))
     cells = {cell.id: cell for cell in prepared.cells}
-    return Desk(prepared.config, prepared.inputs, cells, Layout(root), should_stop, report)
+    return Desk(prepared.config, prepared.inputs, cells, Layout(root), should_stop, listener or Unheard())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from farsighted.api import Silent
+from farsighted.launch.observers import Silent
 from farsighted.paper.reproduce import run_target
 from farsighted.paper.worlds import World
 

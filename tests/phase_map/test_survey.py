@@ -1,32 +1,32 @@
 import json
+import signal
 
 import pytest
 
 from farsighted import audit
-from farsighted.core.errors import ConfigError, InterruptedRunError, StorageError
+from farsighted.core.errors import FarsightedError, InterruptedRunError, StorageError
+from farsighted.launch.work import Launch
 from farsighted.phase_map import survey as run
 from farsighted.phase_map.design import METRICS, QUICK, SELECTORS, design_points, overrides
 from farsighted.phase_map.point import run_point
 from farsighted.phase_map.records import read_records
 from farsighted.phase_map.survey import run_map
+from oracles.executors import doing
 
 
-def fake(point, sizes):
-    return {"point": point.number, "world": "same", "value": point.noise}
+def free(numbers):
+    """A launch whose points cost nothing; `numbers` becomes the list of those that were run."""
+
+    def measure(task):
+        numbers.append(int(task.name))
+        return {"point": int(task.name), "world": "same", "value": int(task.name) / 7}
+
+    return Launch(1, doing(measure))
 
 
 @pytest.fixture
-def ran(monkeypatch):
-    """Points cost nothing; the list of those that were run."""
-    numbers = []
-
-    def note(point, sizes):
-        numbers.append(point.number)
-        return fake(point, sizes)
-
-    monkeypatch.setattr(run, "run_point", note)
+def same_world(monkeypatch):
     monkeypatch.setattr(run, "world_hash", lambda point, sizes: "same")
-    return numbers
 
 
 def test_a_points_numbers_are_those_of_the_ordinary_audit(tmp_path):
@@ -42,57 +42,66 @@ def test_a_points_numbers_are_those_of_the_ordinary_audit(tmp_path):
     assert record["measured"]["rank"] == point.rank / 48
 
 
-def test_an_interrupted_map_goes_on_without_running_a_point_twice(ran, tmp_path, monkeypatch):
+def test_an_interrupted_map_goes_on_without_running_a_point_twice(same_world, tmp_path):
     def stop_at_three(done, of):
         if done == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        run_map(tmp_path, 6, 1, 0, told=stop_at_three)
-    run_map(tmp_path, 6, 1, 0)
+    ran = []
+    with pytest.raises(InterruptedRunError, match="goes on from here"):
+        run_map(tmp_path, 6, free(ran), 0, told=stop_at_three)
+    assert ran == [0, 1, 2]
+    run_map(tmp_path, 6, free(ran), 0)
     assert ran == [0, 1, 2, 3, 4, 5]
-    run_map(tmp_path, 8, 1, 0)
+    run_map(tmp_path, 8, free(ran), 0)
     assert ran == list(range(8))
 
 
-def test_ctrl_c_within_a_point_keeps_the_others(ran, tmp_path, monkeypatch):
-    def stop(point, sizes):
-        if point.number == 2:
-            raise KeyboardInterrupt
-        return fake(point, sizes)
+def test_ctrl_c_within_a_point_keeps_the_others(same_world, tmp_path):
+    def stop(task):
+        if task.name == "2":
+            raise InterruptedRunError("Stopped.")
+        return {"point": int(task.name), "world": "same"}
 
-    monkeypatch.setattr(run, "run_point", stop)
     with pytest.raises(InterruptedRunError, match="goes on from here"):
-        run_map(tmp_path, 6, 1, 0)
+        run_map(tmp_path, 6, Launch(1, doing(stop)), 0)
     assert set(read_records(tmp_path / "records.jsonl")[1]) == {0, 1}
 
 
-def test_the_same_seed_gives_the_same_file_interrupted_or_not(ran, tmp_path):
-    run_map(tmp_path / "a", 3, 1, 0)
-    run_map(tmp_path / "a", 6, 1, 0)
-    run_map(tmp_path / "b", 6, 1, 0)
+def test_a_point_that_fails_is_named_and_the_others_are_kept(same_world, tmp_path):
+    def fail(task):
+        if task.name == "2":
+            raise RuntimeError("out of memory")
+        return {"point": int(task.name), "world": "same"}
+
+    with pytest.raises(FarsightedError, match=r"1 points .* point 2 first: RuntimeError: out of memory\. The same"):
+        run_map(tmp_path, 6, Launch(1, doing(fail)), 0)
+    assert set(read_records(tmp_path / "records.jsonl")[1]) == {0, 1, 3, 4, 5}
+
+
+def test_the_same_seed_gives_the_same_file_interrupted_or_not(same_world, tmp_path):
+    run_map(tmp_path / "a", 3, free([]), 0)
+    run_map(tmp_path / "a", 6, free([]), 0)
+    run_map(tmp_path / "b", 6, free([]), 0)
     assert (tmp_path / "a/records.jsonl").read_bytes() == (tmp_path / "b/records.jsonl").read_bytes()
 
 
-def test_records_of_worlds_that_are_no_longer_made_are_refused(ran, tmp_path, monkeypatch):
-    run_map(tmp_path, 2, 1, 0)
+def test_records_of_worlds_that_are_no_longer_made_are_refused(same_world, tmp_path, monkeypatch):
+    run_map(tmp_path, 2, free([]), 0)
     monkeypatch.setattr(run, "world_hash", lambda point, sizes: "other")
     with pytest.raises(StorageError, match="holds those of an earlier one"):
-        run_map(tmp_path, 4, 1, 0)
+        run_map(tmp_path, 4, free([]), 0)
 
 
-def test_another_seed_needs_another_folder(ran, tmp_path):
-    run_map(tmp_path, 2, 1, 0)
+def test_another_seed_needs_another_folder(same_world, tmp_path):
+    run_map(tmp_path, 2, free([]), 0)
     with pytest.raises(StorageError, match="Choose another folder"):
-        run_map(tmp_path, 2, 1, 1)
+        run_map(tmp_path, 2, free([]), 1)
 
 
 def test_several_workers_measure_the_same_points_as_one(tmp_path):
     for workers in (1, 2):
-        run_map(tmp_path / str(workers), 2, workers, 0, QUICK)
-    assert (tmp_path / "1/records.jsonl").read_bytes() == (tmp_path / "2/records.jsonl").read_bytes()
-
-
-def test_no_workers_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="`--workers` must be at least 1"):
-        run_map(tmp_path, 2, 0, 0)
+        run_map(tmp_path / str(workers), 2, Launch(workers), 0, QUICK)
+    run_map(tmp_path / "here", 2, Launch(executor="inline"), 0, QUICK)
+    first, *others = ((tmp_path / name / "records.jsonl").read_bytes() for name in ("1", "2", "here"))
+    assert others == [first, first]

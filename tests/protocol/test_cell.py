@@ -18,7 +18,7 @@ from farsighted.selectors import Stateless
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_cell
 from farsighted.testing.fake_learner import FakeLearner
-from oracles.fake_world import fake_world, stop_at
+from oracles.fake_world import Hearing, fake_world, stop_at
 from oracles.micro import assert_same_cell, desk_of, nano_config
 
 REMEMBERING = ("random", "utility_diversity", "lhas", "diversity")
@@ -91,8 +91,9 @@ def test_the_own_probe_is_the_first_steps_of_the_next_stage(world):
 
 
 def test_progress_grows_to_1(world):
-    shares = []
-    world.run("random", report=shares.append)
+    hearing = Hearing()
+    world.run("random", listener=hearing)
+    shares = hearing.shares
     assert shares == sorted(shares)
     assert len(shares) == 2 * ROUNDS
     assert shares[-1] == 1
@@ -152,7 +153,7 @@ def test_a_stages_end_is_written_down_where_enough_time_has_passed(tmp_path, sec
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        world.run("random", report=die_in_the_second_stage)
+        world.run("random", listener=Hearing(at_progress=die_in_the_second_stage))
     folder = world.desk.layout.checkpoints(world.cell("random").id)
     assert sorted(path.name for path in folder.glob("*")) == kept
     whole = fake_world(tmp_path / "whole")

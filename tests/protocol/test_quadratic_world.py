@@ -87,6 +87,7 @@ def test_a_cell_of_the_quadratic_world_needs_no_torch(tmp_path):
 import sys
 from pathlib import Path
 from farsighted.config.load import load_config
+from farsighted.core.readings import Unheard
 from farsighted.protocol.inputs import load_inputs
 from farsighted.protocol.plan import plan_cells
 from farsighted.protocol.tasks import Desk, run_cell_task, run_clusters_task, run_stage_task
@@ -94,7 +95,7 @@ from farsighted.store.layout import Layout
 config = load_config("quadratic", {[*SMALL, "selectors=[random,lhas]", "references=[]"]!r})
 inputs = load_inputs(config)
 cells = {{cell.id: cell for cell in plan_cells(config, inputs)}}
-desk = Desk(config, inputs, cells, Layout(Path({str(tmp_path)!r})), lambda: False, lambda share: None)
+desk = Desk(config, inputs, cells, Layout(Path({str(tmp_path)!r})), lambda: False, Unheard())
 for name in inputs.stages:
     run_stage_task(desk, name)
 run_clusters_task(desk)

@@ -6,6 +6,7 @@ import pytest
 
 from farsighted.candidates import kept_signals as signal_cache
 from farsighted.config.audit import AuditConfig
+from farsighted.core.readings import Unheard
 from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.plan import plan_cells
 from farsighted.protocol.shared import (
@@ -263,7 +264,7 @@ def test_under_granularity_stage_what_was_scored_for_one_budget_serves_all(tmp_p
         learners = [Counting() for _ in cells]
         for cell, learner in zip(cells, learners, strict=True):
             desk = world.desk
-            context = CellContext(desk.config, desk.inputs, world.known, desk.layout, lambda: False, lambda _: None)
+            context = CellContext(desk.config, desk.inputs, world.known, desk.layout, lambda: False, Unheard())
             assert run_cell(cell, learner, context) == "done"
         made[world is shared] = np.array([learner.passes for learner in learners])
     assert (made[False] - made[True]).tolist() == [0, 1, 1]

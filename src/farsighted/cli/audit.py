@@ -5,8 +5,20 @@ import sys
 
 from farsighted.api import prepare, run_prepared
 from farsighted.cli.console import error_console, output_console
-from farsighted.cli.options import AllowCode, Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
+from farsighted.cli.options import (
+    AllowCode,
+    ExecutorName,
+    Out,
+    Overrides,
+    Selector,
+    Source,
+    Workers,
+    load,
+    out_folder,
+    worker_count,
+)
 from farsighted.cli.progress import GridProgress
+from farsighted.launch.work import Launch
 from farsighted.store.layout import Layout
 
 
@@ -15,11 +27,12 @@ def audit_command(
     overrides: Overrides = None,
     out: Out = None,
     workers: Workers = 0,
+    executor: ExecutorName = "local",
     selector: Selector = None,
     allow_code_execution: AllowCode = False,
 ) -> None:
     """Run what is missing of an audit, and print where its report is."""
-    count = worker_count(workers)
+    launch = Launch(worker_count(workers), executor)
     prepared = prepare(load(source, overrides, selector, allow_code_execution))
     folder = out_folder(source, out)
     missing = prepared.missing(Layout(folder))
@@ -27,5 +40,5 @@ def audit_command(
     command = shlex.join(["farsighted", *sys.argv[1:]])
     total = len(prepared.cells)
     with GridProgress(error_console(), labels, total, total - len(missing)) as progress:
-        paths = run_prepared(prepared, folder, count, progress, command)
+        paths = run_prepared(prepared, folder, launch, progress, command)
     output_console().print(str(paths.scorecard), soft_wrap=True)

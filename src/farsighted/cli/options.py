@@ -16,6 +16,14 @@ Overrides = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to. Default: runs/NAME.")]
 Workers = Annotated[int, typer.Option("--workers", "-w", help="Cells that run at the same time. 0 = one a core.")]
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        help="Who runs the cells: local = processes on this machine, inline = this process, a name that an installed "
+        "package offers, or package.module:Name.",
+    ),
+]
 Selector = Annotated[
     list[str] | None,
     typer.Option("--selector", "-s", help="A selector to add: a name or package.module:Name. May be repeated."),

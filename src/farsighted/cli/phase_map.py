@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from farsighted.cli.console import as_duration, error_console, output_console
-from farsighted.cli.options import worker_count
+from farsighted.cli.options import ExecutorName, worker_count
 from farsighted.core.errors import ConfigError
 
 
@@ -17,14 +17,16 @@ def phase_map_command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of records, map, figures and page.")],
     points: Annotated[int | None, typer.Option(help="Worlds to measure, seven cells each. Default: 288.")] = None,
     workers: Annotated[int, typer.Option("--workers", "-w", help="Worlds at the same time. 0 = one a core.")] = 0,
+    executor: ExecutorName = "local",
     seed: Annotated[int, typer.Option(help="Seed of the design.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Small worlds: checks that everything runs.")] = False,
 ) -> None:
     """Measure what is missing of a map of the quadratic world, fit it, and print where its page is."""
+    from farsighted.launch.work import Launch
     from farsighted.phase_map.design import FULL, POINTS, QUICK
     from farsighted.phase_map.rules import LEAST
 
-    count, processes = POINTS if points is None else points, worker_count(workers)
+    count, launch = POINTS if points is None else points, Launch(worker_count(workers), executor)
     if seed < 0:
         raise ConfigError(f"`--seed` must be at least 0, but is {seed}.")
     if count < LEAST:
@@ -33,7 +35,7 @@ def phase_map_command(
     from farsighted.phase_map.survey import run_map
     from farsighted.phase_map.write import write_map
 
-    records = run_map(out, count, processes, seed, QUICK if quick else FULL, _progress(error_console()))
+    records = run_map(out, count, launch, seed, QUICK if quick else FULL, _progress(error_console()))
     options = f" --points {count} --seed {seed}{' --quick' if quick else ''}"
     output_console().print(str(write_map(records, f"farsighted phase-map --out DIR{options}")), soft_wrap=True)
 

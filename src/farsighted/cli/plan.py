@@ -10,8 +10,20 @@ from rich.text import Text
 
 from farsighted.api import check_model, estimate_prepared, prepare
 from farsighted.cli.console import as_duration, as_size, output_console
-from farsighted.cli.options import AllowCode, Out, Overrides, Selector, Source, Workers, load, out_folder, worker_count
+from farsighted.cli.options import (
+    AllowCode,
+    ExecutorName,
+    Out,
+    Overrides,
+    Selector,
+    Source,
+    Workers,
+    load,
+    out_folder,
+    worker_count,
+)
 from farsighted.core.values import Tokens
+from farsighted.launch.work import Launch
 from farsighted.store.layout import Layout
 
 
@@ -20,6 +32,7 @@ def plan_command(
     overrides: Overrides = None,
     out: Out = None,
     workers: Workers = 0,
+    executor: ExecutorName = "local",
     selector: Selector = None,
     allow_code_execution: AllowCode = False,
     show_example: Annotated[
@@ -27,7 +40,7 @@ def plan_command(
     ] = False,
 ) -> None:
     """Read everything, time a few rounds of each kind of cell, and print what an audit would cost."""
-    count = worker_count(workers)
+    launch = Launch(worker_count(workers), executor)
     prepared = prepare(load(source, overrides, selector, allow_code_execution))
     folder = out_folder(source, out)
     console = output_console()
@@ -47,16 +60,17 @@ def plan_command(
     for note in prepared.inputs.notes:
         console.print(f"Note: {note}", soft_wrap=True)
     done = len(prepared.cells) - len(missing)
-    cost = estimate_prepared(prepared, folder, count)
+    cost = estimate_prepared(prepared, folder, launch)
     console.print(f"{len(prepared.cells)} cells, {done} of them finished in {folder}; to run: {cost.cells}.")
     console.print(
         f"Candidates: {cost.candidates:,}, with {cost.scored_tokens:,} response tokens; trained: "
         f"{cost.trained_tokens:,} response tokens.",
         soft_wrap=True,
     )
+    hands = f"{launch.workers} worker{'s' if launch.workers > 1 else ''}"
     console.print(
-        f"About {as_duration(cost.seconds)} with {count} worker{'s' if count > 1 else ''}, from timing a few rounds of "
-        f"each kind of cell on this machine, and {as_size(cost.disk_bytes)} on disk.",
+        f"About {as_duration(cost.seconds)} with {hands}, from timing a few rounds of each kind of cell on this "
+        f"machine, and {as_size(cost.disk_bytes)} on disk.",
         soft_wrap=True,
     )
 

@@ -1,7 +1,7 @@
 """Progress over the whole grid with the time left: a bar in a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from farsighted.cli.console import as_duration
-from farsighted.launch.local import Task, TaskResult
+from farsighted.core.readings import Reading
+from farsighted.launch.work import Task, TaskResult
 
 
 class GridProgress:
@@ -54,6 +55,13 @@ class GridProgress:
         """Move the bar."""
         self._shares[task] = share
         self._show()
+
+    def numbers(self, task: Task, readings: Sequence[Reading]) -> None:
+        """Show none of them: there are too many for a terminal."""
+
+    def noted(self, sentence: str) -> None:
+        """Say it in a line of its own."""
+        self._say(f"Note: {sentence}")
 
     def ended(self, outcome: TaskResult) -> None:
         """Count a finished task, and say so in a line."""

@@ -61,3 +61,22 @@ class Door:
             )
         found: object = getattr(module, attribute)
         return found
+
+    def find(self, name: str, built_in: Mapping[str, object]) -> object:
+        """Return what a name stands for: built in, else installed, else the path of a module's member.
+
+        Raises:
+            FarsightedError: The door's own; there is no such name, it cannot be loaded, or it does not fit.
+        """
+        if name in built_in:
+            return built_in[name]
+        installed = self.installed()
+        if name not in installed and ":" not in name:
+            raise self.error(
+                f"There is no {self.noun.lower()} '{name}'. {did_you_mean(name, {*built_in, *installed})} One of your "
+                "own is named as package.module:Name."
+            )
+        found = self.from_package(name) if name in installed else self.from_module(name)
+        if not self.fits(found):
+            raise self.error(f"{self.noun} '{name}' cannot be used: what it names is {found!r}. Name something else.")
+        return found

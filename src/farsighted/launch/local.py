@@ -1,78 +1,39 @@
-"""A pool of worker processes on this machine."""
+"""An executor with worker processes on this machine."""
 
 import contextlib
 import itertools
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Final, Literal, Protocol, Self
+from types import TracebackType
+from typing import IO, Self
 
-from farsighted.core.errors import (
-    ConfigError,
-    DataError,
-    FarsightedError,
-    InterruptedRunError,
-    ModelError,
-    SelectorError,
-    StorageError,
-)
+from farsighted.core.errors import InterruptedRunError
+from farsighted.core.readings import Reading
+from farsighted.launch.interrupts import told_of_interrupts
+from farsighted.launch.threads import thread_count
+from farsighted.launch.wire import Event, Request
+from farsighted.launch.work import Failure, Observer, Opening, Task, TaskResult
 from farsighted.store import atomic
 
-Kind = Literal["stage", "clusters", "cell", "measure"]
-_KINDS: Final = {kind.__name__: kind for kind in (ConfigError, DataError, ModelError, SelectorError, StorageError)}
-_FATAL: Final = _KINDS.keys() - {SelectorError.__name__}
-"""What no further cell would get around; a selector's mistake is its own."""
 _TRIES = 2
 """A worker that dies (killed, out of memory) gets its task given to a new one once."""
 
-
-@dataclass(frozen=True)
-class Task:
-    """One unit of work, by name."""
-
-    kind: Kind
-    name: str
-
-
-@dataclass(frozen=True)
-class TaskResult:
-    """How a task ended: with a result, or with a message of what went wrong."""
-
-    task: Task
-    result: Any = None
-    failure: str | None = None
-
-
-Inbox = queue.SimpleQueue[tuple["_Worker | None", Mapping[str, Any]]]
-"""What workers say; a message of no worker is Ctrl-C."""
-
-
-class Observer(Protocol):
-    """Is told what happens, to show it."""
-
-    def started(self, task: Task) -> None:
-        """A worker has taken a task."""
-
-    def progressed(self, task: Task, share: float) -> None:
-        """A task is so far, 0 to 1."""
-
-    def ended(self, outcome: TaskResult) -> None:
-        """A task has ended."""
+Inbox = queue.SimpleQueue[tuple["_Worker | None", Event]]
+"""What workers say; an event of no worker is Ctrl-C."""
 
 
 class _Worker:
     """One process and the thread that listens to it."""
 
-    def __init__(self, opening: Mapping[str, Any], log: Path, inbox: "Inbox") -> None:
+    def __init__(self, opening: Request, log: Path, inbox: Inbox) -> None:
         environment = os.environ | {
-            "OMP_NUM_THREADS": os.environ.get("FARSIGHTED_THREADS", "1"),
+            "OMP_NUM_THREADS": str(thread_count()),
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "TOKENIZERS_PARALLELISM": "false",
@@ -92,7 +53,7 @@ class _Worker:
         threading.Thread(target=self._listen, daemon=True).start()
         self.send(opening)
 
-    def send(self, message: Mapping[str, Any]) -> None:
+    def send(self, message: Request) -> None:
         """Send one line; a dead process is noticed by its listener."""
         if self.process.stdin is None or self.process.poll() is not None:
             return
@@ -122,47 +83,45 @@ class _Worker:
         self._inbox.put((self, {"event": "died", "code": self.process.wait()}))
 
 
-class LocalPool:
-    """Runs tasks in `workers` processes; a context manager.
+class LocalExecutor:
+    """Runs tasks in processes of their own, one thread each."""
 
-    `config`: the resolved configuration as a JSON value. `root`: the audit's folder. `logs`: where the workers'
-    messages go. `modules`: what workers import first, because it registers selectors.
-    """
-
-    def __init__(
-        self, config: Mapping[str, Any], root: Path, logs: Path, workers: int, modules: Sequence[str] = ()
-    ) -> None:
-        path = [str(Path.cwd()), *sys.path]
-        self._opening = {"task": "open", "config": config, "root": str(root), "path": path, "modules": list(modules)}
-        self._logs = logs
+    def __init__(self, opening: Opening) -> None:
+        self._opening: Request = {
+            "task": "open",
+            "opener": opening.opener,
+            "argument": dict(opening.argument),
+            "folder": str(opening.folder),
+            "path": [str(Path.cwd()), *sys.path],
+            "modules": list(opening.modules),
+        }
+        self._logs = opening.logs
         self._number = itertools.count(1)
         self._inbox: Inbox = queue.SimpleQueue()
-        self._size = workers
+        self._size = opening.workers
         self._workers: list[_Worker] = []
         self._stopping = False
 
     def __enter__(self) -> Self:
+        """Get ready; raises `StorageError` where the folder of logs cannot be written."""
         atomic.ensure_writable(self._logs)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the workers, and wait for them."""
         # After an interrupt or an error nobody waits for results; otherwise the workers are idle anyway.
         for worker in self._workers:
             worker.close(10 if kind is None else 1)
         self._workers.clear()
 
     def run(self, tasks: Sequence[Task], observer: Observer) -> list[TaskResult]:
-        """Run all tasks; returns how each ended.
-
-        Raises:
-            StorageError, ModelError, ConfigError, DataError: what no further cell would get around.
-            InterruptedRunError: after Ctrl-C, when every running cell has written its checkpoint.
-            FarsightedError: a worker could not read the audit, so no task can be done.
-        """
+        """Run all tasks, those that were handed in first before others; raises as `launch.work.Executor` says."""
         shift = _Shift(list(tasks), observer)
         while len(self._workers) < min(self._size, len(tasks)):
             self._start_worker()
-        with self._interrupts_as_messages():
+        with told_of_interrupts(lambda: self._inbox.put((None, {"event": "interrupt"}))):
             for worker in self._workers:
                 self._next(worker, shift)
             while shift.open:
@@ -174,18 +133,6 @@ class LocalPool:
         if self._stopping:
             raise InterruptedRunError("Stopped; every running cell has written a checkpoint. The same command goes on.")
         return shift.results
-
-    @contextlib.contextmanager
-    def _interrupts_as_messages(self) -> Iterator[None]:
-        """Let Ctrl-C arrive between two messages, never inside the handling of one."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.signal(signal.SIGINT, lambda *_: self._inbox.put((None, {"event": "interrupt"})))
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def _start_worker(self) -> _Worker:
         worker = _Worker(self._opening, self._logs / f"worker-{next(self._number)}.log", self._inbox)
@@ -201,20 +148,29 @@ class LocalPool:
         shift.running.add(task)
         worker.send({"task": task.kind, "name": task.name})
 
-    def _handle(self, worker: _Worker, message: Mapping[str, Any], shift: "_Shift") -> None:
+    def _handle(self, worker: _Worker, message: Event, shift: "_Shift") -> None:
         task, event = worker.task, message["event"]
         if event == "died":
             self._bury(worker, message["code"], shift)
         elif event == "progress" and task is not None:
-            shift.observer.progressed(task, float(message["share"]))
-        elif event == "refused" or (event == "failed" and message["kind"] in _FATAL):
-            raise _KINDS.get(message["kind"], FarsightedError)(message["message"])
+            shift.observer.progressed(task, message["share"])
+        elif event == "numbers" and task is not None:
+            shift.observer.numbers(task, [Reading(*fields) for fields in message["readings"]])
+        elif event == "refused":
+            raise Failure(message["kind"], message["message"]).error()
         elif event == "started" and task is not None:
             shift.observer.started(task)
         elif event in {"finished", "failed", "interrupted"} and task is not None:
-            worker.task = None
-            shift.end(TaskResult(task, message.get("result"), message.get("message")), event == "interrupted")
-            self._next(worker, shift)
+            self._end(worker, task, message, shift)
+
+    def _end(self, worker: _Worker, task: Task, message: Event, shift: "_Shift") -> None:
+        if message["event"] == "failed":
+            failure = Failure(message["kind"], message["message"])
+            if failure.ends_everything:
+                raise failure.error()
+        worker.task = None
+        shift.end(TaskResult(task, message.get("result"), message.get("message")), message["event"] == "interrupted")
+        self._next(worker, shift)
 
     def _bury(self, worker: _Worker, code: int, shift: "_Shift") -> None:
         if worker in self._workers:

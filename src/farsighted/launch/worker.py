@@ -5,49 +5,84 @@ to or when its parent is gone (standard input ends).
 """
 
 import contextlib
-import importlib
 import json
 import os
 import queue
 import signal
 import sys
 import threading
+import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from farsighted.config.load import load_config
-from farsighted.core.errors import FarsightedError, InterruptedRunError
-from farsighted.protocol.inputs import load_inputs
-from farsighted.protocol.plan import plan_cells
-from farsighted.protocol.tasks import Desk, run_cell_task, run_clusters_task, run_measure_task, run_stage_task
-from farsighted.store.layout import Layout
+from farsighted.core.errors import InterruptedRunError
+from farsighted.core.readings import Reading
+from farsighted.launch.inline import handler_of
+from farsighted.launch.wire import Event, Request
+from farsighted.launch.work import Failure, Handler, Opening, Task
+
+_SECONDS = 1.0
+"""A watched curve may be so old; steps of a small model take less than a line."""
 
 
-class _Wire:
-    """The line to the parent: events go out, tasks come in, a closed line means stop."""
+class Wire:
+    """The line to the parent: events go out, tasks come in, a closed line means stop.
+
+    Numbers are gathered: they go out with the next whole percent, after a second, or before the task's end.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._tasks: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._percent = -1
+        self._readings: list[Reading] = []
+        self._sent = time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
 
     def should_stop(self) -> bool:
+        """Return whether the parent wants this process to stop, or is gone."""
         return self._stop.is_set()
 
-    def next_task(self) -> dict[str, Any] | None:
+    def next_task(self) -> Request | None:
+        """Wait for a request; None = there will be no other."""
         return self._tasks.get()
 
-    def send(self, event: str, **fields: Any) -> None:
+    def progressed(self, share: float) -> None:
+        """Say so once a percent."""
+        percent = int(100 * share)
+        if percent != self._percent:
+            self._percent = percent
+            self.send({"event": "progress", "share": share})
+
+    def numbers(self, readings: Sequence[Reading]) -> None:
+        """Gather numbers."""
+        self._readings += readings
+        if time.monotonic() - self._sent >= _SECONDS:
+            self._flush()
+
+    def send(self, event: Event) -> None:
+        """Send one line, after the numbers that were gathered before."""
+        self._flush()
+        self._write(event)
+
+    def _flush(self) -> None:
+        if self._readings:
+            self._write({"event": "numbers", "readings": self._readings})
+            self._readings = []
+        self._sent = time.monotonic()
+
+    def _write(self, event: Event) -> None:
         # The parent may be gone: then the stop flag is up, or will be in a moment.
         with contextlib.suppress(BrokenPipeError):
-            self._out.write(json.dumps({"event": event, **fields}) + "\n")
+            self._out.write(json.dumps(event) + "\n")
             self._out.flush()
 
     def _read(self) -> None:
         for line in sys.stdin:
-            message = json.loads(line)
+            message: Request = json.loads(line)
             if message["task"] == "stop":
                 break
             self._tasks.put(message)
@@ -59,64 +94,34 @@ def main() -> None:
     """Serve tasks until the line closes."""
     # Ctrl-C goes to the parent, which asks its workers to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    wire = _Wire(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
+    wire = Wire(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
     # Whatever a library prints must not get between the events.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    desk: Desk | None = None
-    while (task := wire.next_task()) is not None:
+    do: Handler | None = None
+    while (request := wire.next_task()) is not None:
         try:
-            if task["task"] == "open":
-                desk = _open(task, wire)
-            elif desk is not None:
-                wire.send("started")
-                wire.send("finished", result=_run(desk, task))
+            if request["task"] == "open":
+                do = open_worker(request, wire)
+            elif do is not None:
+                wire.send({"event": "started"})
+                wire.send({"event": "finished", "result": do(Task(request["task"], request["name"]))})
         except InterruptedRunError:
-            wire.send("interrupted")
+            wire.send({"event": "interrupted"})
         except Exception as error:  # noqa: BLE001 — reported to the parent, which names the task and goes on or stops
             traceback.print_exc()
-            wire.send("failed" if desk else "refused", kind=type(error).__name__, message=_message(error))
+            failure = Failure.of(error)
+            what = "failed" if do else "refused"
+            wire.send({"event": what, "kind": failure.kind, "message": failure.message})
 
 
-def _open(task: dict[str, Any], wire: _Wire) -> Desk:
-    for entry in task["path"]:
+def open_worker(request: Request, wire: Wire) -> Handler:
+    """Return what does tasks, with the parent's folders of modules behind this process's own."""
+    for entry in request["path"]:
         if entry not in sys.path:
             sys.path.append(entry)
-    for module in task["modules"]:
-        importlib.import_module(module)
-    config = load_config(task["config"])
-    inputs = load_inputs(config)
-    cells = {cell.id: cell for cell in plan_cells(config, inputs)}
-    report = _throttled(wire)
-    return Desk(config, inputs, cells, Layout(Path(task["root"])), wire.should_stop, report)
-
-
-def _throttled(wire: _Wire) -> Any:
-    last = [-1]
-
-    def report(share: float) -> None:
-        percent = int(100 * share)
-        if percent != last[0]:
-            last[0] = percent
-            wire.send("progress", share=share)
-
-    return report
-
-
-def _run(desk: Desk, task: dict[str, Any]) -> Any:
-    if task["task"] == "stage":
-        return run_stage_task(desk, task["name"])
-    if task["task"] == "clusters":
-        return run_clusters_task(desk)
-    if task["task"] == "measure":
-        return run_measure_task(desk, task["name"])
-    return run_cell_task(desk, task["name"])
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, FarsightedError):
-        return str(error)
-    # A stranger's message may end in anything or be empty; what follows it is a sentence.
-    return f"{type(error).__name__}: {error}".rstrip(" .:") + "."
+    folder = Path(request["folder"])
+    opening = Opening(request["opener"], request["argument"], folder, folder, modules=tuple(request["modules"]))
+    return handler_of(opening, wire)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 
 from farsighted.api import Prepared, prepare, run_cells
 from farsighted.config.load import load_config
-from farsighted.launch.local import Observer
+from farsighted.launch.work import Launch, Observer
 from farsighted.paper.worlds import Target, World, overrides_of, parts_of
 from farsighted.store import atomic
 from farsighted.store.layout import Layout
@@ -42,7 +42,7 @@ def run_target(
         prepared = prepare(load_config(world.preset, [*overrides_of(world, part), *overrides]))
         done = len(prepared.cells) - len(prepared.missing(layout))
         with watch(prepared, done) as observer:
-            outcomes = run_cells(prepared, out, workers, observer, None)
+            outcomes = run_cells(prepared, out, Launch(workers), observer, None)
         failed += [str(outcome.failure) for outcome in outcomes]
         plans.append(read_plan(layout))
     atomic.write_json(layout.audit, merged(plans))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from farsighted.api import prepare
+from farsighted.api import prepare, run_here
 from farsighted.config.audit import AuditConfig, parse_budget
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget
+from farsighted.launch.observers import Silent
 from farsighted.phase_map.measure import PoolCoordinates, PoolSignals, measure_pools, rank_share
 from farsighted.phase_map.pools import read_pools
 from farsighted.protocol.shared import heuristics_note
@@ -50,9 +51,6 @@ def places_of_config(config: AuditConfig) -> tuple[Place, ...]:
     Raises:
         FarsightedError: as the start of an audit does.
     """
-    # A finished audit is placed without torch.
-    from farsighted.protocol.tasks import Desk, run_clusters_task, run_stage_task
-
     prepared = prepare(config)
     inputs = prepared.inputs
     plan = {
@@ -61,11 +59,7 @@ def places_of_config(config: AuditConfig) -> tuple[Place, ...]:
         "cells": [cell.row() for cell in prepared.cells],
     }
     with atomic.temporary_folder() as root:
-        cells = {cell.id: cell for cell in prepared.cells}
-        desk = Desk(config, inputs, cells, Layout(root), lambda: False, lambda _: None)
-        for name in inputs.stages:
-            run_stage_task(desk, name)
-        run_clusters_task(desk)
+        run_here(prepared, (), root, lambda: False, Silent())
         tokens = {name: stage.pool.response_tokens for name, stage in inputs.stages.items()}
         return _places(root, plan, tokens)
 

@@ -1,41 +1,77 @@
 """One point of the map: all selectors through the audit's own protocol and metrics, in a folder that is deleted."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from farsighted.api import prepare
+from farsighted.api import prepare, run_here
 from farsighted.core.errors import StorageError
 from farsighted.core.numbers import number_or_none
-from farsighted.phase_map.design import LATER, METRICS, NOW, REFERENCE, SELECTORS, DesignPoint, Sizes, point_config
+from farsighted.launch.observers import Silent
+from farsighted.launch.work import Handler, Line
+from farsighted.phase_map.design import (
+    LATER,
+    METRICS,
+    NOW,
+    REFERENCE,
+    SELECTORS,
+    DesignPoint,
+    Sizes,
+    design_points,
+    point_config,
+)
 from farsighted.phase_map.measure import measure_pools, rank_share
 from farsighted.phase_map.pools import read_pools
-from farsighted.protocol.tasks import Desk, run_cell_task, run_clusters_task, run_stage_task
+from farsighted.phase_map.records import Record
 from farsighted.results.groups import Group, Settings, report_group
 from farsighted.results.lookup import GroupKey
 from farsighted.store import atomic
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_cell
 
+OPENER: Final = "farsighted.phase_map.point:open_points"
 
-def run_point(point: DesignPoint, sizes: Sizes) -> Mapping[str, Any]:
+
+def open_points(argument: Mapping[str, object], folder: Path, line: Line) -> Handler:
+    """Return what measures points, named by their number in the design; nothing is written into `folder`.
+
+    Args:
+        argument: `points` and `seed` of the design, and the `sizes` of its worlds.
+        folder: The map's.
+        line: Is asked whether to stop.
+    """
+    asked = _ASKED.validate_python(argument)
+    points = design_points(asked.points, asked.seed)
+    return lambda task: run_point(points[int(task.name)], asked.sizes, line.should_stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The argument of `open_points`."""
+
+    points: int
+    seed: int
+    sizes: Sizes
+
+
+_ASKED: Final = TypeAdapter(_Asked)
+
+
+def run_point(point: DesignPoint, sizes: Sizes, should_stop: Callable[[], bool] = lambda: False) -> Record:
     """Run the seven cells of a point and return its record, a JSON value; None where a cell diverged.
 
     Raises:
-        FarsightedError: as an audit does.
+        FarsightedError: as an audit does; `InterruptedRunError` soon after `should_stop` says so.
     """
     config = point_config(point, sizes)
     prepared = prepare(config)
     with atomic.temporary_folder() as root:
-        cells = {cell.id: cell for cell in prepared.cells}
-        desk = Desk(config, prepared.inputs, cells, Layout(root), lambda: False, lambda _: None)
-        for name in prepared.inputs.stages:
-            run_stage_task(desk, name)
-        run_clusters_task(desk)
-        for cell_id in cells:
-            run_cell_task(desk, cell_id)
-        artifacts = [read_cell(desk.layout.cell(cell_id)) for cell_id in cells]
+        run_here(prepared, prepared.cells, root, should_stop, Silent())
+        artifacts = [read_cell(Layout(root).cell(cell.id)) for cell in prepared.cells]
         dumped = config.model_dump(mode="json")
         place = measure_pools(read_pools(root, tuple(prepared.inputs.stages), {"config": dumped, "notes": ()}))
     group = report_group(GroupKey.of(artifacts[0].meta), artifacts, Settings.of(dumped))
@@ -60,7 +96,7 @@ def world_hash(point: DesignPoint, sizes: Sizes) -> str:
     return prepare(point_config(point, sizes)).inputs.model_hash
 
 
-def _differences(group: Group, seed: int) -> Mapping[str, Any]:
+def _differences(group: Group, seed: int) -> Mapping[str, object]:
     """The random selector's values; the others' differences, with standard errors of those now and later."""
     if (REFERENCE, seed) not in group.cells:
         raise StorageError("A point of the map must have a cell of random selection, but has none. Run it again.")

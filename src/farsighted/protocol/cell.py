@@ -12,6 +12,7 @@ from farsighted.candidates.timed import TimedSignals
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import DivergedError, InterruptedRunError
+from farsighted.core.readings import Listener
 from farsighted.core.values import Tokens
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import ChangeInner, Learner
@@ -45,8 +46,8 @@ class CellContext:
     layout: Layout
     should_stop: Callable[[], bool]
     """Asked at every round and step; True ends the cell with a checkpoint."""
-    report: Callable[[float], None]
-    """Told the share of the cell's optimizer steps that are done."""
+    listener: Listener
+    """Told the share of the cell's optimizer steps that are done, and every number as it comes."""
 
 
 def run_cell(cell: Cell, learner: Learner, context: CellContext) -> str:
@@ -237,7 +238,7 @@ class _CellWatcher:
 
     def after_step(self, steps: int, trained_tokens: int) -> None:
         """Report, and evaluate where the own probe has a point."""
-        self._run.context.report((self._before + steps) / self._total)
+        self._run.context.listener.progressed((self._before + steps) / self._total)
         if steps in self._points:
             self._evaluate(trained_tokens, self._points.index(steps) + 1)
 

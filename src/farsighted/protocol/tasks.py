@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
+from farsighted.core.readings import Listener
 from farsighted.learners.base import EXACT_AT_START, SelfTested
 from farsighted.learners.quadratic import build_quadratic
 from farsighted.protocol.cell import CellContext, run_cell
@@ -31,7 +32,7 @@ class Desk:
     cells: dict[str, Cell]
     layout: Layout
     should_stop: Callable[[], bool]
-    report: Callable[[float], None]
+    listener: Listener
 
     @cached_property
     def known(self) -> Mapping[str, Known]:
@@ -66,7 +67,7 @@ def run_cell_task(desk: Desk, cell_id: str) -> str:
         if desk.layout.finished(cell_id):
             return "done"
         cell = _cell(desk, cell_id)
-        context = CellContext(desk.config, desk.inputs, desk.known, desk.layout, desk.should_stop, desk.report)
+        context = CellContext(desk.config, desk.inputs, desk.known, desk.layout, desk.should_stop, desk.listener)
         return run_cell(cell, _learner(desk, cell.adaptation, cell.seed), context)
 
 
