@@ -56,3 +56,21 @@ def test_a_package_that_fails_to_load_is_named(here, monkeypatch):
     offer(monkeypatch, made="broken_things:made")
     with pytest.raises(ConfigError, match=r"Thing 'made' is offered by an installed package.*Repair or remove"):
         DOOR.from_package("made")
+
+
+def test_built_in_goes_before_installed_and_a_path_is_found_too(here, monkeypatch):
+    offer(monkeypatch, made="own_things:made", other="own_things:made")
+    assert DOOR.find("made", {"made": len}) is len
+    assert DOOR.find("other", {})() == DOOR.find("own_things:made", {})() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mdae", r"There is no thing 'mdae'\. Did you mean 'made'"),
+        ("own_things:__name__", r"Thing 'own_things:__name__' cannot be used: what it names is 'own_things'"),
+    ],
+)
+def test_a_name_that_stands_for_nothing_that_fits_is_refused(here, name, said):
+    with pytest.raises(ConfigError, match=said):
+        DOOR.find(name, {"made": len})

@@ -11,6 +11,7 @@ from farsighted.core.errors import ConfigError, FarsightedError, InterruptedRunE
 from farsighted.core.readings import Reading
 from farsighted.launch.local import LocalExecutor
 from farsighted.launch.work import Opening, Task
+from oracles.notes import Notes
 
 FAKE_WORKER = """#!{python} -S
 import json, os, sys, time
@@ -58,30 +59,6 @@ for line in sys.stdin:
         print("to the log", file=sys.stderr)
         say("finished", result=[message["task"], message["name"], os.getpid()])
 """
-
-
-class Notes:
-    """An observer that keeps everything, and may do something when a task starts."""
-
-    def __init__(self, at_start=lambda task: None):
-        self.said = []
-        self.at_start = at_start
-
-    def started(self, task):
-        self.said.append(("started", task.name))
-        self.at_start(task)
-
-    def progressed(self, task, share):
-        self.said.append(("progressed", task.name, share))
-
-    def numbers(self, task, readings):
-        self.said += [("number", task.name, reading) for reading in readings]
-
-    def noted(self, sentence):
-        self.said.append(("noted", sentence))
-
-    def ended(self, outcome):
-        self.said.append(("ended", outcome.task.name))
 
 
 @pytest.fixture(autouse=True)
