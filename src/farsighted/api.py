@@ -28,7 +28,9 @@ from farsighted.protocol.shared import clusters_are_prepared, heuristics_note, q
 from farsighted.report.write import ReportPaths, write_results
 from farsighted.store import atomic
 from farsighted.store.layout import SCHEMA, Layout
-from farsighted.store.reader import read_meta
+from farsighted.store.reader import read_meta, refuse_other_versions
+from farsighted.store.records import PlanRecord
+from farsighted.store.writer import write_plan
 
 _RATES: Final = TypeAdapter(Rates)
 _LIBRARIES = ("torch", "transformers", "peft", "numpy", "scipy")
@@ -128,7 +130,8 @@ def run_cells(
     """
     layout, make = Layout(out), executor_maker(launch)
     atomic.ensure_writable(out)
-    atomic.write_json(layout.audit, _plan(prepared, layout, command))
+    refuse_other_versions(layout, [cell.id for cell in prepared.cells])
+    write_plan(layout, _plan(prepared, layout, command))
     if prepared.inputs.bad_rows:
         write_quarantine(layout.bad_rows, prepared.inputs.bad_rows)
     failures: list[TaskResult] = []
@@ -139,7 +142,7 @@ def run_cells(
     check_fair(read_meta(layout.cell(cell.id)) for cell in prepared.cells if layout.finished(cell.id))
     reasons = {outcome.task.name: str(outcome.failure) for outcome in failures}
     # What failed, and what a judge cost, is known only now.
-    atomic.write_json(layout.audit, _plan(prepared, layout, command, reasons))
+    write_plan(layout, _plan(prepared, layout, command, reasons))
     return tuple(failures)
 
 
@@ -221,14 +224,14 @@ def _phases(prepared: Prepared, missing: Sequence[Cell], layout: Layout) -> list
 
 def _plan(
     prepared: Prepared, layout: Layout, command: str | None, failures: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+) -> PlanRecord:
     inputs = prepared.inputs
     judged = quality_notes(prepared.config, inputs, layout)
     return {
         "schema": SCHEMA,
         "farsighted": importlib.metadata.version("farsighted"),
         "title": prepared.config.title,
-        "config": prepared.config.model_dump(mode="json"),
+        "config": prepared.config.record(),
         "command": command,
         "environment": {
             "python": platform.python_version(),

@@ -43,7 +43,7 @@ def test_a_folder_without_an_audit_is_refused(tmp_path):
     said = run_cli("status", tmp_path)
     assert said.code == 3
     assert f"'{tmp_path / 'audit.json'}' cannot be read" in said.err
-    assert "Name the folder that an audit wrote" in said.err
+    assert "name the folder that an audit wrote" in said.err
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])

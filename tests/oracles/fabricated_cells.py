@@ -1,6 +1,5 @@
 """Cells with known scores: what a run would leave on disk, made from the numbers that a test wants to see."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,8 @@ from farsighted.results.items import read_items
 from farsighted.store.layout import Layout
 from farsighted.store.reader import CellArtifacts
 from farsighted.store.schema import SCORES, SELECTIONS
-from farsighted.store.writer import write_cell
+from farsighted.store.writer import write_cell, write_plan
+from oracles.whole_records import cell_record, config_record, plan_record
 
 STAGES = ("general", "math", "code")
 
@@ -39,34 +39,21 @@ def wanted(gain=40.0, fall=5.0, ood=50.0, start=20.0, rise=40.0, stages=STAGES):
 def make_cell(selector, seed, scores, *, items=4, spread=10.0, stages=STAGES, chosen=None, **meta):
     """Item scores alternate between mean + spread and mean - spread, so that any even number keeps the mean."""
     cell_id = "-".join([selector, str(seed), meta.get("budget", "25%").rstrip("%"), meta.get("order", "canonical")])
-    base = {
-        "schema": 1,
-        "id": cell_id,
-        "selector": selector,
-        "selector_parameters": {},
-        "family": selector.split("_")[0],
-        "reference": False,
-        "seed": seed,
-        "order": "canonical",
-        "stages": list(stages),
-        "budget": "25%",
-        "adaptation": "lora",
-        "granularity": "batch",
-        "status": "done",
-        "reason": None,
-        "example_ids": [],
-        "evaluation": {stage: {"measure": "exact_match", "chance": 0.0, "ceiling": 1.0} for stage in stages},
-        "adapter_hash": f"adapter-{seed}",
-        "selection_hash": f"selection-{cell_id}",
-        "pool_hashes": {},
-        "per_stage": [per_stage(stage, index) for index, stage in enumerate(stages)],
-        "run": {"capability_entropy": 1.5, "update_concentration": 0.4, "mean_difficulty": 0.5, "mean_quality": None},
-        "missing": {"mean_quality": "no example has a quality"},
-        "evaluation_seconds": 3.0,
-        "probe_seconds": 2.0,
-        "probe_tokens": 400,
-        "uninterrupted": True,
-    }
+    base = cell_record(
+        id=cell_id,
+        selector=selector,
+        family=selector.split("_")[0],
+        seed=seed,
+        stages=list(stages),
+        evaluation={
+            stage: {"measure": "exact_match", "chance": 0.0, "ceiling": 1.0, "items": items} for stage in stages
+        },
+        adapter_hash=f"adapter-{seed}",
+        selection_hash=f"selection-{cell_id}",
+        per_stage=[per_stage(stage, index) for index, stage in enumerate(stages)],
+        run={"capability_entropy": 1.5, "update_concentration": 0.4, "mean_difficulty": 0.5, "mean_quality": None},
+        missing={"mean_quality": "no example has a quality"},
+    )
     rows = score_rows(scores, stages, items, spread)
     picked = chosen or {stage: [f"{stage}-{number}" for number in range(3)] for stage in stages}
     return CellArtifacts({**base, **meta}, pa.Table.from_pylist(rows, SCORES), selection_table(picked, stages))
@@ -79,6 +66,8 @@ def per_stage(stage, index):
         "scored_tokens": 4000,
         "trained_examples": 50,
         "rounds": 10,
+        "steps": 6,
+        "longest_response": 40,
         "scoring_seconds": 1.5,
         "training_seconds": 2.0,
         "capability_entropy": 1.5,
@@ -89,6 +78,9 @@ def per_stage(stage, index):
         "losses": [2.0, 1.9, 1.8, 1.7, 1.6, 1.5],
         "grad_norms": [1.0] * 6,
         "concentration_sample": 50,
+        "difficulty_sum": 25.0,
+        "quality_sum": 0.0,
+        "clusters": [20, 30],
     }
 
 
@@ -130,26 +122,14 @@ def selection_table(chosen, stages):
 
 def make_audit(cells, planned_only=(), resamples=200, reference="random"):
     """The plan of these cells, and of some that never ran."""
-    keys = ("id", "selector", "seed", "order", "budget", "adaptation", "reference")
-    return {
-        "schema": 1,
-        "farsighted": "0.1.0",
-        "title": "Fabricated audit",
-        "config": {
-            "statistics": {"resamples": resamples, "confidence": 0.95, "reference": reference},
-            "long_horizon": {"final_average": 1.0, "future_auc": 1.0, "forgetting": 1.0, "ood": 1.0},
-            "u_long": {"alpha": 1.0, "beta": 1.0, "gamma": 1.0},
-        },
-        "command": "farsighted run audit.yaml",
-        "environment": {"python": "3.11"},
-        "notes": [],
-        "cells": [{key: cell.meta[key] for key in keys} for cell in (*cells, *planned_only)],
-    }
+    statistics = {"resamples": resamples, "confidence": 0.95, "reference": reference}
+    planned = [cell.meta for cell in (*cells, *planned_only)]
+    return plan_record(planned, config=config_record(statistics=statistics))
 
 
 def save_audit(root, cells, audit):
     """Write the plan and the finished cells as a run would."""
-    (root / "audit.json").write_text(json.dumps(audit))
+    write_plan(Layout(root), audit)
     for cell in cells:
         write_cell(Layout(root), cell.meta, cell.scores, cell.selections)
 

@@ -20,6 +20,7 @@ from farsighted.store.reader import read_cell
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.fake_world import Hearing, fake_world, stop_at
 from oracles.micro import assert_same_cell, desk_of, nano_config
+from oracles.whole_records import plan_record
 
 REMEMBERING = ("random", "utility_diversity", "lhas", "diversity")
 ROUNDS = 3
@@ -241,15 +242,8 @@ def test_a_huge_learning_rate_diverges_and_its_report_has_reasons_instead_of_num
     run_clusters_task(desk)
     cell = next(iter(desk.cells.values()))
     assert run_cell_task(desk, cell.id) == "diverged"
-    audit = {
-        "title": "",
-        "config": desk.config.model_dump(mode="json"),
-        "command": None,
-        "environment": {},
-        "notes": [],
-        "cells": [cell.row()],
-    }
-    entry = build_results([read_cell(desk.layout.cell(cell.id))], audit)["cells"][0]
+    plan = plan_record([cell.row()], config=desk.config.record())
+    entry = build_results([read_cell(desk.layout.cell(cell.id))], plan)["cells"][0]
     assert entry["status"] == "diverged"
     assert entry["stability"]["non_finite"] == 1
     pool = {tokens.example.id for stage in desk.inputs.stages.values() for tokens in stage.pool.tokens}

@@ -147,10 +147,9 @@ def test_every_set_is_listed_with_its_normalisation(world):
 
 
 def test_a_loss_that_is_no_number_is_null(world, stage):
-    done = done_with(stage, [0])
-    done.per_stage[0]["losses"] = [0.5, math.nan, math.inf]
-    meta = cell_meta(world.cell("random"), world.desk.config, world.desk.inputs, done)
-    assert meta["per_stage"][0]["losses"] == [0.5, None, None]
+    progress = progress_of(stage, [0])
+    progress.record.losses = [0.5, math.nan, math.inf]
+    assert stage_numbers(stage, progress, NO_CHANGE, (0, 0.0))["losses"] == [0.5, None, None]
 
 
 def test_the_selection_hash_does_not_depend_on_how_rounds_are_cut_into_tables():

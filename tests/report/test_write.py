@@ -106,7 +106,7 @@ def test_a_plan_without_any_finished_cell_still_gets_its_pages(tmp_path):
 
 
 def test_a_folder_without_a_plan_is_refused_with_the_next_step(tmp_path):
-    with pytest.raises(StorageError, match=r"audit\.json.*Name the folder that an audit wrote"):
+    with pytest.raises(StorageError, match=r"audit\.json.*name the folder that an audit wrote"):
         write_results(tmp_path)
 
 

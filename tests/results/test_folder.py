@@ -34,7 +34,7 @@ def test_cells_bear_the_names_that_the_plan_has_for_them_and_strangers_are_left_
 
 
 def test_a_folder_without_a_plan_is_refused(tmp_path):
-    with pytest.raises(StorageError, match="Name the folder that an audit wrote"):
+    with pytest.raises(StorageError, match="name the folder that an audit wrote"):
         groups_of(tmp_path)
 
 

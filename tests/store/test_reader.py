@@ -7,12 +7,13 @@ import pytest
 
 from farsighted.core.errors import StorageError
 from farsighted.store.reader import finished_cells, read_cell
+from oracles.whole_records import cell_record
 
 
 def write_cell(root, name, marker=True):
     folder = root / "cells" / name
     folder.mkdir(parents=True)
-    (folder / "cell.json").write_text(json.dumps({"id": name}))
+    (folder / "cell.json").write_text(json.dumps(cell_record(id=name)))
     pq.write_table(pa.table({"item": ["a"], "score": [50.0]}), folder / "scores.parquet")
     pq.write_table(pa.table({"id": ["x"], "chosen": [True]}), folder / "selections.parquet")
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
@@ -38,7 +39,7 @@ def test_a_folder_without_cells_has_no_finished_ones(tmp_path):
 
 def test_a_cell_reads_back_as_it_was_written(tmp_path):
     cell = read_cell(write_cell(tmp_path, "a"))
-    assert cell.meta == {"id": "a"}
+    assert cell.meta == cell_record(id="a")
     assert cell.scores.to_pylist() == [{"item": "a", "score": 50.0}]
     assert cell.selections.to_pylist() == [{"id": "x", "chosen": True}]
 

@@ -5,6 +5,7 @@ from filelock import FileLock
 
 from farsighted.store.layout import MARKER, Layout
 from farsighted.store.status import cell_statuses
+from oracles.whole_records import cell_record, plan_record
 
 
 @pytest.fixture
@@ -13,12 +14,12 @@ def layout(tmp_path):
 
 
 def status(layout, **plan):
-    return cell_statuses(layout, {"cells": [{"id": "x"}], **plan})["x"]
+    return cell_statuses(layout, plan_record([{"id": "x"}], **plan))["x"]
 
 
 def finish(folder, **meta):
     folder.mkdir(parents=True)
-    (folder / "cell.json").write_text(json.dumps(meta))
+    (folder / "cell.json").write_text(json.dumps(cell_record(**meta)))
     (folder / MARKER).touch()
 
 
@@ -62,4 +63,4 @@ def test_a_cell_that_a_process_works_on_is_running_until_it_lets_go(layout, stag
 
 def test_every_planned_cell_has_a_status_and_no_other(layout):
     finish(layout.cell("stranger"), status="done")
-    assert list(cell_statuses(layout, {"cells": [{"id": "b"}, {"id": "a"}]})) == ["b", "a"]
+    assert list(cell_statuses(layout, plan_record([{"id": "b"}, {"id": "a"}]))) == ["b", "a"]

@@ -10,6 +10,7 @@ from farsighted.store.reader import finished_cells, read_cell
 from farsighted.store.schema import SCORES
 from farsighted.store.writer import Checkpoint, read_checkpoint, write_cell, write_checkpoint
 from oracles.killed_writer import kill_while_writing
+from oracles.whole_records import cell_record, progress_record
 
 SCORES_TABLE = pa.table({"item": ["a"], "score": [50.0]})
 ARRAYS = {
@@ -20,7 +21,7 @@ ARRAYS = {
     "state/seen": np.array([True, False]),
     "state/transposed": np.arange(6.0).reshape(2, 3).T,
 }
-CHECKPOINT = Checkpoint(1, 2, {"losses": [0.1], "note": "ä"}, ARRAYS, SCORES_TABLE, pa.table({}))
+CHECKPOINT = Checkpoint(1, 2, progress_record(probe_seconds=0.1), ARRAYS, SCORES_TABLE, pa.table({}))
 
 
 @pytest.fixture
@@ -92,14 +93,16 @@ def test_a_writer_killed_at_any_moment_leaves_a_checkpoint_to_go_on_from(tmp_pat
     define = (
         "import numpy as np\nimport pyarrow as pa\n"
         "from farsighted.store import writer\nfrom farsighted.store.layout import Layout\n"
+        f"progress = {progress_record()}\n"
         "def write(root, n):\n"
         "    arrays = {'w': np.full(300_000, n, dtype=np.float32)}\n"
-        "    found = writer.Checkpoint(n // 3, n % 3, {'n': n}, arrays, pa.table({'n': [n]}), pa.table({}))\n"
+        "    meta, scores = {**progress, 'probe_tokens': n}, pa.table({'n': [n]})\n"
+        "    found = writer.Checkpoint(n // 3, n % 3, meta, arrays, scores, pa.table({}))\n"
         "    writer.write_checkpoint(Layout(root), 'x', found)\n"
     )
     for folder in kill_while_writing(define, tmp_path, trials=5):
         found = read_checkpoint(Layout(folder), "x")
-        number = found.meta["n"]
+        number = found.meta["probe_tokens"]
         assert number >= 1
         assert (found.stage, found.round) == (number // 3, number % 3)
         assert found.scores.to_pylist() == [{"n": number}]
@@ -109,16 +112,16 @@ def test_a_writer_killed_at_any_moment_leaves_a_checkpoint_to_go_on_from(tmp_pat
 def test_a_finished_cell_can_be_read_and_needs_no_checkpoint_any_more(layout):
     write_checkpoint(layout, "x", CHECKPOINT)
     write_checkpoint(layout, "y", CHECKPOINT)
-    write_cell(layout, {"id": "x", "status": "done"}, SCORES_TABLE, pa.table({"id": ["e"]}))
+    write_cell(layout, cell_record(), SCORES_TABLE, pa.table({"id": ["e"]}))
     assert layout.finished("x")
     (folder,) = finished_cells(layout.root)
     cell = read_cell(folder)
-    assert (cell.meta, cell.scores) == ({"id": "x", "status": "done"}, SCORES_TABLE)
+    assert (cell.meta, cell.scores) == (cell_record(), SCORES_TABLE)
     assert read_checkpoint(layout, "x") is None
     assert read_checkpoint(layout, "y") is not None
 
 
 def test_a_cell_with_nan_among_its_numbers_is_not_published(layout):
     with pytest.raises(ValueError, match="JSON"):
-        write_cell(layout, {"id": "x", "loss": float("nan")}, SCORES_TABLE, SCORES_TABLE)
+        write_cell(layout, cell_record(probe_seconds=float("nan")), SCORES_TABLE, SCORES_TABLE)
     assert not layout.finished("x")

@@ -1,7 +1,7 @@
 """The whole configuration of an audit, as one frozen tree; field names are the YAML keys."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -24,6 +24,7 @@ from farsighted.core.names import FAMILIES
 from farsighted.core.schedule import ScheduleName
 from farsighted.core.values import Budget
 from farsighted.metrics.horizon import are_weights
+from farsighted.store.records import ConfigRecord
 
 __all__ = ["AuditConfig", "Order", "RandomOrders", "SelectorSpec", "budget_text", "order_problem", "parse_budget"]
 
@@ -264,6 +265,10 @@ class AuditConfig(Section):
     """Weights of Eq. 2."""
     statistics: StatisticsConfig = StatisticsConfig()
     """How uncertain the numbers are."""
+
+    def record(self) -> ConfigRecord:
+        """Return the configuration as it stands in an audit's files: a JSON value, defaults filled in."""
+        return cast("ConfigRecord", self.model_dump(mode="json"))
 
     def learning_rate(self, mode: str) -> float:
         """Return the peak learning rate of an adaptation mode."""

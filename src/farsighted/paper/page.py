@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from farsighted.paper.alignment import alignment_by_order
 from farsighted.paper.claims import ClaimOutcome, claims_of, claims_page
@@ -18,6 +18,7 @@ from farsighted.results.lookup import GroupKey
 from farsighted.store.atomic import write_bytes, write_text
 from farsighted.store.layout import Layout
 from farsighted.store.reader import CellArtifacts, finished_cells, read_cell, read_plan
+from farsighted.store.records import PlanRecord
 
 PAGE: Final = "reproduction.md"
 _WRITERS: Final = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
@@ -47,7 +48,7 @@ def write_page(target: Target, root: Path, out: Path) -> Path:
 class _Found(NamedTuple):
     """An audit's plan, and its finished cells, read and measured once."""
 
-    audit: Mapping[str, Any]
+    audit: PlanRecord
     cells: list[CellArtifacts]
     groups: Mapping[GroupKey, Group]
 

@@ -1,17 +1,17 @@
 """Run what a target needs, in one folder: cells that one target has run are there for the next."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from farsighted.api import Prepared, prepare, run_cells
 from farsighted.config.load import load_config
 from farsighted.launch.work import Launch, Observer
 from farsighted.paper.worlds import Target, World, overrides_of, parts_of
-from farsighted.store import atomic
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_plan
+from farsighted.store.records import PlanRecord
+from farsighted.store.writer import write_plan
 
 Watch = Callable[[Prepared, int], AbstractContextManager[Observer]]
 """Makes the observer of one part, given what is prepared and how many of its cells were finished before."""
@@ -45,11 +45,11 @@ def run_target(
             outcomes = run_cells(prepared, out, Launch(workers), observer, None)
         failed += [str(outcome.failure) for outcome in outcomes]
         plans.append(read_plan(layout))
-    atomic.write_json(layout.audit, merged(plans))
+    write_plan(layout, merged(plans))
     return tuple(failed)
 
 
-def merged(plans: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def merged(plans: Iterable[PlanRecord]) -> PlanRecord:
     """Return one plan with the cells of all; the rest is the first one's, with the notes and failures of all.
 
     Parts of one grid share data, model and statistics; what they do not share is in the cells.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from farsighted.api import prepare, run_here
 from farsighted.config.audit import AuditConfig, parse_budget
@@ -18,6 +18,7 @@ from farsighted.results.lookup import GroupKey, title
 from farsighted.store import atomic
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_plan
+from farsighted.store.records import ConfigRecord, PlannedRecord
 
 _LORA: Final = frozenset({"lora", "qlora", "dora", "rslora", "pissa"})
 """Adaptations whose rank is `lora.r`."""
@@ -53,9 +54,9 @@ def places_of_config(config: AuditConfig) -> tuple[Place, ...]:
     """
     prepared = prepare(config)
     inputs = prepared.inputs
-    plan = {
-        "config": config.model_dump(mode="json"),
-        "notes": heuristics_note(config, inputs),
+    plan: PlannedRecord = {
+        "config": config.record(),
+        "notes": list(heuristics_note(config, inputs)),
         "cells": [cell.row() for cell in prepared.cells],
     }
     with atomic.temporary_folder() as root:
@@ -64,7 +65,7 @@ def places_of_config(config: AuditConfig) -> tuple[Place, ...]:
         return _places(root, plan, tokens)
 
 
-def _places(root: Path, plan: Mapping[str, Any], tokens: Mapping[str, int]) -> tuple[Place, ...]:
+def _places(root: Path, plan: PlannedRecord, tokens: Mapping[str, int]) -> tuple[Place, ...]:
     """Place each group of the plan's cells; `tokens`: response tokens of each pool, where they are known."""
     stages_of: dict[GroupKey, Sequence[str]] = {GroupKey.of(cell): cell["stages"] for cell in plan["cells"]}
     pools: dict[str, PoolSignals] = {}
@@ -109,13 +110,13 @@ def budget_share(budget: Budget, sizes: Mapping[str, int], tokens: Mapping[str, 
     return sum(shares) / len(shares) if shares else math.nan
 
 
-def _rank(adaptation: str, config: Mapping[str, Any], width: int) -> float:
+def _rank(adaptation: str, config: ConfigRecord, width: int) -> float:
     if adaptation == "full":
         return 1.0
     if config["signals"]["embedding"] is not None:
         return math.nan
     rank = config["lora"]["r"] if adaptation in _LORA else config["peft"].get(adaptation, {}).get("r")
-    return rank_share(int(rank), width) if rank else math.nan
+    return rank_share(rank, width) if isinstance(rank, int) and rank else math.nan
 
 
 def is_audit(source: str) -> bool:

@@ -72,7 +72,7 @@ def run_point(point: DesignPoint, sizes: Sizes, should_stop: Callable[[], bool] 
     with atomic.temporary_folder() as root:
         run_here(prepared, prepared.cells, root, should_stop, Silent())
         artifacts = [read_cell(Layout(root).cell(cell.id)) for cell in prepared.cells]
-        dumped = config.model_dump(mode="json")
+        dumped = config.record()
         place = measure_pools(read_pools(root, tuple(prepared.inputs.stages), {"config": dumped, "notes": ()}))
     group = report_group(GroupKey.of(artifacts[0].meta), artifacts, Settings.of(dumped))
     return {

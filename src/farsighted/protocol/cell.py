@@ -26,6 +26,7 @@ from farsighted.protocol.shared import FirstSignals, Known
 from farsighted.protocol.stages import stage_input
 from farsighted.protocol.summary import cell_meta, stage_numbers
 from farsighted.store.layout import Layout
+from farsighted.store.records import CellRecord, CellStatus
 from farsighted.store.writer import Checkpoint, read_checkpoint, write_cell, write_checkpoint
 from farsighted.training.stage import (
     ModelSignals,
@@ -96,18 +97,22 @@ class _CellRun:
             self._run_stage(stage)
             self._boundary(stage)
 
-    def publish(self, status: str, reason: str | None, example_ids: tuple[str, ...]) -> None:
+    def publish(self, status: CellStatus, reason: str | None, example_ids: tuple[str, ...]) -> None:
         """Write the finished cell."""
         if self.stage is not None:
             stage = self._stage_input()
             numbers = stage_numbers(stage, self.stage, ChangeInner(0.0, 0.0, 0.0), self._embedding_cost(stage))
             self.done.per_stage.append(numbers)
             self.done.selections.extend(self.stage.record.tables)
-        outcome = {"status": status, "reason": reason, "example_ids": list(example_ids)}
-        meta = cell_meta(self.cell, self.context.config, self.context.inputs, self.done)
-        identity = {"adapter_hash": self.adapter_hash, "backward_cost": self.learner.backward_cost}
-        scores, selections = self.done.scores.table(), self.done.selection_table()
-        write_cell(self.context.layout, meta | outcome | identity, scores, selections)
+        meta: CellRecord = {
+            **cell_meta(self.cell, self.context.config, self.context.inputs, self.done),
+            "status": status,
+            "reason": reason,
+            "example_ids": list(example_ids),
+            "adapter_hash": self.adapter_hash,
+            "backward_cost": self.learner.backward_cost,
+        }
+        write_cell(self.context.layout, meta, self.done.scores.table(), self.done.selection_table())
 
     def _stage_input(self) -> StageInput:
         """Return what the stage at hand is run on, with what this cell may replay in it."""

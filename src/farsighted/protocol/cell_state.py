@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from farsighted.core.values import State
 from farsighted.protocol.scores import ScoreRows
+from farsighted.store.records import ProgressRecord, RunningStage, StageNumbers
 from farsighted.store.schema import SELECTIONS
 from farsighted.store.writer import Checkpoint
 from farsighted.training.record import SketchSample, StageRecord
@@ -28,8 +29,8 @@ class CellProgress:
     stages: int = 0
     """Stages finished."""
     scores: ScoreRows = field(default_factory=ScoreRows)
-    selections: list[Any] = field(default_factory=list)
-    per_stage: list[dict[str, Any]] = field(default_factory=list)
+    selections: list[pa.Table] = field(default_factory=list)
+    per_stage: list[StageNumbers] = field(default_factory=list)
     sample: SketchSample = field(default_factory=SketchSample.empty)
     evaluation_seconds: float = 0.0
     probe_seconds: float = 0.0
@@ -43,7 +44,7 @@ class CellProgress:
         yield
         setattr(self, field_name, getattr(self, field_name) + time.perf_counter() - began)
 
-    def finish_stage(self, progress: StageProgress, numbers: dict[str, Any]) -> None:
+    def finish_stage(self, progress: StageProgress, numbers: StageNumbers) -> None:
         """Take over what a finished stage left."""
         self.stages += 1
         self.state = progress.state
@@ -51,13 +52,13 @@ class CellProgress:
         self.sample = self.sample.merged(progress.record.sample)
         self.per_stage.append(numbers)
 
-    def selection_table(self) -> Any:
+    def selection_table(self) -> pa.Table:
         """Return all scored examples so far."""
         return _joined(self.selections)
 
-    def save(self, stage: StageProgress | None) -> tuple[dict[str, Any], Groups, Any]:
+    def save(self, stage: StageProgress | None) -> tuple[ProgressRecord, Groups, pa.Table]:
         """Return meta, array groups and selections of a checkpoint, with the stage in progress if there is one."""
-        meta = {
+        meta: ProgressRecord = {
             "per_stage": self.per_stage,
             "evaluation_seconds": self.evaluation_seconds,
             "probe_seconds": self.probe_seconds,
@@ -67,41 +68,59 @@ class CellProgress:
         groups = {"state": self.state, "sample": _sample_arrays(self.sample)}
         if stage is None:
             return meta, groups, self.selection_table()
-        counts = {name: getattr(stage, name) for name in ("round", "spent", "replayed", "steps", "round_steps")}
         groups |= {"stage_state": stage.state, "stage_sample": _sample_arrays(stage.record.sample)}
         if stage.proxy_sketch is not None:
             groups["proxy"] = {"sketch": stage.proxy_sketch}
         if stage.picked is not None:
             groups["picked"] = {"rows": stage.picked}
         selections = _joined([*self.selections, *stage.record.tables])
-        return meta | {"stage": counts | {"record": stage.record.numbers()}}, groups, selections
+        meta["stage"] = {
+            "round": stage.round,
+            "spent": stage.spent,
+            "replayed": stage.replayed,
+            "steps": stage.steps,
+            "round_steps": stage.round_steps,
+            "record": stage.record.numbers(),
+        }
+        return meta, groups, selections
 
     @staticmethod
     def load(checkpoint: Checkpoint, groups: Groups) -> "tuple[CellProgress, StageProgress | None]":
         """Return what `save` was called on."""
-        meta = dict(checkpoint.meta)
-        saved = meta.pop("stage", None)
-        meta["interruptions"] += 1
-        table = checkpoint.selections
+        meta, table = checkpoint.meta, checkpoint.selections
         finished = table.filter(pc.less_equal(table["stage_index"], checkpoint.stage))
         done = CellProgress(
             state=groups.get("state", {}),
             stages=checkpoint.stage,
             scores=ScoreRows([checkpoint.scores]),
             selections=[finished] if finished.num_rows else [],
+            per_stage=list(meta["per_stage"]),
             sample=_sample(groups["sample"]),
-            **meta,
+            evaluation_seconds=meta["evaluation_seconds"],
+            probe_seconds=meta["probe_seconds"],
+            probe_tokens=meta["probe_tokens"],
+            interruptions=meta["interruptions"] + 1,
         )
-        if saved is None:
+        if "stage" not in meta:
             return done, None
-        record_numbers = saved.pop("record")
         running = [table.slice(finished.num_rows)] if table.num_rows > finished.num_rows else []
-        record = StageRecord(tables=running, sample=_sample(groups["stage_sample"]), **record_numbers)
-        proxy = groups.get("proxy", {}).get("sketch")
-        picked = groups.get("picked", {}).get("rows")
-        state = groups.get("stage_state", {})
-        progress = StageProgress(state=state, proxy_sketch=proxy, record=record, picked=picked, **saved)
-        return done, progress
+        return done, _running(meta["stage"], running, groups)
+
+
+def _running(saved: RunningStage, tables: list[pa.Table], groups: Groups) -> StageProgress:
+    """The stage in progress, as it was saved."""
+    numbers = saved["record"]
+    return StageProgress(
+        round=saved["round"],
+        spent=saved["spent"],
+        replayed=saved["replayed"],
+        steps=saved["steps"],
+        round_steps=saved["round_steps"],
+        state=groups.get("stage_state", {}),
+        proxy_sketch=groups.get("proxy", {}).get("sketch"),
+        record=StageRecord(tables=tables, sample=_sample(groups["stage_sample"]), **numbers),
+        picked=groups.get("picked", {}).get("rows"),
+    )
 
 
 def pack(groups: Groups) -> dict[str, np.ndarray]:
@@ -118,7 +137,7 @@ def unpack(flat: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     return groups
 
 
-def _joined(tables: Sequence[Any]) -> Any:
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
     """The tables one below the other; nothing selected is a table without rows, not one without columns."""
     return pa.concat_tables(tables, promote_options="default") if tables else SELECTIONS.empty_table()
 

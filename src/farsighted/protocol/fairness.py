@@ -1,19 +1,18 @@
 """Proof that the cells of an audit can be compared: same start, same pools, same budget (spec §1)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Literal
 
 from farsighted.core.errors import FarsightedError
-
-Meta = Mapping[str, Any]
+from farsighted.store.records import CellRecord
 
 
 class UnfairError(FarsightedError):
     """Cells that must be alike but for their selector are not; this is a defect, never a setting."""
 
 
-def check_fair(metas: Iterable[Meta]) -> None:
+def check_fair(metas: Iterable[CellRecord]) -> None:
     """Refuse cells that differ by more than their selector.
 
     `metas`: `cell.json` of finished cells. Cells of one seed and adaptation mode start from the same adapter; all see
@@ -28,15 +27,15 @@ def check_fair(metas: Iterable[Meta]) -> None:
         _same_budget(list(cells))
 
 
-def _start(meta: Meta) -> tuple[int, str]:
-    return int(meta["seed"]), str(meta["adaptation"])
+def _start(meta: CellRecord) -> tuple[int, str]:
+    return meta["seed"], meta["adaptation"]
 
 
-def _group(meta: Meta) -> tuple[int, str, str, str]:
-    return int(meta["seed"]), str(meta["order"]), str(meta["budget"]), str(meta["adaptation"])
+def _group(meta: CellRecord) -> tuple[int, str, str, str]:
+    return meta["seed"], meta["order"], meta["budget"], meta["adaptation"]
 
 
-def _same(cells: Sequence[Meta], field: str, what: str) -> None:
+def _same(cells: Sequence[CellRecord], field: Literal["adapter_hash", "pool_hashes"], what: str) -> None:
     for cell in cells[1:]:
         if cell[field] != cells[0][field]:
             raise UnfairError(
@@ -45,13 +44,13 @@ def _same(cells: Sequence[Meta], field: str, what: str) -> None:
             )
 
 
-def _same_budget(cells: Sequence[Meta]) -> None:
-    if not cells or str(cells[0]["budget"]).endswith("examples"):
+def _same_budget(cells: Sequence[CellRecord]) -> None:
+    if not cells or cells[0]["budget"].endswith("examples"):
         return
     for stages in zip(*(cell["per_stage"] for cell in cells), strict=True):
-        tokens = [int(stage["trained_tokens"]) for stage in stages]
+        tokens = [stage["trained_tokens"] for stage in stages]
         # What is offered again may be an example that is longer than any of the stage's own.
-        if max(tokens) - min(tokens) >= max(int(stage["longest_response"]) for stage in stages):
+        if max(tokens) - min(tokens) >= max(stage["longest_response"] for stage in stages):
             low, high = cells[tokens.index(min(tokens))], cells[tokens.index(max(tokens))]
             raise UnfairError(
                 f"All selectors must train on the same response tokens to within one example, but in stage "
@@ -60,5 +59,5 @@ def _same_budget(cells: Sequence[Meta]) -> None:
             )
 
 
-def _name(cell: Meta) -> str:
+def _name(cell: CellRecord) -> str:
     return f"'{cell['selector']}' (cell {cell['id']})"

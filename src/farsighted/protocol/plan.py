@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, demands_of, fingerprint_of, parameters_of
 from farsighted.signals.table import check_needs
 from farsighted.store.layout import RESULT_VERSION
+from farsighted.store.records import PlannedCell
 from farsighted.training.budget import RoundSettings, plan_stage
 
 _DECIDING = ("model", "lora", "peft", "training", "evaluation", "probe", "signals", "quality")
@@ -43,7 +43,7 @@ class Cell:
         """The cell's name for people."""
         return f"{self.label}, seed {self.seed}, {self.order}, {self.budget}, {self.adaptation}"
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> PlannedCell:
         """Return the cell as an entry of `audit.json`."""
         return {
             "id": self.id,
@@ -141,7 +141,7 @@ def build_spec(spec: SelectorSpec) -> Selector:
     return selector
 
 
-def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, Any]:
+def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, object]:
     """Return what decides the results of every cell alike."""
     dumped = config.model_dump(mode="json")
     # Where the model lies does not matter: its hash does.

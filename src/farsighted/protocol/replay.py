@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +12,7 @@ from farsighted.store.token_table import extended
 from farsighted.training.stage import StageInput
 
 
-def with_earlier(stage: StageInput, before: Sequence[StageInput], selections: Sequence[Any]) -> StageInput:
+def with_earlier(stage: StageInput, before: Sequence[StageInput], selections: Sequence[pa.Table]) -> StageInput:
     """Return a stage whose pool ends with what the cell selected from the pools of the stages before it.
 
     An example comes once for each pool that it was selected from, in the order of stage, round and rank, as
@@ -42,7 +41,7 @@ def with_earlier(stage: StageInput, before: Sequence[StageInput], selections: Se
     return dataclasses.replace(stage, pool=pool, known=known, replayable=sum(counts))
 
 
-def _chosen(stage: StageInput, table: Any) -> np.ndarray:
+def _chosen(stage: StageInput, table: pa.Table) -> np.ndarray:
     """Return the pool rows that were selected in a stage from its own pool, in order."""
     mine = table.filter(pc.and_(table["chosen"], pc.equal(table["stage_index"], stage.index)))
     if "origin" in mine.column_names:

@@ -1,7 +1,7 @@
 """Per-item scores as they come in, and as a table (see `store.schema.SCORES`)."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +32,7 @@ class ScoredAt:
 class ScoreRows:
     """Collects evaluations."""
 
-    tables: list[Any] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
 
     def add(self, place: ScoredAt, evaluation_set: EvaluationSet, scores: ItemScores) -> None:
         """Keep one evaluation; raises `DivergedError` where an item's NLL is not finite (a task gives none)."""
@@ -56,10 +56,10 @@ class ScoreRows:
         }
         self.tables.append(pa.table(columns, schema=SCORES))
 
-    def table(self) -> Any:
+    def table(self) -> pa.Table:
         """Return all rows so far."""
         return pa.concat_tables(self.tables) if self.tables else SCORES.empty_table()
 
 
-def _nullable(values: np.ndarray) -> Any:
+def _nullable(values: np.ndarray) -> pa.Array:
     return pa.array(values.astype(np.float64), mask=np.isnan(values))

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +15,21 @@ from farsighted.protocol.cell_state import CellProgress
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.store.layout import SCHEMA
+from farsighted.store.records import ChosenNumbers, MeasuredCell, ReplayedNumbers, RunNumbers, SetRule, StageNumbers
 from farsighted.training.record import SketchSample
 from farsighted.training.stage import StageInput, StageProgress
+
+_NOTHING_CHOSEN: Final[RunNumbers] = {
+    "capability_entropy": None,
+    "update_concentration": None,
+    "mean_difficulty": None,
+    "mean_quality": None,
+}
 
 
 def stage_numbers(
     stage: StageInput, progress: StageProgress, change: ChangeInner, embedding_cost: tuple[int, float]
-) -> dict[str, Any]:
+) -> StageNumbers:
     """Return the entry of `per_stage`; a number that does not exist is None.
 
     `embedding_cost`: tokens and seconds of the frozen embedding, part of scoring for selectors that look at it.
@@ -29,10 +37,13 @@ def stage_numbers(
     record = progress.record
     rows = stage.pool.rows_of(record.chosen_ids())
     numbers = record.numbers()
-    numbers["scored_tokens"] += embedding_cost[0]
-    numbers["scoring_seconds"] += embedding_cost[1]
     drift = adapter_drift(change.earlier_later, change.later_squared, change.earlier_squared)
-    return numbers | {
+    return {
+        **numbers,
+        "losses": [number_or_none(loss) for loss in numbers["losses"]],
+        "grad_norms": [number_or_none(norm) for norm in numbers["grad_norms"]],
+        "scored_tokens": numbers["scored_tokens"] + embedding_cost[0],
+        "scoring_seconds": numbers["scoring_seconds"] + embedding_cost[1],
         "stage": stage.pool.name,
         "trained_examples": len(rows),
         **_replayed(stage, rows),
@@ -47,7 +58,7 @@ def stage_numbers(
     }
 
 
-def _replayed(stage: StageInput, rows: np.ndarray) -> dict[str, int]:
+def _replayed(stage: StageInput, rows: np.ndarray) -> ReplayedNumbers:
     """How much of what was trained on comes from earlier stages; the diagnostics count it like the rest."""
     if not stage.replay_share:
         return {}
@@ -56,10 +67,9 @@ def _replayed(stage: StageInput, rows: np.ndarray) -> dict[str, int]:
     return {"replayed_examples": len(again), "replayed_tokens": tokens}
 
 
-def _selected(stage: StageInput, rows: np.ndarray, sample: SketchSample) -> dict[str, Any]:
+def _selected(stage: StageInput, rows: np.ndarray, sample: SketchSample) -> ChosenNumbers:
     if len(rows) == 0:
-        names = ("capability_entropy", "update_concentration", "mean_difficulty", "mean_quality")
-        return dict.fromkeys(names) | {"concentration_sample": 0}
+        return {**_NOTHING_CHOSEN, "concentration_sample": 0}
     return {
         "capability_entropy": float(capability_entropy(stage.known["cluster"][rows])),
         "update_concentration": number_or_none(update_concentration(sample.sketches)),
@@ -69,7 +79,7 @@ def _selected(stage: StageInput, rows: np.ndarray, sample: SketchSample) -> dict
     }
 
 
-def cell_meta(cell: Cell, config: AuditConfig, inputs: AuditInputs, done: CellProgress) -> dict[str, Any]:
+def cell_meta(cell: Cell, config: AuditConfig, inputs: AuditInputs, done: CellProgress) -> MeasuredCell:
     """Return `cell.json` but for status, reason and adapter hash."""
     return {
         "schema": SCHEMA,
@@ -78,7 +88,7 @@ def cell_meta(cell: Cell, config: AuditConfig, inputs: AuditInputs, done: CellPr
         "evaluation": _normalisation(inputs),
         "pool_hashes": {name: stage.fingerprint for name, stage in inputs.stages.items()},
         "selection_hash": selection_hash(done.selections),
-        "per_stage": [_finite(stage) for stage in done.per_stage],
+        "per_stage": done.per_stage,
         "run": _run(done),
         "missing": _missing(done),
         "evaluation_seconds": done.evaluation_seconds,
@@ -88,7 +98,7 @@ def cell_meta(cell: Cell, config: AuditConfig, inputs: AuditInputs, done: CellPr
     }
 
 
-def selection_hash(tables: Sequence[Any]) -> str:
+def selection_hash(tables: Sequence[pa.Table]) -> str:
     """Return the SHA-256 of all selected ids with stage, round and rank, in that order."""
     digest = hashlib.sha256()
     if tables:
@@ -99,11 +109,11 @@ def selection_hash(tables: Sequence[Any]) -> str:
     return digest.hexdigest()
 
 
-def _run(done: CellProgress) -> dict[str, Any]:
+def _run(done: CellProgress) -> RunNumbers:
     """Diagnostics over the whole run's selected examples."""
     count = sum(stage["trained_examples"] for stage in done.per_stage)
     if count == 0:
-        return dict.fromkeys(("capability_entropy", "update_concentration", "mean_difficulty", "mean_quality"))
+        return _NOTHING_CHOSEN
     clusters = np.sum([stage["clusters"] for stage in done.per_stage], axis=0)
     return {
         "capability_entropy": float(capability_entropy(np.repeat(np.arange(len(clusters)), clusters))),
@@ -119,7 +129,7 @@ def _missing(done: CellProgress) -> dict[str, str]:
     return {}
 
 
-def _normalisation(inputs: AuditInputs) -> dict[str, Any]:
+def _normalisation(inputs: AuditInputs) -> dict[str, SetRule]:
     sets = [stage.validation for stage in inputs.stages.values()] + list(inputs.ood_sets)
     return {
         found.name: {
@@ -130,8 +140,3 @@ def _normalisation(inputs: AuditInputs) -> dict[str, Any]:
         }
         for found in sets
     }
-
-
-def _finite(stage: dict[str, Any]) -> dict[str, Any]:
-    lists = {name: [number_or_none(value) for value in stage[name]] for name in ("losses", "grad_norms")}
-    return stage | lists

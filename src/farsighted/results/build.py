@@ -13,10 +13,11 @@ from farsighted.results.rankings import myopia, overlap
 from farsighted.results.summary import summarise_group
 from farsighted.store.layout import SCHEMA
 from farsighted.store.reader import CellArtifacts
+from farsighted.store.records import PlanRecord
 
 
 def build_results(
-    cells: Sequence[CellArtifacts], audit: Mapping[str, Any], groups: Mapping[GroupKey, Group] | None = None
+    cells: Sequence[CellArtifacts], audit: PlanRecord, groups: Mapping[GroupKey, Group] | None = None
 ) -> dict[str, Any]:
     """Return everything that the report says, as the JSON value of results.json.
 
@@ -33,21 +34,24 @@ def build_results(
         StorageError: cells that were scored on different items of one set.
     """
     settings = Settings.of(audit["config"])
-    planned = {str(cell["id"]): cell for cell in audit["cells"]}
+    planned = {cell["id"]: cell for cell in audit["cells"]}
     by_id = planned_cells(cells, audit)
     measured = planned_groups(cells, audit) if groups is None else groups
     members: dict[GroupKey, list[Mapping[str, Any]]] = {}
     for cell in planned.values():
         members.setdefault(GroupKey.of(cell), []).append(cell)
-    failures = audit.get("failures", {})
+    failures = audit["failures"]
     absent = {name: absent_value(cell, failures.get(name)) for name, cell in planned.items() if name not in by_id}
     parts = [_group_part(measured[key], named, absent, settings) for key, named in members.items()]
     entries = {entry["id"]: entry for part in parts for entry in part["cells"]}
-    strangers = sorted({str(cell.meta["id"]) for cell in cells} - planned.keys())
+    strangers = sorted({cell.meta["id"] for cell in cells} - planned.keys())
     return {
         "schema": SCHEMA,
         "farsighted": version("farsighted"),
-        **{key: audit[key] for key in ("title", "config", "command", "environment")},
+        "title": audit["title"],
+        "config": audit["config"],
+        "command": audit["command"],
+        "environment": audit["environment"],
         "reference": settings.reference,
         "sets": {name: rule for cell in by_id.values() for name, rule in cell.meta.get("evaluation", {}).items()},
         "cells": [entries[name] for name in planned],

@@ -1,15 +1,14 @@
 """From an audit's folder, or from its cells in memory, to the groups that may be compared."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from farsighted.results.cells import IDENTITY
 from farsighted.results.groups import Group, Settings, report_group
 from farsighted.results.lookup import GroupKey
 from farsighted.store.layout import Layout
 from farsighted.store.reader import CellArtifacts, finished_cells, read_cell, read_plan
+from farsighted.store.records import CellIdentity, PlannedRecord, identity_of
 
 
 def groups_of(root: Path) -> dict[GroupKey, Group]:
@@ -28,7 +27,7 @@ def settings_of(root: Path) -> Settings:
     return Settings.of(read_plan(Layout(root))["config"])
 
 
-def planned_groups(cells: Iterable[CellArtifacts], audit: Mapping[str, Any]) -> dict[GroupKey, Group]:
+def planned_groups(cells: Iterable[CellArtifacts], audit: PlannedRecord) -> dict[GroupKey, Group]:
     """Measure the cells that the plan names, by group; others are left out.
 
     Raises:
@@ -38,24 +37,20 @@ def planned_groups(cells: Iterable[CellArtifacts], audit: Mapping[str, Any]) -> 
     members: dict[GroupKey, list[CellArtifacts]] = {GroupKey.of(cell): [] for cell in audit["cells"]}
     planned = planned_cells(cells, audit)
     for cell in audit["cells"]:
-        if str(cell["id"]) in planned:
-            members[GroupKey.of(cell)].append(planned[str(cell["id"])])
+        if cell["id"] in planned:
+            members[GroupKey.of(cell)].append(planned[cell["id"]])
     return {key: report_group(key, found, settings) for key, found in members.items()}
 
 
-def planned_cells(cells: Iterable[CellArtifacts], audit: Mapping[str, Any]) -> dict[str, CellArtifacts]:
+def planned_cells(cells: Iterable[CellArtifacts], audit: PlannedRecord) -> dict[str, CellArtifacts]:
     """Return the cells that the plan names, by id, under the names that the plan has for them.
 
     A label, the name of an order, and being a reference decide no result, so they are no part of a cell's id, and may
     have been others when the cell was run.
     """
-    planned = {str(cell["id"]): cell for cell in audit["cells"]}
-    return {
-        str(cell.meta["id"]): _named(cell, planned[str(cell.meta["id"])])
-        for cell in cells
-        if str(cell.meta["id"]) in planned
-    }
+    planned = {cell["id"]: cell for cell in audit["cells"]}
+    return {cell.meta["id"]: _named(cell, planned[cell.meta["id"]]) for cell in cells if cell.meta["id"] in planned}
 
 
-def _named(cell: CellArtifacts, planned: Mapping[str, Any]) -> CellArtifacts:
-    return replace(cell, meta={**cell.meta, **{key: planned[key] for key in IDENTITY if key in planned}})
+def _named(cell: CellArtifacts, planned: CellIdentity) -> CellArtifacts:
+    return replace(cell, meta={**cell.meta, **identity_of(planned)})

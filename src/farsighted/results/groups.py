@@ -22,6 +22,7 @@ from farsighted.results.raw import raw_measures
 from farsighted.results.set_scores import CurveScores, SetScores, measured, replicated
 from farsighted.results.thresholds import Crossings, crossings
 from farsighted.store.reader import CellArtifacts
+from farsighted.store.records import ConfigRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Settings:
     weights: Weights
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "Settings":
+    def of(cls, config: ConfigRecord) -> "Settings":
         """Return the settings of a resolved configuration."""
         statistics = config["statistics"]
         weights = Weights(HorizonWeights(**config["long_horizon"]), ULongWeights(**config["u_long"]))
@@ -103,15 +104,15 @@ def report_group(key: GroupKey, cells: Sequence[CellArtifacts], settings: Settin
     Raises:
         StorageError: if two cells were scored on different items.
     """
-    items = [read_items(cell.scores, cell.meta["stages"], str(cell.meta["id"])) for cell in cells]
-    names = [str(cell.meta["id"]) for cell in cells]
+    items = [read_items(cell.scores, cell.meta["stages"], cell.meta["id"]) for cell in cells]
+    names = [cell.meta["id"] for cell in cells]
     draw = draw_items(list(zip(names, items, strict=True)), stream(0, "eval", ITEM_RESAMPLES), settings.resamples)
     resampled = [replicated(item, draw) for item in items]
     reports = [
         _report(cell, measured(item), scores, settings)
         for cell, item, scores in zip(cells, items, resampled, strict=True)
     ]
-    labels = [(str(cell.meta["selector"]), int(cell.meta["seed"])) for cell in reports]
+    labels = [(cell.meta["selector"], cell.meta["seed"]) for cell in reports]
     by_name = dict(zip(labels, reports, strict=True))
     probes = {label: scores.probes["neutral"] for label, scores in zip(labels, resampled, strict=True)}
     for seed in sorted({seed for _, seed in by_name}):

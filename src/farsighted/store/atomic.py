@@ -13,10 +13,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from farsighted.core.errors import StorageError
 from farsighted.store.layout import MARKER, SCHEMA
+from farsighted.store.record_text import MARKED, read_record, text_of
+from farsighted.store.records import MarkerRecord
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -67,7 +68,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Replace `path` by a JSON value, indented, NaN refused, in one step; raises `StorageError`."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -85,7 +86,8 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
             for name, data in files.items():
                 _write_flushed(temporary / name, data)
             manifest = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-            _write_flushed(temporary / MARKER, json.dumps({"schema": SCHEMA, "files": manifest}).encode())
+            marker: MarkerRecord = {"schema": SCHEMA, "files": manifest}
+            _write_flushed(temporary / MARKER, text_of(MARKED, marker).encode())
             _flush(temporary)
             remove_folder(path)
             temporary.rename(path)
@@ -97,10 +99,10 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 def read_folder(path: Path) -> dict[str, bytes]:
     """Return the files of a folder that `write_folder` wrote; raises `StorageError` where one is gone or altered."""
+    manifest = read_record(MARKED, path / MARKER)["files"]
     try:
-        manifest = json.loads((path / MARKER).read_bytes())["files"]
         files = {name: (path / name).read_bytes() for name in manifest}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         raise _damaged(path, f"cannot be read ({error})") from error
     for name, data in files.items():
         if hashlib.sha256(data).hexdigest() != manifest[name]:

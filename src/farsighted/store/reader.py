@@ -1,17 +1,19 @@
 """Reading finished cells back: three files and the marker that vouches for them."""
 
 import hashlib
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from farsighted.core.errors import StorageError
 from farsighted.store.layout import MARKER, Layout
+from farsighted.store.record_text import CELL, MARKED, PLAN, RESULTS, read_record, refuse_other_schema
+from farsighted.store.records import CellRecord, PlanRecord
+from farsighted.store.result_records import ResultsRecord
 
 CELL_FILES: Final = ("cell.json", "scores.parquet", "selections.parquet")
 
@@ -20,7 +22,7 @@ CELL_FILES: Final = ("cell.json", "scores.parquet", "selections.parquet")
 class CellArtifacts:
     """What one finished cell left on disk; every number of a report is a function of these three."""
 
-    meta: Mapping[str, Any]
+    meta: CellRecord
     """cell.json: who the cell is, what each stage cost, losses, diagnostics, reasons for what is missing."""
     scores: pa.Table
     """One row an item and evaluation (kind, after_stage, set, probe_tokens, point, item, score 0..100, ...)."""
@@ -53,36 +55,45 @@ def read_cell(folder: Path) -> CellArtifacts:
     """Read the three files of one finished cell.
 
     Raises:
-        StorageError: a file that is absent or cannot be parsed.
+        StorageError: a file that is absent, cannot be parsed, or does not fit its record.
     """
-    meta = _read_json(folder, "cell.json")
+    meta = read_meta(folder)
     tables = [_read_table(folder, name) for name in ("scores.parquet", "selections.parquet")]
     return CellArtifacts(meta, *tables)
 
 
-def read_meta(folder: Path) -> dict[str, Any]:
+def read_meta(folder: Path) -> CellRecord:
     """Read `cell.json` of one finished cell; raises `StorageError`."""
-    return _read_json(folder, "cell.json")
+    return read_record(CELL, folder / "cell.json")
 
 
-def read_plan(layout: Layout) -> dict[str, Any]:
-    """Read the plan of an audit's folder; raises `StorageError` where there is none or it cannot be parsed."""
-    path = layout.audit
-    try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"The plan '{path}' cannot be read ({error}). Name the folder that an audit wrote, or run the audit again."
-        ) from error
-    if not isinstance(plan, dict):
-        raise StorageError(f"The plan '{path}' must hold a JSON object. Run the audit again.")
-    return plan
+def read_plan(layout: Layout) -> PlanRecord:
+    """Read the plan of an audit's folder; raises `StorageError` where there is none or it does not fit."""
+    return read_record(PLAN, layout.audit)
+
+
+def refuse_other_versions(layout: Layout, cell_ids: Iterable[str]) -> None:
+    """Refuse a folder with a plan or finished cells that this version cannot read, before anything in it is replaced.
+
+    A plan that this version could have written is not looked at: the one that is about to be written takes its place.
+
+    Raises:
+        StorageError: as `read_meta` does, or the plan is of another schema.
+    """
+    if layout.audit.is_file():
+        refuse_other_schema(PLAN, layout.audit)
+    for cell_id in cell_ids:
+        if layout.finished(cell_id):
+            read_meta(layout.cell(cell_id))
+
+
+def read_results(layout: Layout) -> ResultsRecord:
+    """Read the numbers in an audit's folder; raises `StorageError` where there are none or they do not fit."""
+    return read_record(RESULTS, layout.results)
 
 
 def _verify(folder: Path) -> None:
-    stated = _read_json(folder, MARKER).get("files")
-    if not isinstance(stated, dict):
-        raise _damaged(folder, MARKER, "names no files")
+    stated = read_record(MARKED, folder / MARKER)["files"]
     for name in CELL_FILES:
         path = folder / name
         if not path.is_file():
@@ -91,16 +102,6 @@ def _verify(folder: Path) -> None:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if stated.get(name) != found:
             raise _damaged(folder, name, f"has SHA-256 {found[:12]}, but {MARKER} states {str(stated.get(name))[:12]}")
-
-
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        value = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _damaged(folder, name, f"cannot be read ({error})") from error
-    if not isinstance(value, dict):
-        raise _damaged(folder, name, "must hold a JSON object")
-    return value
 
 
 def _read_table(folder: Path, name: str) -> pa.Table:

@@ -1,12 +1,12 @@
 """Columns of the tables that an audit writes."""
 
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
 from farsighted.core.measures import MEASURES
 
-SCORES: Final[Any] = pa.schema(
+SCORES: Final[pa.Schema] = pa.schema(
     [
         ("kind", pa.string()),  # validation, ood, probe_neutral, probe_own
         ("after_stage", pa.int32()),  # 0 = base model
@@ -21,7 +21,7 @@ SCORES: Final[Any] = pa.schema(
     ]
 )
 
-SELECTIONS: Final[Any] = pa.schema(
+SELECTIONS: Final[pa.Schema] = pa.schema(
     [
         ("stage", pa.string()),
         ("stage_index", pa.int32()),  # 1-based

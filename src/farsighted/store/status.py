@@ -1,28 +1,27 @@
 """How far each cell of an audit is, from what lies on disk."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from farsighted.store.layout import MARKER, Layout
+from farsighted.store.reader import read_meta
+from farsighted.store.records import PlanRecord
 
 
-def cell_statuses(layout: Layout, plan: Mapping[str, Any]) -> dict[str, str]:
+def cell_statuses(layout: Layout, plan: PlanRecord) -> dict[str, str]:
     """Return the status of every planned cell by id.
 
-    It is `done`, `diverged`, `failed`, `running, N stages done`, `interrupted after N stages` or `missing`.
+    It is `done`, `diverged`, `failed`, `running, N stages done`, `interrupted after N stages` or `missing`. Raises
+    `StorageError` where a finished cell cannot be read.
     """
-    failures = plan.get("failures", {})
-    return {cell["id"]: _status(layout, cell["id"], failures) for cell in plan["cells"]}
+    return {cell["id"]: _status(layout, cell["id"], plan["failures"]) for cell in plan["cells"]}
 
 
 def _status(layout: Layout, cell_id: str, failures: Mapping[str, str]) -> str:
     if layout.finished(cell_id):
-        meta = json.loads((layout.cell(cell_id) / "cell.json").read_text())
-        return str(meta["status"])
+        return read_meta(layout.cell(cell_id))["status"]
     folder = layout.checkpoints(cell_id)
     positions = [path.name for path in folder.glob("[0-9]*") if (path / MARKER).is_file()] if folder.is_dir() else []
     stages = int(max(positions).split("-")[0]) if positions else 0

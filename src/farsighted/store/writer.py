@@ -1,12 +1,10 @@
-"""What the run arm puts on disk: finished cells and checkpoints."""
+"""What the run arm puts on disk: the plan, finished cells and checkpoints."""
 
 import io
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,26 +13,33 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from farsighted.store import atomic
-from farsighted.store.layout import MARKER, Layout
+from farsighted.store.layout import MARKER, SCHEMA, Layout
+from farsighted.store.record_text import CELL, CHECKPOINT, PLAN, record_of, text_of
+from farsighted.store.records import CellRecord, CheckpointRecord, PlanRecord, ProgressRecord
 
 
-def table_bytes(table: Any) -> bytes:
+def table_bytes(table: pa.Table) -> bytes:
     """Return a Parquet file of `table` (zstd)."""
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
 
 
-def read_table(data: bytes) -> Any:
+def read_table(data: bytes) -> pa.Table:
     """Return the table of a Parquet file."""
     return pq.ParquetFile(pa.BufferReader(data)).read()
 
 
-def write_cell(layout: Layout, meta: Mapping[str, Any], scores: Any, selections: Any) -> None:
+def write_plan(layout: Layout, plan: PlanRecord) -> None:
+    """Replace the plan in one step; raises `StorageError`."""
+    atomic.write_text(layout.audit, text_of(PLAN, plan))
+
+
+def write_cell(layout: Layout, meta: CellRecord, scores: pa.Table, selections: pa.Table) -> None:
     """Publish a finished cell and drop its checkpoints; `meta["id"]` names the folder."""
-    cell_id = str(meta["id"])
+    cell_id = meta["id"]
     files = {
-        "cell.json": json.dumps(meta, indent=1, allow_nan=False).encode(),
+        "cell.json": text_of(CELL, meta).encode(),
         "scores.parquet": table_bytes(scores),
         "selections.parquet": table_bytes(selections),
     }
@@ -50,22 +55,26 @@ class Checkpoint:
     """Stages finished."""
     round: int
     """Rounds finished in the stage that follows (the one in progress does not count); 0 at a stage boundary."""
-    meta: Mapping[str, Any]
-    """JSON value: what is recorded so far."""
+    meta: ProgressRecord
+    """What is recorded so far."""
     arrays: Mapping[str, np.ndarray]
     """Parameters, optimizer state, selector state."""
-    scores: Any
-    selections: Any
+    scores: pa.Table
+    selections: pa.Table
 
 
 def write_checkpoint(layout: Layout, cell_id: str, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, then delete the older ones."""
     folder = layout.checkpoints(cell_id)
     newest = folder / _position(checkpoint.stage, checkpoint.round)
+    record: CheckpointRecord = {
+        "schema": SCHEMA,
+        "stage": checkpoint.stage,
+        "round": checkpoint.round,
+        "meta": checkpoint.meta,
+    }
     files = {
-        "meta.json": json.dumps(
-            {"stage": checkpoint.stage, "round": checkpoint.round, "meta": checkpoint.meta}
-        ).encode(),
+        "meta.json": text_of(CHECKPOINT, record).encode(),
         "arrays.safetensors": save_arrays({name: np.asarray(a, order="C") for name, a in checkpoint.arrays.items()}),
         "scores.parquet": table_bytes(checkpoint.scores),
         "selections.parquet": table_bytes(checkpoint.selections),
@@ -77,12 +86,16 @@ def write_checkpoint(layout: Layout, cell_id: str, checkpoint: Checkpoint) -> No
 
 
 def read_checkpoint(layout: Layout, cell_id: str) -> Checkpoint | None:
-    """Return the newest complete checkpoint of a cell, or None; raises `StorageError` where it was altered."""
+    """Return the newest complete checkpoint of a cell, or None.
+
+    Raises:
+        StorageError: It was altered, or is of another schema.
+    """
     folders = _finished(layout.checkpoints(cell_id))
     if not folders:
         return None
     files = atomic.read_folder(folders[-1])
-    meta = json.loads(files["meta.json"])
+    meta = record_of(CHECKPOINT, files["meta.json"], folders[-1] / "meta.json")
     return Checkpoint(
         stage=meta["stage"],
         round=meta["round"],

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from farsighted.core.values import Pool, Ranking
 from farsighted.learners.base import StepRecord
+from farsighted.store.records import TrainedNumbers
 
 SKETCH_LIMIT = 2048
 """Examples that update concentration is computed from; beyond it a uniform sample (spec §3)."""
@@ -40,7 +40,7 @@ class SketchSample:
 class StageRecord:
     """Grows while a stage runs; turned into a table and numbers at its end, or into a checkpoint."""
 
-    tables: list[Any] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
     """Rows of `selections.parquet`, one table a round (see `store.schema.SELECTIONS`)."""
     losses: list[float] = field(default_factory=list)
     grad_norms: list[float] = field(default_factory=list)
@@ -63,7 +63,7 @@ class StageRecord:
         self.training_seconds += seconds
         self.sample = self.sample.merged(SketchSample(keys_M, step.sketch))
 
-    def table(self) -> Any:
+    def table(self) -> pa.Table:
         """Return all scored examples of the stage so far."""
         return pa.concat_tables(self.tables, promote_options="default")
 
@@ -76,8 +76,8 @@ class StageRecord:
         ids: list[str] = chosen["id"].to_pylist()
         return ids
 
-    def numbers(self) -> dict[str, Any]:
-        """Return everything but the table and the sketches as a JSON value."""
+    def numbers(self) -> TrainedNumbers:
+        """Return everything but the table and the sketches."""
         return {
             "losses": self.losses,
             "grad_norms": self.grad_norms,
@@ -100,7 +100,7 @@ class RoundPlace:
     """Optimizer steps of the stage before the ranking."""
 
 
-def round_table(place: RoundPlace, pool: Pool, rows: np.ndarray, ranking: Ranking, picked: np.ndarray) -> Any:
+def round_table(place: RoundPlace, pool: Pool, rows: np.ndarray, ranking: Ranking, picked: np.ndarray) -> pa.Table:
     """Return one round's candidates as rows of `selections.parquet`, without the cluster column.
 
     `rows`: (N,) pool rows of the candidates. `picked`: positions among them.
@@ -127,7 +127,7 @@ def round_table(place: RoundPlace, pool: Pool, rows: np.ndarray, ranking: Rankin
     return pa.table(columns | parts)
 
 
-def with_known(table: Any, known: Mapping[str, np.ndarray], rows: np.ndarray) -> Any:
+def with_known(table: pa.Table, known: Mapping[str, np.ndarray], rows: np.ndarray) -> pa.Table:
     """Return one round's rows with their cluster and, where some come from earlier stages, their `origin`.
 
     `known`: arrays with one row a pool example.
