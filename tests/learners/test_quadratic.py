@@ -125,9 +125,7 @@ def test_seeds_draw_subspaces_of_their_own_and_no_direction_is_preferred():
 
 
 def test_every_signal_of_the_model_is_finite_and_has_a_row_a_candidate():
-    names = {
-        name for name, kind in SIGNALS.items() if kind.cost in {"forward", "backward", "frozen"} and not kind.context
-    }
+    names = {name for name, row in SIGNALS.items() if row.cost != "metadata" and not row.is_once and not row.is_context}
     found = moved().signals(POOL, frozenset(names))
     assert found.keys() == names
     assert all(len(rows) == len(POOL) and np.isfinite(rows).all() for rows in found.values())

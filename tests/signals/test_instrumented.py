@@ -26,9 +26,9 @@ def signals(needs, head=HEAD):
 def test_every_forward_signal_has_the_width_that_the_plan_states():
     found = signals(FORWARD_SIGNALS)
     assert found.keys() == FORWARD_SIGNALS
-    widths = {None: (3,), "D": (3, 16)}
+    sizes = {"N": 3, "D": 16}
     assert {name: array.shape for name, array in found.items()} == {
-        name: widths.get(SIGNALS[name].width, (3, SIGNALS[name].width)) for name in FORWARD_SIGNALS
+        name: tuple(sizes.get(size, size) for size in SIGNALS[name].shape) for name in FORWARD_SIGNALS
     }
     assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
 

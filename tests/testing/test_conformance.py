@@ -189,12 +189,12 @@ def test_signals_of_ones_own_are_handed_in():
 
 
 def test_every_signal_that_can_be_asked_for_can_be_made():
-    for name, kind in SIGNALS.items():
+    for name, row in SIGNALS.items():
         signals = synthetic_signals(RNG(0), 5, frozenset({name}))
         assert np.all(np.isfinite(signals[name]))
-        if not kind.context:
+        if not row.is_context:
             assert len(signals.rows[name]) == 5
-            assert (signals.rows[name].ndim == 2) == (kind.width is not None)
+            assert signals.rows[name].ndim == len(row.shape)
 
 
 def test_the_same_generator_makes_the_same_signals():

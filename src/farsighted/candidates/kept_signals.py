@@ -25,7 +25,8 @@ from farsighted.core import fingerprint
 from farsighted.core.values import Tokens, token_lengths
 from farsighted.data.batches import length_sorted_batches
 from farsighted.learners.base import Learner
-from farsighted.signals.table import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME, SIGNALS, SKETCH_SIDE, at_positions
+from farsighted.signals.definition import definition_of
+from farsighted.signals.table import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME, SKETCH_SIDE, pass_of
 from farsighted.store.cache import ArrayCache
 
 _CHUNK_TOKENS: Final = 16384
@@ -133,7 +134,12 @@ class SignalCache:
 
 
 def _entry(job: _Job, name: str) -> str:
-    return fingerprint.of_json([job.key, name])[:32]
+    definition = definition_of(name)
+    if definition is None:
+        return fingerprint.of_json([job.key, name])[:32]
+    # A function of anyone's may read any field of an example, and not only what the model reads.
+    seen = fingerprint.of_examples(item.example for item in job.batch)
+    return fingerprint.of_json([job.key, definition, seen])[:32]
 
 
 def _chunks(texts: Sequence[Tokens], batch_tokens: int) -> list[np.ndarray]:
@@ -158,9 +164,7 @@ def _by_kind(needs: frozenset[str]) -> dict[str, frozenset[str]]:
     """Return the signals that one kind of pass gives, by kind."""
     kinds: dict[str, set[str]] = {}
     for name in needs:
-        plain, positions = at_positions(name)
-        kind = _BACKWARD if SIGNALS[plain].cost == "backward" else positions
-        kinds.setdefault(kind, set()).add(name)
+        kinds.setdefault(pass_of(name), set()).add(name)
     return {kind: frozenset(names) for kind, names in kinds.items()}
 
 

@@ -21,6 +21,7 @@ from farsighted.learners.optim import OptimizerSettings, StageOptimizer
 from farsighted.learners.passes import GRADIENT_SIGNALS, trunk_and_head
 from farsighted.learners.single_pass import KeptBatch, has_dropout
 from farsighted.learners.transitions import FoldedStages
+from farsighted.signals.table import readings_of
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -110,7 +111,7 @@ class CausalLM:
         It can where gradients are computed anyway, the head is frozen, training has no dropout, and what is kept stays
         within `LearnerSettings.kept_bytes`.
         """
-        if not needs & GRADIENT_SIGNALS or has_dropout(self._lm):
+        if not readings_of(needs) & GRADIENT_SIGNALS or has_dropout(self._lm):
             return False
         size = self._passes.kept_bytes(batch)
         return size is not None and size <= self._settings.kept_bytes

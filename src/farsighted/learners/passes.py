@@ -15,12 +15,14 @@ from farsighted.data.batches import pad
 from farsighted.learners.single_pass import KeptPass
 from farsighted.signals.forward import Ragged, gather_positions, gather_response, scoring_mode
 from farsighted.signals.gradients import GradientMaps, Gradients, PerExampleGradients, build_gradient_maps
-from farsighted.signals.instrumented import FORWARD_SIGNALS, HeadMaps, build_head_maps, forward_signals
+from farsighted.signals.instrumented import FORWARD_READINGS, HeadMaps, build_head_maps, forward_signals
 from farsighted.signals.kept import kept_bytes
 from farsighted.signals.logit_pass import head_grad_norm, head_sketch
 from farsighted.signals.logits import Head, token_nll
+from farsighted.signals.provided import provided
+from farsighted.signals.registry import at_positions
 from farsighted.signals.scoring import ScoredBatch, scoring_pass, self_test
-from farsighted.signals.table import at_positions
+from farsighted.signals.table import readings_of
 from farsighted.signals.tied import HeadPart
 
 MAPS_SEED = 20260530
@@ -71,9 +73,9 @@ class Passes:
 
         One backward pass follows only where a gradient signal is among them.
         """
-        if not needs & GRADIENT_SIGNALS:
-            return self._signals(batch, needs, None)
-        return self._signals(batch, needs, self._scored(needs, batch))
+        readings = readings_of(needs)
+        scored = self._scored(readings, batch) if readings & GRADIENT_SIGNALS else None
+        return provided(needs, batch, self._left(batch, readings, scored))
 
     def kept_bytes(self, batch: Sequence[Tokens]) -> int | None:
         """Return the bytes that `signals_kept` would keep, at most; None where an untied head is trained as well."""
@@ -84,16 +86,17 @@ class Passes:
     def signals_kept(self, batch: Sequence[Tokens], needs: frozenset[str]) -> tuple[Mapping[str, np.ndarray], KeptPass]:
         """Return `signals(batch, needs)`, needs of gradients among them, and what a step on some rows takes."""
         scored = self._scored_by(self._keeping, batch)
-        found = self._signals(batch, needs | {"nll"}, scored)
+        found = self._left(batch, readings_of(needs) | {"nll"}, scored)
         gradients = scored.gradients
         if gradients.kept is None or gradients.sketch_BK is None:
             raise RuntimeError("a capture that keeps and has maps gives both")
         kept = KeptPass(gradients.kept, found["nll"], gradients.sketch_BK.cpu().numpy())
-        return {name: array for name, array in found.items() if name in needs}, kept
+        return provided(needs, batch, found), kept
 
-    def _signals(
+    def _left(
         self, batch: Sequence[Tokens], needs: frozenset[str], scored: ScoredBatch | None
     ) -> dict[str, np.ndarray]:
+        """Return what the one pass leaves for the providers of signals."""
         hidden_BLD: Tensor | None = None
         gradients: Gradients | None = None
         if scored is not None:
@@ -103,7 +106,7 @@ class Passes:
             with torch.no_grad(), scoring_mode(self._trunk):
                 hidden_BLD = self._states(self._ids(batch)) if elsewhere else self._hidden(batch)
             ragged = gather_response(hidden_BLD, batch)
-        forward_needs = needs & FORWARD_SIGNALS
+        forward_needs = needs & FORWARD_READINGS
         found = forward_signals(ragged, self._maps(forward_needs), forward_needs)
         if hidden_BLD is not None:
             for positions in sorted(elsewhere):

@@ -19,6 +19,9 @@ from farsighted.core.rng import stream
 from farsighted.core.schedule import ScheduleName, rate_share
 from farsighted.core.values import Tokens
 from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord
+from farsighted.signals.provided import provided
+from farsighted.signals.registry import TOKEN_PREFIX, at_positions
+from farsighted.signals.table import readings_of
 from farsighted.worlds.quadratic import QuadraticWorld
 
 Arrays = Mapping[str, np.ndarray]
@@ -85,6 +88,10 @@ class QuadraticLearner:
 
     def signals(self, batch: Sequence[Tokens], needs: frozenset[str]) -> Arrays:
         """Return the needed model signals (spec §4), float64."""
+        return provided(needs, batch, self._left(batch, readings_of(needs)))
+
+    def _left(self, batch: Sequence[Tokens], readings: frozenset[str]) -> Arrays:
+        """Return what providers read; the one token of a text has the text's own values."""
         rows = _rows(batch)
         direction_ND = self._world.direction_ND[rows]
         error_N = self._error(rows)
@@ -104,7 +111,8 @@ class QuadraticLearner:
             "nuclear_norm": lambda: np.abs(error_N),
             "logit_sketch": lambda: direction_ND,
         }
-        return {name: np.asarray(made[name.partition(":")[0]](), dtype=np.float64) for name in sorted(needs)}
+        plain = {name: at_positions(name)[0].removeprefix(TOKEN_PREFIX) for name in sorted(readings)}
+        return {name: np.asarray(made[known](), dtype=np.float64) for name, known in plain.items()}
 
     def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
         """Take one step on the mean loss; raises `DivergedError`, before anything changes, where it is not finite."""

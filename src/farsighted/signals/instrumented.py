@@ -22,7 +22,7 @@ from farsighted.signals.head import (
     nuclear_norm,
     root_of_gram,
 )
-from farsighted.signals.logit_pass import LOGIT_SIGNALS, logit_signals
+from farsighted.signals.logit_pass import LOGIT_READINGS, LOGIT_SIGNALS, logit_signals
 from farsighted.signals.logits import Head
 from farsighted.signals.sketch import TwoSided, draw_two_sided
 from farsighted.signals.table import SKETCH_SIDE
@@ -65,7 +65,7 @@ def build_head_maps(head: Head, generator: np.random.Generator, needs: Collectio
 def forward_signals(
     ragged: Ragged, maps: HeadMaps, needs: Collection[str], logits_of: Positions | None = None
 ) -> dict[str, np.ndarray]:
-    """Return the needed forward signals of a batch as float32 arrays, (N,) or (N, width).
+    """Return what is needed of a forward pass as float32 arrays, (N,), (N, width), or (R,) of each response token.
 
     `hidden` is the mean of the states that predict the response tokens. Values that are not finite are passed on:
     `rank_checked` names the examples.
@@ -73,16 +73,15 @@ def forward_signals(
     Args:
         ragged: response positions of the batch (`gather_response`).
         maps: built with at least these needs.
-        needs: any of nll, entropy, margin, el2n, correctness, hidden, head_grad_norm, head_sketch, nuclear_norm,
-            logit_sketch.
+        needs: any of `FORWARD_READINGS`.
         logits_of: positions whose logits enter nuclear_norm and logit_sketch; the response positions by default.
     """
-    unknown = set(needs) - FORWARD_SIGNALS
+    unknown = set(needs) - FORWARD_READINGS
     if unknown:
         raise ValueError(f"`needs` must be forward signals, but has {sorted(unknown)}. Take them from another pass.")
     positions = Positions(ragged.hidden_RD, ragged.lengths_B) if logits_of is None else logits_of
     with torch.no_grad():
-        of_logits = LOGIT_SIGNALS.intersection(needs)
+        of_logits = LOGIT_READINGS.intersection(needs)
         if "head_sketch" in needs and maps.sketch is None:
             raise ValueError(_UNBUILT.format("head_sketch"))
         signals = logit_signals(ragged, maps.head, of_logits, maps.sketch) if of_logits else {}
@@ -92,7 +91,9 @@ def forward_signals(
 
 _MATRIX_SIGNALS: Final = frozenset({"hidden", "nuclear_norm", "logit_sketch"})
 FORWARD_SIGNALS: Final = LOGIT_SIGNALS | _MATRIX_SIGNALS
-"""What `forward_signals` can compute."""
+"""The signals that `forward_signals` can compute."""
+FORWARD_READINGS: Final = LOGIT_READINGS | _MATRIX_SIGNALS
+"""All that `forward_signals` can compute."""
 _UNBUILT: Final = "`maps` must be built for '{}'. Name it in the needs of `build_head_maps`."
 
 

@@ -17,10 +17,13 @@ from torch import Tensor
 
 from farsighted.signals.forward import TOKEN_SIGNALS, Ragged
 from farsighted.signals.logits import Head, chunk_size, chunks, wide
+from farsighted.signals.registry import TOKEN_PREFIX, TOKEN_READINGS
 from farsighted.signals.sketch import TwoSided, project
 
 LOGIT_SIGNALS: Final = TOKEN_SIGNALS | {"head_grad_norm", "head_sketch"}
-"""What `logit_signals` can compute."""
+"""The signals that `logit_signals` can compute."""
+LOGIT_READINGS: Final = LOGIT_SIGNALS | TOKEN_READINGS
+"""All that `logit_signals` can compute."""
 
 _BLOCK: Final = 2**18
 """Logits that a CPU reads several times in a row: 1 MiB in float32, so that they stay in its cache."""
@@ -46,17 +49,18 @@ def logit_signals(ragged: Ragged, head: Head, want: Collection[str], maps: TwoSi
     Args:
         ragged: response positions of the batch.
         head: the output head.
-        want: out of `LOGIT_SIGNALS`.
+        want: out of `LOGIT_READINGS`; `token_` before the name of a mean asks for its terms (R,).
         maps: the two-sided map of a V × D matrix, where `head_sketch` is wanted.
     """
-    unknown = set(want) - LOGIT_SIGNALS
+    unknown = set(want) - LOGIT_READINGS
     if unknown:
-        raise ValueError(f"`want` must name signals out of {sorted(LOGIT_SIGNALS)}, but has {sorted(unknown)}.")
+        raise ValueError(f"`want` must name signals out of {sorted(LOGIT_READINGS)}, but has {sorted(unknown)}.")
     if "head_sketch" in want and maps is None:
         raise ValueError("A sketch needs `maps`. Draw them with `draw_two_sided`.")
     side_Vp = None if maps is None or "head_sketch" not in want else maps.left_OP
-    read = _read(ragged, head, frozenset(want), side_Vp)
+    read = _read(ragged, head, frozenset(name.removeprefix(TOKEN_PREFIX) for name in want), side_Vp)
     signals = {name: ragged.mean(values_R) for name, values_R in read.statistics.items() if name in want}
+    signals |= {name: read.statistics[name.removeprefix(TOKEN_PREFIX)] for name in TOKEN_READINGS.intersection(want)}
     if "head_grad_norm" in want:
         squared_N = torch.stack([read.squared[row] for row in range(len(ragged.lengths_B))])
         signals["head_grad_norm"] = squared_N.clamp_min(0).sqrt() / ragged.lengths_B

@@ -1,15 +1,21 @@
-"""What selectors ask for, and which passes over the model that takes (spec §4: one instrumented pass).
+"""The built-in signals, and what selectors may ask for; nothing here imports torch, so that a plan starts at once."""
 
-Nothing here imports torch, so that a plan of an audit starts at once.
-"""
-
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final, Literal
+from collections.abc import Iterable
+from typing import Final
 
 from farsighted.core.errors import SelectorError
 from farsighted.core.names import did_you_mean
+from farsighted.signals.registry import (
+    POSITIONS,
+    SIGNALS,
+    AsLeft,
+    Cost,
+    Shape,
+    at_positions,
+    register_signal,
+    signal_named,
+    signal_names,
+)
 
 SKETCH_SIDE: Final = 32
 """Width of each side of a gradient sketch; a sketch has its square, 1,024 numbers."""
@@ -18,80 +24,79 @@ LOGIT_SKETCH_TIME: Final = 8
 LOGIT_SKETCH_FEATURES: Final = 128
 """Width over the vocabulary of a logit sketch (UDS)."""
 
-Cost = Literal["metadata", "forward", "backward", "frozen"]
-Width = int | Literal["D"] | None
+
+def _built_in(name: str, shape: Shape, cost: Cost, text: str) -> None:
+    register_signal(name, shape, cost, {name}, AsLeft(name, text))
 
 
-@dataclass(frozen=True, slots=True)
-class SignalKind:
-    """What a signal costs and how wide it is."""
-
-    cost: Cost
-    """`metadata`: no model. `forward`: a forward pass of the current model. `backward`: that and a backward pass.
-    `frozen`: a forward pass of a model that never changes, so once per pool."""
-    width: Width = None
-    """None for (N,), a number for (N, number), "D" for (N, hidden width of the model)."""
-    context: bool = False
-    """Whether it belongs to the run and not to a candidate (`Signals.context`)."""
-
-
-SIGNALS: Final[Mapping[str, SignalKind]] = MappingProxyType(
-    {
-        "nll": SignalKind("forward"),
-        "entropy": SignalKind("forward"),
-        "margin": SignalKind("forward"),
-        "el2n": SignalKind("forward"),
-        "correctness": SignalKind("forward"),
-        "head_grad_norm": SignalKind("forward"),
-        "head_sketch": SignalKind("forward", SKETCH_SIDE**2),
-        "hidden": SignalKind("forward", "D"),
-        "nuclear_norm": SignalKind("forward"),
-        "logit_sketch": SignalKind("forward", LOGIT_SKETCH_TIME * LOGIT_SKETCH_FEATURES),
-        "grad_norm": SignalKind("backward"),
-        "grad_sketch": SignalKind("backward", SKETCH_SIDE**2),
-        "embedding": SignalKind("frozen", "D"),
-        "quality": SignalKind("metadata"),
-        "difficulty": SignalKind("metadata"),
-        "tokens": SignalKind("metadata"),
-        "cluster": SignalKind("metadata"),
-        "size": SignalKind("metadata"),
-        "origin": SignalKind("metadata"),
-        "proxy_sketch": SignalKind("forward", SKETCH_SIDE**2, context=True),
-        "cluster_count": SignalKind("metadata", context=True),
-        "vocabulary_size": SignalKind("metadata", context=True),
-    }
+_SKETCH: Final[Shape] = ("N", SKETCH_SIDE**2)
+_built_in("nll", ("N",), "forward", "Mean negative log-likelihood of the response tokens, nats.")
+_built_in("entropy", ("N",), "forward", "Mean entropy of the model's prediction over the response tokens, nats.")
+_built_in("margin", ("N",), "forward", "Mean of the largest minus the second largest probability of a response token.")
+_built_in(
+    "el2n", ("N",), "forward", "Mean distance of the predicted probabilities from the true token (Paul et al. 2021)."
 )
-"""Every signal that a selector may need. A cluster is `metadata` by cost; where it comes from k-means, it needs
-`embedding` once per pool. A size is what the example takes of the budget: its response tokens, or 1. An origin
-is the stage, counted from 1, that an example was selected from before; 0 for a candidate of the stage's own pool."""
+_built_in("correctness", ("N",), "forward", "Share of the response tokens that the model holds for the most likely.")
+_built_in("head_grad_norm", ("N",), "forward", "Norm of the gradient of the NLL with respect to the output head.")
+_built_in("head_sketch", _SKETCH, "forward", "Random sketch of that gradient; inner products are unbiased.")
+_built_in("hidden", ("N", "D"), "forward", "Mean of the last hidden states that predict the response tokens.")
+for _where in POSITIONS:
+    _behind = "" if _where == POSITIONS[0] else f":{_where}"
+    _tokens = {"response": "the response tokens", "non_pad": "all tokens", "all": "all positions, pads too"}[_where]
+    _built_in(f"nuclear_norm{_behind}", ("N",), "forward", f"Nuclear norm of the logits over {_tokens} (UDS).")
+    _built_in(
+        f"logit_sketch{_behind}",
+        ("N", LOGIT_SKETCH_TIME * LOGIT_SKETCH_FEATURES),
+        "forward",
+        f"Random sketch of the logits over {_tokens} (UDS).",
+    )
+_built_in("grad_norm", ("N",), "backward", "Norm of the gradient of the NLL with respect to the trained parameters.")
+_built_in("grad_sketch", _SKETCH, "backward", "Random sketch of that gradient; inner products are unbiased.")
+_built_in("embedding", ("N", "D"), "reference", "Unit vector of the example by the base or a sentence model.")
+_built_in("quality", ("N",), "metadata", "Quality in [0, 1]: a label, rule filters, IFD, a judge or a reward model.")
+_built_in("difficulty", ("N",), "metadata", "Difficulty in [0, 1]: a label, or the rank of the base model's NLL.")
+_built_in("tokens", ("N",), "metadata", "Response tokens, end token included.")
+_built_in("cluster", ("N",), "metadata", "Number of the capability cluster: a label, or k-means over `embedding`.")
+_built_in("size", ("N",), "metadata", "What the example takes of the budget: its response tokens, or 1.")
+_built_in("origin", ("N",), "metadata", "Stage, from 1, that it was selected from before; 0 for the stage's own pool.")
+_built_in("proxy_sketch", (SKETCH_SIDE**2,), "forward", "Mean `head_sketch` of the proxy set.")
+_built_in("cluster_count", (), "metadata", "Clusters in the whole run.")
+_built_in("vocabulary_size", (), "metadata", "Tokens of the vocabulary.")
 
-
-CONTEXT_NAMES: Final = frozenset(name for name, kind in SIGNALS.items() if kind.context)
+CONTEXT_NAMES: Final = frozenset(name for name, row in SIGNALS.items() if row.is_context)
 """Signals that belong to the run and not to a candidate."""
-
-POSITIONS: Final = ("response", "non_pad", "all")
-"""Positions whose logits can enter `nuclear_norm` and `logit_sketch`; any but the first is written behind a colon."""
-_POSITIONED: Final = frozenset({"nuclear_norm", "logit_sketch"})
-
-
-def at_positions(name: str) -> tuple[str, str]:
-    """Return a signal's plain name and its positions.
-
-    >>> at_positions("nuclear_norm:non_pad"), at_positions("nll")
-    (('nuclear_norm', 'non_pad'), ('nll', 'response'))
-    """
-    plain, _, positions = name.partition(":")
-    return plain, positions or POSITIONS[0]
 
 
 def check_needs(needs: Iterable[str]) -> frozenset[str]:
     """Return the needs as a set, or raise `SelectorError` with the nearest name of a signal.
 
+    A signal of an installed package is imported by this.
+
     >>> sorted(check_needs(["nll", "logit_sketch:all"]))
     ['logit_sketch:all', 'nll']
     """
-    checked = frozenset(needs)
-    known = SIGNALS.keys() | {f"{name}:{positions}" for name in _POSITIONED for positions in POSITIONS[1:]}
-    for name in sorted(checked - known):
-        raise SelectorError(f"A selector needs the signal '{name}', but there is none. {did_you_mean(name, known)}")
+    checked, known = frozenset(needs), signal_names()
+    for name in sorted(checked):
+        if name not in known:
+            raise SelectorError(f"A selector needs the signal '{name}', but there is none. {did_you_mean(name, known)}")
+        signal_named(name)
     return checked
+
+
+def readings_of(names: Iterable[str]) -> frozenset[str]:
+    """Return what the passes must leave for some signals: what their providers read."""
+    return frozenset(need for name in names for need in signal_named(name).needs)
+
+
+def pass_of(name: str) -> str:
+    """Return which kind of pass gives a signal: `backward`, or the positions whose logits are looked at.
+
+    Passes of different kinds may differ in the last bits of what they share.
+
+    >>> pass_of("grad_norm"), pass_of("nll"), pass_of("nuclear_norm:all")
+    ('backward', 'response', 'all')
+    """
+    row = signal_named(name)
+    if row.cost == "backward":
+        return "backward"
+    return "+".join(sorted({at_positions(need)[1] for need in row.needs}))

@@ -14,7 +14,7 @@ from farsighted.core.errors import FarsightedError
 from farsighted.core.names import did_you_mean
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors import Selector, build_selector, parameters_of, rank_checked, with_picks
-from farsighted.signals.table import at_positions
+from farsighted.signals.registry import at_positions
 
 CLUSTERS: Final = 8
 HIDDEN: Final = 12

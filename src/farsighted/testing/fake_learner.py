@@ -16,6 +16,9 @@ from farsighted.core import fingerprint
 from farsighted.core.errors import DivergedError
 from farsighted.core.values import Tokens
 from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord
+from farsighted.signals.provided import provided
+from farsighted.signals.registry import TOKEN_PREFIX, TOKEN_READINGS, at_positions
+from farsighted.signals.table import readings_of
 
 _MOMENTUM = 0.9
 
@@ -55,6 +58,9 @@ class FakeLearner:
 
         Logits are those of the response, whatever positions a need names behind a colon.
         """
+        return provided(needs, batch, self._left(batch, readings_of(needs)))
+
+    def _left(self, batch: Sequence[Tokens], readings: frozenset[str]) -> Mapping[str, np.ndarray]:
         x_ND = self.features(batch)
         z_N = x_ND @ self._weight_D
         miss_N = _miss(z_N)
@@ -75,7 +81,11 @@ class FakeLearner:
             "nuclear_norm": np.abs(logit_N),
             "logit_sketch": logit_N[:, None],
         }
-        return {name: found[name.partition(":")[0]].astype(np.float32) for name in sorted(needs)}
+        left = {name: found[at_positions(name)[0].removeprefix(TOKEN_PREFIX)] for name in sorted(readings)}
+        # All tokens of a response are alike here.
+        lengths = [tokens.response_length for tokens in batch]
+        left |= {name: np.repeat(left[name], lengths) for name in readings & TOKEN_READINGS}
+        return {name: array.astype(np.float32) for name, array in left.items()}
 
     def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
         """Take one step on the mean NLL over response tokens; raises `DivergedError` where it is not finite."""
