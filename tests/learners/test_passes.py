@@ -10,6 +10,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM
 from farsighted.core.errors import DivergedError, ModelError
 from farsighted.learners.adapters import Full, Lora
 from farsighted.learners.passes import Passes, trunk_and_head
+from oracles import own_signals  # noqa: F401 — it registers its signals
 from oracles.hf_reference import greedy
 from oracles.signal_autograd import HIDDEN, VOCABULARY, make_batch, norm_of, randomize, tiny_llama
 
@@ -171,3 +172,43 @@ def test_the_self_test_does_not_depend_on_how_well_the_model_knows_the_texts():
     passes = passes_over(lm)
     assert passes.signals([known], frozenset({"nll"}))["nll"] < 1e-4
     passes.self_test(lm, [known])
+
+
+def test_signals_of_ones_own_join_the_one_pass(adapted, monkeypatch):
+    _, passes = adapted
+    calls = []
+    monkeypatch.setattr(passes, "_trunk", Counting(passes._trunk, calls))
+    passes.signals(BATCH, frozenset({"nll", "surprise", "hidden"}))
+    assert len(calls) == 1
+    passes.signals(BATCH, frozenset({"nll", "surprise", "pull", "grad_sketch"}))
+    assert len(calls) == 2
+
+
+def test_a_provider_reads_the_nll_of_each_response_token(adapted):
+    lm, passes = adapted
+    found = passes.signals(BATCH, frozenset({"surprise"}))["surprise"]
+    for row, tokens in enumerate(BATCH):
+        log_p_LV = torch.log_softmax(lm(torch.tensor([tokens.ids])).logits[0], -1)
+        nll = [-log_p_LV[at - 1, tokens.ids[at]].item() for at in range(tokens.prompt_length, len(tokens.ids))]
+        assert found[row] == pytest.approx(max(nll), rel=1e-5)
+
+
+def test_a_provider_reads_gradients_of_the_pass_that_a_step_is_kept_from(adapted):
+    _, passes = adapted
+    needs = frozenset({"pull"})
+    plain = passes.signals(BATCH, frozenset({"nll", "grad_norm"}))
+    kept, _ = passes.signals_kept(BATCH, needs)
+    for found in (kept, passes.signals(BATCH, needs)):
+        np.testing.assert_allclose(found["pull"], plain["grad_norm"] / (plain["nll"] + 1e-6), rtol=1e-5)
+
+
+class Counting(nn.Module):
+    """A trunk that counts its calls."""
+
+    def __init__(self, trunk, calls):
+        super().__init__()
+        self.trunk, self.calls = trunk, calls
+
+    def forward(self, ids):
+        self.calls.append(len(ids))
+        return self.trunk(ids)

@@ -10,6 +10,7 @@ from farsighted.learners.base import Learner
 from farsighted.learners.quadratic import DescentSettings, QuadraticLearner, build_quadratic, random_subspace
 from farsighted.signals.table import SIGNALS
 from farsighted.worlds.quadratic import build_world
+from oracles import own_signals  # noqa: F401 — it registers its signals
 from oracles.quadratic_loops import descended, gradient, loss
 
 WORLD = build_world(QuadraticConfig(train=64, validation=20, ood=10, proxy=4), seed=0)
@@ -136,6 +137,12 @@ def test_signals_of_one_example_do_not_depend_on_the_others():
     alone = found.signals(POOL[3:4], names)
     among = found.signals(POOL, names)
     assert all(np.allclose(alone[name][0], among[name][3], rtol=1e-14) for name in names)
+
+
+def test_signals_of_ones_own_are_made_of_what_it_leaves():
+    found = moved().signals(POOL, frozenset({"surprise", "pull", "nll", "grad_norm"}))
+    assert found["surprise"].tolist() == found["nll"].tolist(), "a text has one token"
+    assert np.allclose(found["pull"], found["grad_norm"] / (found["nll"] + 1e-6), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from farsighted.signals import logit_pass, logits
 from farsighted.signals.forward import TOKEN_SIGNALS, Ragged, gather_response
 from farsighted.signals.logit_pass import LOGIT_SIGNALS, head_grad_norm, head_sketch, logit_signals
 from farsighted.signals.logits import Head
+from farsighted.signals.registry import TOKEN_READINGS
 from farsighted.signals.sketch import draw_two_sided
 from oracles.signal_autograd import VOCABULARY, make_batch, mean_nll, response_states, tiny_llama
 
@@ -74,6 +75,16 @@ def test_token_statistics_equal_their_definitions_on_an_explicit_softmax(name, c
     np.testing.assert_allclose(found["margin"], ordered_RV[:, -1] - ordered_RV[:, -2])
     np.testing.assert_allclose(found["el2n"], np.sqrt(((p_RV - onehot_RV) ** 2).sum(1)))
     np.testing.assert_array_equal(found["correctness"], p_RV.argmax(1) == ragged.target_R.numpy())
+
+
+@every_head
+@pytest.mark.parametrize("chunk", [60, 10**6])
+def test_a_mean_over_tokens_can_be_had_token_by_token_from_the_same_look(name, chunk, monkeypatch):
+    monkeypatch.setattr(logits, "CHUNK", chunk)
+    ragged, _ = gathered(SHAPES)
+    found = logit_signals(ragged, HEADS[name], TOKEN_SIGNALS | TOKEN_READINGS)
+    for mean in TOKEN_SIGNALS:
+        torch.testing.assert_close(ragged.mean(found[f"token_{mean}"]), found[mean], rtol=0, atol=0)
 
 
 @settings(deadline=None, max_examples=40)

@@ -25,7 +25,7 @@ from farsighted.core import fingerprint
 from farsighted.core.values import Tokens, token_lengths
 from farsighted.data.batches import length_sorted_batches
 from farsighted.learners.base import Learner
-from farsighted.signals.definition import definition_of
+from farsighted.signals.definition import definitions_of
 from farsighted.signals.table import LOGIT_SKETCH_FEATURES, LOGIT_SKETCH_TIME, SKETCH_SIDE, pass_of
 from farsighted.store.cache import ArrayCache
 
@@ -45,6 +45,8 @@ class _Job(NamedTuple):
     rows: np.ndarray
     key: str
     names: frozenset[str]
+    own: Mapping[str, str]
+    """Signals that are not built in to what decides them beside the pass."""
 
 
 class _Part(NamedTuple):
@@ -74,8 +76,9 @@ class SignalCache:
         """
         chunks = _chunks(texts, self.batch_tokens)
         digests = [_digest([texts[row] for row in rows]) for rows in chunks]
+        own = [_own_keys(needs, texts, rows) for rows in chunks]
         jobs = [
-            _Job(number, chunks[number], self._key(digest, kind), names)
+            _Job(number, chunks[number], self._key(digest, kind), names, own[number])
             for kind, names in sorted(_by_kind(needs).items())
             for number, digest in enumerate(digests)
         ]
@@ -134,12 +137,16 @@ class SignalCache:
 
 
 def _entry(job: _Job, name: str) -> str:
-    definition = definition_of(name)
-    if definition is None:
-        return fingerprint.of_json([job.key, name])[:32]
-    # A function of anyone's may read any field of an example, and not only what the model reads.
-    seen = fingerprint.of_examples(item.example for item in job.batch)
-    return fingerprint.of_json([job.key, definition, seen])[:32]
+    return fingerprint.of_json([job.key, job.own.get(name, name)])[:32]
+
+
+def _own_keys(needs: frozenset[str], texts: Sequence[Tokens], rows: np.ndarray) -> dict[str, str]:
+    definitions = definitions_of(needs)
+    if not definitions:
+        return {}
+    # Anyone's provider may read every field of an example, and not only what the model reads.
+    seen = fingerprint.of_examples(texts[row].example for row in rows)
+    return {name: fingerprint.of_json([definition, seen]) for name, definition in definitions.items()}
 
 
 def _chunks(texts: Sequence[Tokens], batch_tokens: int) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ from farsighted.cli.report import report_command
 from farsighted.cli.reproduce import reproduce_command
 from farsighted.cli.select import select_command
 from farsighted.cli.selectors import selectors_command
+from farsighted.cli.signals import signals_command
 from farsighted.cli.status import status_command
 from farsighted.cli.validate import validate_command
 from farsighted.core.errors import FarsightedError, InterruptedRunError
@@ -33,6 +34,9 @@ app.command("status", help="Say how far an audit is.")(status_command)
 app.command("report", help="Write the report of an audit's folder again.")(report_command)
 app.command("select", help="Select a subset of a data file with one selector.")(select_command)
 app.command("selectors", help="List the selectors, or describe one.")(selectors_command)
+app.command("signals", help="List what selectors can read of a candidate and its cost, or describe one.")(
+    signals_command
+)
 app.command("reproduce", help="Measure a table, a figure or the claims of the paper in a controlled world.")(
     reproduce_command
 )

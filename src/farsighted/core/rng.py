@@ -37,6 +37,8 @@ NEUTRAL_PROBE: Final = 1_000_000
 """`data`, `dropout`: the neutral probe of the stage."""
 REPLAYED: Final = 2_000_000
 """`data`: the order in which examples of earlier stages are offered again."""
+WARM_UP: Final = 3_000_000
+"""`data`, `dropout`: the warm-up run over the stage's pool; the epoch, or the step, stands behind it."""
 
 # The bootstrap has a seed of its own (0), whatever the audit's seeds are.
 ITEM_RESAMPLES: Final = 0

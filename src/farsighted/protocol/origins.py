@@ -1,24 +1,28 @@
-"""Where the selectors of an audit are written, so that a worker process can import them."""
+"""Where the selectors and signals of an audit are written, so that a worker process can import them."""
 
 from collections.abc import Iterable, Iterator
 
 from farsighted.core.errors import SelectorError
 from farsighted.protocol.plan import Cell
 from farsighted.selectors import Selector, parts_of
+from farsighted.signals.registry import signal_named
 
 
 def selector_modules(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """Return the modules that define the cells' own selectors, those inside another selector included, sorted.
+    """Return the modules that define the cells' own selectors and the signals that these read, sorted.
 
-    Raises `SelectorError` for a selector that is defined in a script or a notebook: a worker is a fresh process, and
-    running the script again would start the audit again.
+    Selectors inside another selector are included. Raises `SelectorError` for what is defined in a script or a
+    notebook: a worker is a fresh process, and running the script again would start the audit again.
     """
-    found = {type(part).__module__: part.name for cell in cells for part in _parts(cell.selector)}
+    selectors = [cell.selector for cell in cells]
+    found = {type(part).__module__: ("Selector", part.name, "class") for whole in selectors for part in _parts(whole)}
+    own = [signal_named(name) for name in sorted({name for whole in selectors for name in whole.needs})]
+    found |= {row.provider.__module__: ("Signal", row.name, "provider") for row in own if row.is_own}
     if "__main__" in found:
+        noun, name, what = found["__main__"]
         raise SelectorError(
-            f"Selector '{found['__main__']}' must stand in a module, because worker processes import it, but it is "
-            "defined in the script or notebook that is run. Move its class into a file of its own and import it from "
-            "there."
+            f"{noun} '{name}' must stand in a module, because worker processes import it, but it is defined in the "
+            f"script or notebook that is run. Move its {what} into a file of its own and import it from there."
         )
     return tuple(sorted(name for name in found if name.split(".")[0] != "farsighted"))
 

@@ -13,6 +13,7 @@ from farsighted.core.values import Budget
 from farsighted.data.cut import share_of
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, demands_of, fingerprint_of, parameters_of
+from farsighted.signals.definition import definitions_of
 from farsighted.signals.table import check_needs
 from farsighted.store.layout import RESULT_VERSION
 from farsighted.store.records import PlannedCell
@@ -78,7 +79,7 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     _refuse_twins(built)
     shared = deciding(config, inputs)
     # Once for each selector and not for each cell: it reads the source of those that are not this package's own.
-    prints = {label: fingerprint_of(selector) for label, selector, _ in built}
+    prints = {label: _print(selector) for label, selector, _ in built}
     axes = itertools.product(config.seeds, inputs.orders.items(), config.budgets, config.adaptations, built)
     cells = []
     for seed, (order, stages), budget, adaptation, (label, selector, reference) in axes:
@@ -95,6 +96,12 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
         cell_id = fingerprint.of_json(key)[:16]
         cells.append(Cell(cell_id, label, selector, reference, seed, order, stages, budget, adaptation))
     return tuple(cells)
+
+
+def _print(selector: Selector) -> dict[str, Any]:
+    """Return what decides what a selector does: itself, and the signals that it reads which are not built in."""
+    own = definitions_of(selector.needs)
+    return fingerprint_of(selector) | ({"signals": own} if own else {})
 
 
 def short_stages(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:

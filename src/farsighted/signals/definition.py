@@ -1,17 +1,15 @@
 """What makes a signal this one and no other: part of the name of every result that it decides."""
 
-import hashlib
-import inspect
-import sys
 from collections.abc import Iterable
 
-from farsighted.signals.registry import Provider, signal_named
+from farsighted.core.source import Sources, sources_of
+from farsighted.signals.registry import signal_named
 
 
 def definition_of(name: str) -> dict[str, object] | None:
-    """Return a JSON value that changes with what a signal is; None for a built-in one, which the program's version covers.
+    """Return a JSON value that changes with what a signal is; None for a built-in one, which the program stands for.
 
-    The source of the provider's module is part of it.
+    The source of the provider is part of it, with the local modules that it imports (`core.source`).
     """
     row = signal_named(name)
     if not row.is_own:
@@ -22,7 +20,7 @@ def definition_of(name: str) -> dict[str, object] | None:
         "cost": row.cost,
         "needs": sorted(row.needs),
         "version": row.version,
-        "source": _source(row.provider),
+        "source": sources_of(row.provider).digest,
     }
 
 
@@ -32,12 +30,7 @@ def definitions_of(names: Iterable[str]) -> dict[str, dict[str, object]]:
     return {name: definition for name, definition in found.items() if definition is not None}
 
 
-def _source(provider: Provider) -> str:
-    module = sys.modules.get(provider.__module__)
-    try:
-        # The module too: a helper or a constant beside the function decides as much.
-        text = inspect.getsource(module) if module is not None else inspect.getsource(provider)
-    except (OSError, TypeError):
-        code = provider.__code__ if inspect.isfunction(provider) else None
-        text = "" if code is None else f"{code.co_code.hex()} {code.co_names} {code.co_consts!r}"
-    return hashlib.sha256(text.encode()).hexdigest()
+def signal_sources(names: Iterable[str]) -> dict[str, Sources]:
+    """Return where the providers of those that are not built in are written, by name."""
+    rows = [signal_named(name) for name in sorted(names)]
+    return {row.name: sources_of(row.provider) for row in rows if row.is_own}

@@ -14,31 +14,26 @@ named under the entry points `farsighted.signals`, and one test (`farsighted.tes
 The docstring of the provider is what `farsighted signals surprise` prints.
 """
 
-import importlib
-import importlib.metadata
 import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FunctionType, MappingProxyType
 from typing import Final, Literal, get_args
 
 import numpy as np
 
+from farsighted.core.doors import Door
 from farsighted.core.errors import SelectorError
 from farsighted.core.names import did_you_mean
 from farsighted.core.values import Example
 
-ENTRY_POINTS: Final = "farsighted.signals"
-"""Group of entry points under which an installed package offers signals: the signal's name = the module."""
-
 Cost = Literal["metadata", "text", "forward", "backward", "warm_up", "reference"]
 """What must be done for a signal. `metadata`: nothing, it comes with the data or the run. `text`: read the examples,
 once per pool. `forward`: a forward pass of the current model over the candidates. `backward`: that and a backward pass.
-`warm_up`: a short training run from the start model, once per seed and pool. `reference`: a forward pass of a model that
-never changes, once per pool."""
+`warm_up`: a short training run from the start model, once per seed and pool. `reference`: a forward pass of a model
+that never changes, once per pool."""
 Shape = tuple[int | Literal["N", "D"], ...]
 """N candidates, D hidden width of the model; without an N it belongs to the run, and not to a candidate."""
 
@@ -55,8 +50,8 @@ COST_IN_WORDS: Final[Mapping[Cost, str]] = MappingProxyType(
 """Each cost in passes over the candidates."""
 
 TOKEN_PREFIX: Final = "token_"
-"""Before the name of a mean over response tokens: its value for each of these tokens. A provider may need it, a selector
-may not."""
+"""Before the name of a mean over response tokens: its value for each of these tokens. A provider may need it, a
+selector may not."""
 POSITIONS: Final = ("response", "non_pad", "all")
 """Positions whose logits can enter `nuclear_norm` and `logit_sketch`; any but the first is written behind a colon."""
 
@@ -133,6 +128,8 @@ class Signal:
         return " ".join(self.text.partition("\n\n")[0].split())
 
 
+_DOOR: Final = Door("farsighted.signals", "Signal", SelectorError)
+
 # A plain table: a notebook cell that is run again must be able to replace its own signal.
 _TABLE: Final[dict[str, Signal]] = {}
 
@@ -156,7 +153,8 @@ def register_signal(
         version: Raise it to have results computed again where the source does not show a change.
 
     Raises:
-        SelectorError: A name that is taken or no word, an unknown cost, shape or need, or a provider that is no function.
+        SelectorError: A name that is taken or no word, an unknown cost or need, a shape that cannot be, or a provider
+            that is no function.
     """
     signal = Signal(name, tuple(shape), cost, frozenset(needs), provider, version)
     _check(signal)
@@ -169,25 +167,29 @@ def register_signal(
 
 
 def signal_named(name: str) -> Signal:
-    """Return a signal by its name, from the table or an installed package, or as `package.module:name`.
+    """Return a signal by its name, from the table or an installed package, or by its provider, `package.module:name`.
 
     Raises:
         SelectorError: There is none (with the nearest name), or what should register it cannot be imported.
     """
     if name in _TABLE:
         return _TABLE[name]
-    points = _entry_points()
-    if name in points:
-        return _registered_by(points[name].value.partition(":")[0], name)
-    module, _, plain = name.rpartition(":")
-    if module and plain not in POSITIONS:
-        return _registered_by(module, plain)
+    if name in _DOOR.installed():
+        _DOOR.from_package(name)
+        if name not in _TABLE:
+            raise SelectorError(
+                f"Signal '{name}' is offered by an installed package, but loading it does not register the signal. "
+                "Repair or remove that package."
+            )
+        return _TABLE[name]
+    if ":" in name and at_positions(name)[1] not in POSITIONS:
+        return _of_provider(_DOOR.from_module(name), name)
     raise SelectorError(f"There is no signal '{name}'. {did_you_mean(name, signal_names())}")
 
 
 def signal_names() -> tuple[str, ...]:
     """Return the names of all signals that are registered or installed, sorted."""
-    return tuple(sorted({*_TABLE, *_entry_points()}))
+    return tuple(sorted({*_TABLE, *_DOOR.installed()}))
 
 
 def at_positions(name: str) -> tuple[str, str]:
@@ -240,7 +242,7 @@ def _check_needs_of(signal: Signal) -> None:
     if signal.cost == "backward" and not any(_TABLE[need].cost == "backward" for need in signal.needs & _TABLE.keys()):
         raise SelectorError(
             f"Signal '{signal.name}' of cost 'backward' must need grad_norm or grad_sketch, but needs "
-            f"{', '.join(sorted(signal.needs)) or 'nothing'}. Write cost='forward', and no backward pass is made for it."
+            f"{', '.join(sorted(signal.needs)) or 'nothing'}. Write cost='forward': no backward pass is made for it."
         )
     if signal.cost in {"forward", "warm_up", "reference"} and not signal.needs:
         raise SelectorError(
@@ -280,27 +282,12 @@ def _definition(signal: Signal) -> tuple[str, str]:
     return file or provider.__module__, provider.__qualname__
 
 
-def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
-    return {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
-
-
-def _registered_by(module: str, name: str) -> Signal:
-    """Import a module, found from the current folder too, and return the signal that it registers."""
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.append(folder)
-    importlib.invalidate_caches()
-    try:
-        importlib.import_module(module)
-    except Exception as error:
+def _of_provider(provider: object, path: str) -> Signal:
+    """Return the signal that a function is the provider of."""
+    found = [row for row in _TABLE.values() if row.provider is provider]
+    if not found:
         raise SelectorError(
-            f"Signal '{name}' is registered by `{module}`, but importing it failed with {type(error).__name__}: "
-            f"{error}. Repair that module, or put it where it can be imported from the current folder ({folder})."
-        ) from error
-    if name not in _TABLE:
-        theirs = [known for known, row in _TABLE.items() if row.is_own and row.provider.__module__ == module]
-        raise SelectorError(
-            f"`{module}` must register the signal '{name}', but does not. "
-            + (did_you_mean(name, theirs) if theirs else "Call `register_signal` in it.")
+            f"'{path}' must be the provider of a signal, but nothing registers it. Call `register_signal` in its "
+            "module."
         )
-    return _TABLE[name]
+    return found[0]

@@ -14,7 +14,7 @@ from farsighted.core.errors import FarsightedError
 from farsighted.core.names import did_you_mean
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors import Selector, build_selector, parameters_of, rank_checked, with_picks
-from farsighted.signals.registry import at_positions
+from farsighted.signals.registry import at_positions, signal_named, signal_names
 
 CLUSTERS: Final = 8
 HIDDEN: Final = 12
@@ -51,7 +51,7 @@ def synthetic_signals(rng: np.random.Generator, n: int, needs: frozenset[str]) -
     Raises:
         ConformanceError: There is no signal of that name.
     """
-    makers = _makers()
+    makers = _makers() | _own_makers(needs)
     plain = {name: at_positions(name)[0] for name in sorted(needs)}
     for name in sorted(name for name in needs if plain[name] not in makers.keys() | _CONTEXT):
         raise ConformanceError(
@@ -229,8 +229,17 @@ def _makers() -> dict[str, _Maker]:
     }
 
 
-def _normal(width: int) -> _Maker:
-    return lambda rng, n: rng.normal(size=(n, width)).astype(np.float32)
+def _own_makers(needs: frozenset[str]) -> dict[str, _Maker]:
+    """Return makers of the needed signals that are not built in: random numbers of the shape in the table."""
+    rows = [signal_named(name) for name in needs & frozenset(signal_names())]
+    shapes = {
+        row.name: tuple(HIDDEN if size == "D" else int(size) for size in row.shape[1:]) for row in rows if row.is_own
+    }
+    return {name: _normal(*shape) for name, shape in shapes.items()}
+
+
+def _normal(*shape: int) -> _Maker:
+    return lambda rng, n: rng.normal(size=(n, *shape)).astype(np.float32)
 
 
 def _unit_rows(rng: np.random.Generator, n: int) -> np.ndarray:
