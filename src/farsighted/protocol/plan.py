@@ -98,7 +98,7 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
-def _print(selector: Selector) -> dict[str, Any]:
+def _print(selector: Selector) -> dict[str, object]:
     """Return what decides what a selector does: itself, and the signals that it reads which are not built in."""
     own = definitions_of(selector.needs)
     return fingerprint_of(selector) | ({"signals": own} if own else {})
