@@ -20,8 +20,10 @@ from farsighted.results.columns import COSTS, STABILITY
 from farsighted.results.metrics import DIAGNOSTICS, METRICS, VARIANTS
 from farsighted.store.layout import MARKER, Layout
 from farsighted.store.schema import SCORES, SELECTIONS
+from farsighted.worlds.skills.suite import build_suite
+from oracles.cli import run_cli
 from oracles.executors import Interrupted, none_may_start
-from oracles.micro import nano_config
+from oracles.micro import nano_config, row_of, write_jsonl
 
 JUDGES = """
 from dataclasses import dataclass
@@ -362,3 +364,33 @@ def test_the_scorecard_says_what_to_read_first(micro):
 def test_nothing_of_a_finished_audit_is_left_over(micro):
     assert not any(micro.layout.root.glob("checkpoints/*/*"))
     assert not any(path.name.startswith(".") for path in micro.layout.root.rglob("*"))
+
+
+def test_python_selects_as_the_command_line_does(tmp_path):
+    suite = build_suite(train=12, validation=0, ood=0, proxy=0, seed=3).stages
+    data = write_jsonl(tmp_path / "pool.jsonl", [row_of(example) for example in suite[0].train])
+    history = write_jsonl(tmp_path / "history.jsonl", [row_of(example) for example in suite[1].train])
+    gradient = {"name": "gradient", "score": "similarity"}
+    for selector, told in ((gradient, ["-s", "gradient", "--set", "score=similarity"]), ("lhas", ["-s", "lhas"])):
+        chosen = farsighted.select(data, selector=selector, budget="4 examples", history=[history], seed=2)
+        chosen.write(tmp_path / "python.jsonl")
+        more = ["-b", "4 examples", "--history", history, "--seed", "2", "-o", tmp_path / "shell.jsonl"]
+        assert run_cli("select", data, *told, *more).code == 0
+        for ending in ("", ".scores.parquet"):
+            shell, python = (tmp_path / f"{name}.jsonl{ending}" for name in ("shell", "python"))
+            assert python.read_bytes() == shell.read_bytes()
+
+
+def test_python_selects_with_a_selector_that_has_no_name(tmp_path):
+    @dataclass(frozen=True)
+    class Shortest(farsighted.Scored):
+        needs = frozenset({"tokens"})
+
+        def score(self, signals, state):
+            return -signals["tokens"]
+
+    rows = [{"id": word, "prompt": "p", "response": word} for word in ("long", "no", "longer", "yes")]
+    data = write_jsonl(tmp_path / "pool.jsonl", rows)
+    assert farsighted.select(data, Shortest(), 0.5).ids == ("no", "yes", "long")
+    with pytest.raises(ConfigError, match=r"`bugdet` must be a known key, but is none \(in farsighted\.select\)"):
+        farsighted.select(data, "random", 0.5, bugdet=1)

@@ -1,17 +1,20 @@
-"""The audit from Python: plan, run, report. Nothing is printed here; `audit` leaves torch to its workers."""
+"""Audit and selection from Python. Nothing is printed here; `audit` leaves torch to its workers."""
 
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from pydantic import TypeAdapter
 
 from farsighted.config.audit import AuditConfig
 from farsighted.config.load import load_config
+from farsighted.config.select import Files, SelectOptions, select_config
 from farsighted.core.errors import FarsightedError
+from farsighted.core.values import Budget
+from farsighted.data.chosen import Selected
 from farsighted.files.readers import write_quarantine
 from farsighted.launch.audit import audit_handler, audit_opening
 from farsighted.launch.build import executor_maker
@@ -21,11 +24,13 @@ from farsighted.launch.work import Executor, Handler, Launch, Line, MakeExecutor
 from farsighted.protocol.cost import AuditCost, Rates, estimate
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
+from farsighted.protocol.notes import heuristics_note
 from farsighted.protocol.origins import selector_modules
 from farsighted.protocol.plan import Cell, plan_cells, short_stages
 from farsighted.protocol.refusals import refuse_impossible
-from farsighted.protocol.shared import clusters_are_prepared, heuristics_note, quality_notes, stage_is_prepared
+from farsighted.protocol.shared import clusters_are_prepared, quality_notes, stage_is_prepared
 from farsighted.report.write import ReportPaths, write_results
+from farsighted.selectors import Selector, SelectorSpec
 from farsighted.store import atomic
 from farsighted.store.layout import SCHEMA, Layout
 from farsighted.store.reader import read_meta, refuse_other_versions
@@ -249,3 +254,37 @@ def _plan(
         "cells": [cell.row() for cell in prepared.cells],
         "failures": dict(failures or {}),
     }
+
+
+def select(
+    data: Files, selector: SelectorSpec, budget: str | float | Budget, **options: Unpack[SelectOptions]
+) -> Selected:
+    r"""Rank the examples of files with one selector and cut at a budget, without any training.
+
+    Args:
+        data: Files, globs or folders to select from.
+        selector: A name, a mapping of `name` and parameters, or a selector itself.
+        budget: "25%" or 0.25 of the response tokens, "25% examples", "5000 tokens", "200 examples".
+        options: `model`, `history`, `proxy`, `columns`, `quality` and more: see `config.select.SelectConfig`.
+
+    Raises:
+        FarsightedError: With what is wrong, where, and what to do.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     rows = '{"prompt": "2 + 2 =", "response": "4"}\n{"prompt": "Go on:", "response": "so, so, so, so,"}\n'
+    ...     _ = Path(folder, "data.jsonl").write_text(rows)
+    ...     chosen = select(Path(folder, "data.jsonl"), "quality", "1 examples", cache_megabytes=0)
+    ...     chosen.write(Path(folder, "chosen.jsonl"))
+    >>> chosen.ids
+    ('data:1',)
+    >>> chosen.notes
+    ('Quality comes from rule filters, because not every example carries it.',)
+    """
+    # Scoring needs torch; what only audits or reports starts without.
+    from farsighted.candidates.select import select_from_files
+
+    own = selector if isinstance(selector, Selector) else None
+    named = {"name": type(selector).__name__} if own else selector
+    settings = {"data": data, "selector": named, "budget": budget, **options}
+    return select_from_files(select_config(settings, "in farsighted.select"), own)

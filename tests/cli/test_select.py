@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from farsighted.candidates import select as candidates_select
 from farsighted.cli import select as select_verb
 from farsighted.core.errors import StorageError
 from farsighted.files.formats import read_examples
-from farsighted.protocol import select as pick_module
 from farsighted.worlds.skills.suite import build_suite
 from oracles.cli import run_cli
 from oracles.judge_stub import Stub
@@ -309,13 +309,13 @@ def test_a_cache_that_cannot_be_used_is_said_and_the_selection_made(files, tmp_p
 
 @pytest.fixture
 def no_model(monkeypatch):
-    monkeypatch.setattr(pick_module, "load_model", None)
+    monkeypatch.setattr(candidates_select, "load_model", None)
 
 
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"budget": "25"}, ("`budgets`", "is 25", "25%")),
+        ({"budget": "25"}, ("`budget` must be a share", "is 25.0 (on the command line)", "25%")),
         ({"budget": "21 examples"}, ("21 examples is larger than the pool", "20 examples")),
         ({"budget": "lots"}, ("lots",)),
         ({"selector": "los"}, ("no selector 'los'", "'loss'")),

@@ -5,7 +5,8 @@ from farsighted.config.load import load_config
 from farsighted.core.errors import StorageError
 from farsighted.phase_map.pools import quality_is_known, read_pools
 from farsighted.protocol.inputs import load_inputs
-from farsighted.protocol.shared import heuristics_note, load_known
+from farsighted.protocol.notes import heuristics_note
+from farsighted.protocol.shared import load_known
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_plan
 from oracles.micro import nano_config, write_jsonl

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from farsighted.protocol.shared import (
     FirstSignals,
     cluster_count,
     clusters_are_prepared,
-    heuristics_note,
     load_known,
     prepare_clusters,
     prepare_stage,
@@ -23,7 +21,7 @@ from farsighted.signals.heuristics import difficulty_from_nll, rule_quality
 from farsighted.store.layout import Layout
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.fake_world import fake_world
-from oracles.micro import assert_same_cell, desk_of, nano_config, write_jsonl
+from oracles.micro import assert_same_cell, desk_of, nano_config, without_labels
 
 SIGNALS = frozenset({"nll", "hidden"})
 
@@ -51,13 +49,6 @@ def prepare(desk, learner):
     for name in desk.inputs.stages:
         prepare_stage(learner, desk.config, desk.inputs, desk.layout, name)
     prepare_clusters(desk.config, desk.inputs, desk.layout)
-
-
-def without_labels(folder, *fields):
-    """Take fields out of all training rows that `nano_config` wrote."""
-    for path in folder.glob("*.train.jsonl"):
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        write_jsonl(path, [{key: value for key, value in row.items() if key not in fields} for row in rows])
 
 
 def test_shared_work_is_done_once_however_often_it_is_asked_for(desk):
@@ -101,10 +92,9 @@ def test_labels_of_the_data_come_before_heuristics(desk):
         examples = [tokens.example for tokens in stage.pool.tokens]
         np.testing.assert_array_equal(known[name].rows["quality"], [example.quality for example in examples])
         np.testing.assert_array_equal(known[name].rows["difficulty"], [example.difficulty for example in examples])
-    assert heuristics_note(desk.config, desk.inputs) == ()
 
 
-def test_heuristics_stand_in_where_a_label_is_missing_and_a_note_says_so(tmp_path):
+def test_heuristics_stand_in_where_a_label_is_missing(tmp_path):
     config = nano_config(tmp_path)
     without_labels(tmp_path, "quality", "difficulty")
     desk = desk_of(config, tmp_path / "out")
@@ -114,9 +104,6 @@ def test_heuristics_stand_in_where_a_label_is_missing_and_a_note_says_so(tmp_pat
     nll = FakeLearner().signals(tokens, frozenset({"nll"}))["nll"]
     np.testing.assert_array_equal(known["math"].rows["difficulty"], difficulty_from_nll(nll))
     np.testing.assert_array_equal(known["math"].rows["quality"], [rule_quality(item.example) for item in tokens])
-    notes = heuristics_note(desk.config, desk.inputs)
-    assert len(notes) == 4
-    assert sum("'math'" in note for note in notes) == 2
 
 
 def test_clusters_are_the_labels_of_the_data_numbered_over_all_stages(desk):

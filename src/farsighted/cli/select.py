@@ -1,29 +1,16 @@
 """`farsighted select`."""
 
-import datetime
-import decimal
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import numpy as np
-import pyarrow as pa
 import typer
 import yaml
 
 from farsighted.cli.console import error_console, output_console
-from farsighted.config.audit import parse_budget
-from farsighted.config.load import load_config
-from farsighted.core.errors import ConfigError, DataError
-from farsighted.data.turns import cut_row
-from farsighted.files.columns import Columns
-from farsighted.files.readers import find_files, read_rows, write_quarantine
-from farsighted.files.rows import Row
-from farsighted.selectors import build_selector
-from farsighted.store import atomic
-from farsighted.store.cache import ArrayCache
-from farsighted.store.layout import user_cache
-from farsighted.store.writer import table_bytes
+from farsighted.config.located import COMMAND_LINE
+from farsighted.config.select import select_config
+from farsighted.core.errors import ConfigError
+from farsighted.data.chosen import Selected, check_target
 
 
 def select_command(
@@ -84,57 +71,55 @@ def select_command(
     same, takes no pass, and an interrupted command goes on where it stopped. Under --turns each, a chosen turn that is
     not its conversation's last is written as the conversation up to it, under `messages`.
     """
-    # Scoring needs torch; everything before it must answer at once.
-    from farsighted.protocol.select import PickRequest, pick
-
-    if out.suffix not in {".jsonl", ".parquet"}:
-        raise ConfigError(f"`--out` must end in .jsonl or .parquet, but is '{out}'. Rename it.")
-    atomic.ensure_writable(out.parent)
-    folder = cache or user_cache()
-    request = PickRequest(
-        data=data,
-        selector=build_selector({"name": selector, **_parameters(parameter or [])}),
-        budget=parse_budget(_number_or_text(budget)),
-        model=model,
-        seed=seed,
-        on_long=on_long,
-        on_bad_row=on_bad_row,
-        max_bad_share=max_bad_share,
-        columns=_columns(column or []),
-        template=template,
-        turns=turns,
-        history=history or (),
-        proxy=proxy or (),
-        embedding=embedding,
-        quality=_quality(quality, quality_set or []),
-        # Answers that were paid for are kept, whatever else is.
-        judge_folder=folder / "judge",
-        max_examples=max_examples,
-        cache=ArrayCache(folder, cache_megabytes * 1_000_000) if cache_megabytes else None,
+    check_target(out)
+    options = select_config(
+        {
+            "data": data,
+            "selector": {"name": selector, "parameters": _parameters(parameter or [])},
+            "budget": _number_or_text(budget),
+            "model": model,
+            "history": history,
+            "proxy": proxy,
+            "quality": _quality(quality, quality_set or []),
+            "embedding": embedding,
+            "columns": _columns(column or []),
+            "template": template,
+            "turns": turns,
+            "max_examples": max_examples,
+            "on_long": on_long,
+            "on_bad_row": on_bad_row,
+            "max_bad_share": max_bad_share,
+            "seed": seed,
+            "cache": cache,
+            "cache_megabytes": cache_megabytes,
+        },
+        COMMAND_LINE,
     )
-    picked = pick(request)
-    rank = np.empty(len(picked.ranking.order), dtype=np.int32)
-    rank[picked.ranking.order] = np.arange(len(rank), dtype=np.int32)
-    encoded = _encoded(_chosen_rows(picked, rank, find_files(data, Path.cwd()), request.columns), out.suffix)
-    atomic.write_bytes(out.with_name(out.name + ".scores.parquet"), table_bytes(_score_table(picked, rank)))
-    if picked.bad_rows:
-        write_quarantine(out.with_name(out.name + ".bad_rows.jsonl"), picked.bad_rows)
+    # Scoring needs torch; everything before it must answer at once.
+    from farsighted.candidates.select import select_from_files
+
+    selected = select_from_files(options)
+    selected.write(out)
+    _tell(selected, out)
+
+
+def _tell(selected: Selected, out: Path) -> None:
+    if selected.bad_rows:
         error_console().print(
-            f"Note: {len(picked.bad_rows)} bad rows were set aside: {out}.bad_rows.jsonl.", soft_wrap=True
+            f"Note: {len(selected.bad_rows)} bad rows were set aside: {out}.bad_rows.jsonl.", soft_wrap=True
         )
-    atomic.write_bytes(out, encoded)
-    for note in picked.notes:
+    for note in selected.notes:
         error_console().print(f"Note: {note}", soft_wrap=True)
-    tokens = sum(picked.pool.tokens[row].response_length for row in picked.chosen)
+    pool = selected.pool
+    tokens = int(pool.response_lengths[selected.chosen].sum())
     output_console().print(
-        f"{len(picked.chosen)} of {len(picked.pool)} examples, {tokens} of {picked.pool.response_tokens} response "
-        f"tokens: {out}",
+        f"{len(selected.chosen)} of {len(pool)} examples, {tokens} of {pool.response_tokens} response tokens: {out}",
         soft_wrap=True,
     )
 
 
-def _parameters(pairs: list[str], option: str = "--set") -> dict[str, Any]:
-    found = {}
+def _parameters(pairs: list[str], option: str = "--set") -> dict[str, object]:
+    found: dict[str, object] = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign:
@@ -147,22 +132,23 @@ def _parameters(pairs: list[str], option: str = "--set") -> dict[str, Any]:
     return found
 
 
-def _quality(source: str, pairs: list[str]) -> Any:
-    """Return the settings of `quality`, checked as those of an audit are."""
-    settings: dict[str, Any] = {"source": source}
+def _quality(source: str, pairs: list[str]) -> dict[str, object]:
+    """Return the keys of `quality`, those with dots nested."""
+    settings: dict[str, object] = {"source": source}
     for key, value in _parameters(pairs, "--quality-set").items():
         *parts, last = key.split(".")
         inner = settings
         for part in parts:
-            inner = inner.setdefault(part, {})
-            if not isinstance(inner, dict):
-                raise ConfigError(f"`--quality-set {key}` needs `{part}` to be keys and values, but it is {inner!r}.")
+            below = inner.setdefault(part, {})
+            if not isinstance(below, dict):
+                raise ConfigError(f"`--quality-set {key}` needs `{part}` to be keys and values, but it is {below!r}.")
+            inner = below
         inner[last] = value
-    return load_config({"suite": {"name": "skills"}, "quality": settings}).quality
+    return settings
 
 
 def _columns(pairs: list[str]) -> dict[str, str]:
-    """Return the columns, checked as `data.columns` of an audit is."""
+    """Return our field to the files' field."""
     named = {}
     for pair in pairs:
         name, sign, given = pair.partition("=")
@@ -172,8 +158,7 @@ def _columns(pairs: list[str]) -> dict[str, str]:
                 f"`--column` must be our field=the files' field, but is '{pair}'{twice}. Write prompt=ask."
             )
         named[name] = given
-    checked = load_config({"suite": {"name": "skills"}, "data": {"columns": named}}).data.columns
-    return {str(name): given for name, given in checked.items()}
+    return named
 
 
 def _number_or_text(text: str) -> float | str:
@@ -181,70 +166,3 @@ def _number_or_text(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-def _chosen_rows(picked: Any, rank: np.ndarray, files: Any, columns: Columns) -> list[dict[str, Any]]:
-    """The chosen rows as they stand in the files, best first, each with a field `farsighted`."""
-    examples = {row: picked.pool.tokens[row].example for row in picked.chosen}
-    rows_at: dict[str, list[int]] = {}
-    for row, example in examples.items():
-        rows_at.setdefault(picked.places[example.id], []).append(row)
-    found: dict[int, dict[str, Any]] = {}
-    for item in read_rows(files):
-        if not isinstance(item, Row):
-            continue
-        for row in rows_at.get(item.place, ()):
-            example = examples[row]
-            fields = cut_row(item.fields, example, columns) if example.id in picked.cut else item.fields
-            found[row] = fields | {"farsighted": _told(picked, rank, row)}
-    return [found[row] for row in picked.chosen]
-
-
-def _told(picked: Any, rank: np.ndarray, row: int) -> dict[str, Any]:
-    parts = {name: float(values[row]) for name, values in picked.ranking.components.items()}
-    return {
-        "rank": int(rank[row]),
-        "score": float(picked.ranking.score[row]),
-        # Parquet has no way to write that there are none.
-        **({"components": parts} if parts else {}),
-        "tokens": picked.pool.tokens[row].response_length,
-        "reason": picked.reasons[row],
-    }
-
-
-def _score_table(picked: Any, rank: np.ndarray) -> Any:
-    chosen = np.zeros(len(rank), dtype=bool)
-    chosen[picked.chosen] = True
-    columns = {
-        "id": [tokens.example.id for tokens in picked.pool.tokens],
-        "rank": rank,
-        "score": np.asarray(picked.ranking.score, dtype=np.float64),
-        "chosen": chosen,
-        "tokens": [tokens.response_length for tokens in picked.pool.tokens],
-        "reason": list(picked.reasons),
-    }
-    parts = {f"component_{name}": np.asarray(part, np.float64) for name, part in picked.ranking.components.items()}
-    return pa.table(columns | parts)
-
-
-def _encoded(rows: list[dict[str, Any]], suffix: str) -> bytes:
-    if suffix == ".parquet":
-        # Of its own accord Arrow keeps the fields of the first row only.
-        names = dict.fromkeys(name for row in rows for name in row)
-        try:
-            return table_bytes(pa.table({name: [row.get(name) for row in rows] for name in names}))
-        except (pa.ArrowException, OverflowError) as error:
-            raise DataError(
-                f"A Parquet column must hold one kind of value, but a field of the chosen rows does not: {error} End "
-                "`--out` in .jsonl."
-            ) from error
-    return "".join(json.dumps(row, ensure_ascii=False, default=_as_json) + "\n" for row in rows).encode()
-
-
-def _as_json(value: object) -> str:
-    """Tables hold more kinds of values than JSON: dates and decimals become text, bytes have no text."""
-    if isinstance(value, (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)):
-        return str(value)
-    raise DataError(
-        f"JSON holds no {type(value).__name__}, but a field of the chosen rows does. End `--out` in .parquet."
-    )

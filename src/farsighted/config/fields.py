@@ -43,6 +43,10 @@ def _paths(value: object) -> tuple[str, ...]:
     raise expectation("a path, a glob, a folder, or a list of them", value, "Write math/*.train.jsonl.gz.")
 
 
+def _paths_or_none(value: object) -> tuple[str, ...]:
+    return () if value is None or value in ((), []) else _paths(value)
+
+
 def _validation(value: object) -> int | tuple[str, ...]:
     if isinstance(value, int) and not isinstance(value, bool):
         if value >= 1:
@@ -73,6 +77,7 @@ def _as_json(value: str | int | tuple[str, ...]) -> str | int | list[str]:
 
 Name = Annotated[str, AfterValidator(_named)]
 Paths = Annotated[tuple[str, ...], PlainValidator(_paths), PlainSerializer(list, return_type=list[str])]
+PathsOrNone = Annotated[tuple[str, ...], PlainValidator(_paths_or_none), PlainSerializer(list, return_type=list[str])]
 Validation = Annotated[int | tuple[str, ...], PlainValidator(_validation), PlainSerializer(_as_json, return_type=Any)]
 Targets = Annotated[str | tuple[str, ...], PlainValidator(_targets), PlainSerializer(_as_json, return_type=Any)]
 Folder = Annotated[

@@ -159,7 +159,8 @@ def _follows_from_another(error: ErrorDetails) -> bool:
 
 def _sentence(error: ErrorDetails, root: type[BaseModel], place: Callable[[KeyPath], str]) -> str:
     context = error.get("ctx", {})
-    path: KeyPath = (*error["loc"], *context.get("key", ()))
+    # Where a mapping has a wrong key, pydantic adds a step of its own to the way there.
+    path: KeyPath = (*(part for part in error["loc"] if part != "[key]"), *context.get("key", ()))
     where = place(path)
     if error["type"] == "extra_forbidden":
         return f"`{key_text(path)}` must be a known key, but is none ({where}). {_nearest(path, root)}"
@@ -199,9 +200,10 @@ def _nearest(path: KeyPath, root: type[BaseModel]) -> str:
     word = str(path[-1])
     if word in NO_COUNTERPART:
         return NO_COUNTERPART[word]
-    if word in FOREIGN_NAMES:
+    keys = all_keys(root)
+    if FOREIGN_NAMES.get(word) in keys:
         return f"Did you mean `{FOREIGN_NAMES[word]}`?"
-    elsewhere = sorted(key for key in all_keys(root) if key.split(".")[-1] == word)
+    elsewhere = sorted(key for key in keys if key.split(".")[-1] == word)
     if elsewhere:
         return f"Did you mean `{elsewhere[0]}`?"
     model = _model_at(path[:-1], root)

@@ -13,7 +13,7 @@ from farsighted.core.values import Budget
 from farsighted.launch.observers import Silent
 from farsighted.phase_map.measure import PoolCoordinates, PoolSignals, measure_pools, rank_share
 from farsighted.phase_map.pools import read_pools
-from farsighted.protocol.shared import heuristics_note
+from farsighted.protocol.notes import heuristics_note
 from farsighted.results.lookup import GroupKey, title
 from farsighted.store import atomic
 from farsighted.store.layout import Layout

@@ -15,19 +15,20 @@ from filelock import FileLock
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from farsighted.candidates.assembled import cluster_numbers, known_rows
+from farsighted.candidates.frozen import FrozenModel, SentenceModel
 from farsighted.candidates.grades import judge_cost_note, pool_quality
 from farsighted.candidates.kept_signals import SignalCache
 from farsighted.candidates.timed import TimedSignals
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
 from farsighted.core.rng import stream
-from farsighted.core.values import Label, Tokens, labels_of
+from farsighted.core.values import Tokens, labels_of
 from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import EXACT_AT_START, Learner
-from farsighted.protocol.inputs import AuditInputs, StageInputs
+from farsighted.models.sentence import SentenceEncoder
+from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.scores import ScoredAt, ScoreRows
-from farsighted.sets.clusters import spherical_kmeans
-from farsighted.signals.heuristics import difficulty_from_nll
 from farsighted.store import atomic
 from farsighted.store.cache import ArrayCache
 from farsighted.store.layout import RESULT_VERSION, Layout
@@ -36,6 +37,7 @@ from farsighted.store.writer import read_table, table_bytes
 ARRAYS = "arrays.safetensors"
 SCORES = "scores.parquet"
 _MEGABYTE: Final = 1_000_000
+_KNOWN_OF_POOL: Final = ("embedding", "cluster", "difficulty", "quality", "tokens")
 
 
 @dataclass(frozen=True)
@@ -57,37 +59,28 @@ def prepare_stage(learner: Learner, config: AuditConfig, inputs: AuditInputs, la
         if (folder / ARRAYS).is_file():
             return
         stage = inputs.stages[name]
-        rows, seconds = _base_rows(learner, config, inputs, layout, stage)
+        base = _base_model(learner, config, inputs, layout)
+        found = base.signals(stage.pool.tokens, frozenset({"embedding", "nll"}))
         scores = ScoreRows()
         scores.add(ScoredAt("validation", 0), stage.validation, evaluate(learner, stage.validation))
         for shifted in _owned_ood(inputs, name):
             scores.add(ScoredAt("ood", 0), shifted, evaluate(learner, shifted))
         graded = pool_quality(
-            learner, config.quality, stage.pool.tokens, rows["nll"], layout.judge, config.evaluation.batch_tokens
+            learner, config.quality, stage.pool.tokens, found.rows["nll"], layout.judge, config.evaluation.batch_tokens
         )
-        arrays = {**rows, **graded, "seconds": np.array([seconds])}
+        arrays = {**found.rows, **graded, "seconds": np.array([found.seconds])}
         atomic.write_folder(folder, {ARRAYS: save_arrays(arrays), SCORES: table_bytes(scores.table())})
 
 
-def _base_rows(
-    learner: Learner, config: AuditConfig, inputs: AuditInputs, layout: Layout, stage: StageInputs
-) -> tuple[dict[str, np.ndarray], float]:
-    """Return embedding and NLL of a pool, and the seconds that embedding took."""
-    # No adapter: neither needs a gradient.
-    cache = _signal_cache(layout, config, inputs.model_hash, None)
+def _base_model(learner: Learner, config: AuditConfig, inputs: AuditInputs, layout: Layout) -> FrozenModel:
+    """Return the model that no cell has trained yet, as what is known of pools comes from it."""
+    # No adapter: neither embedding nor NLL needs a gradient.
+    kept, device = _signal_cache(layout, config, inputs.model_hash, None), config.model.device
     if inputs.sentence_model is None:
-        found = cache.get(learner, stage.pool.tokens, frozenset({"embedding", "nll"}))
-        return dict(found.rows), found.seconds
-    # Only here is that library needed.
-    from farsighted.candidates.embeddings import sentence_embeddings
-    from farsighted.models.sentence import SentenceEncoder
-
+        return FrozenModel(learner, kept)
     folder, model_hash = inputs.sentence_model
-    encoder = SentenceEncoder(folder, config.model.device)
-    key = fingerprint.of_json([model_hash, config.model.device])
-    embedded = sentence_embeddings(encoder, key, stage.pool.tokens, cache.entries)
-    found = cache.get(learner, stage.pool.tokens, frozenset({"nll"}))
-    return {**found.rows, "embedding": embedded.embedding_ND}, embedded.seconds
+    sentences = SentenceModel(SentenceEncoder(folder, device), fingerprint.of_json([model_hash, device]))
+    return FrozenModel(learner, kept, sentences)
 
 
 def prepare_clusters(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> None:
@@ -96,9 +89,11 @@ def prepare_clusters(config: AuditConfig, inputs: AuditInputs, layout: Layout) -
     with _once(layout, folder.name):
         if (folder / ARRAYS).is_file():
             return
-        labels = _metadata_labels(inputs) if _by_metadata(config, inputs) else _kmeans_labels(config, inputs, layout)
+        names = [name for stage in inputs.stages.values() for name in labels_of(stage.pool.tokens, "cluster")]
+        settings, rng = config.signals, stream(config.data.seed, "eval")
+        labels = cluster_numbers(names, lambda: _embeddings(config, inputs, layout), settings.clusters, settings.k, rng)
         parts = np.split(labels, np.cumsum([len(stage.pool) for stage in inputs.stages.values()])[:-1])
-        arrays = {name: part.astype(np.int32) for name, part in zip(inputs.stages, parts, strict=True)}
+        arrays = dict(zip(inputs.stages, parts, strict=True))
         atomic.write_folder(folder, {ARRAYS: save_arrays(arrays)})
 
 
@@ -119,13 +114,7 @@ def load_known(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> dict
     for name, stage in inputs.stages.items():
         folder = layout.shared / _stage_key(config, inputs, name)
         arrays = load_arrays((folder / ARRAYS).read_bytes())
-        rows = {
-            "embedding": arrays["embedding"],
-            "cluster": labels[name],
-            "difficulty": _difficulty(stage, arrays["nll"]),
-            "quality": arrays["quality"],
-            "tokens": stage.pool.response_lengths.astype(np.int32),
-        }
+        rows = known_rows(stage.pool, {**arrays, "cluster": labels[name]}, _KNOWN_OF_POOL)
         tokens = int(stage.pool.lengths.sum())
         base = read_table((folder / SCORES).read_bytes())
         known[name] = Known(rows, float(arrays["seconds"][0]), tokens, base)
@@ -169,29 +158,6 @@ def quality_notes(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> t
         if config.quality.source == "judge" and file.is_file():
             notes.append(
                 judge_cost_note(config.quality.judge, f"'{name}'", load_arrays(file.read_bytes())["judge_tokens"])
-            )
-    return tuple(notes)
-
-
-_SOURCES: Final = {
-    "ifd": "'{stage}': quality is how much the prompt helps the base model to expect the response (IFD).",
-    "reward_model": "'{stage}': quality comes from the reward model {reward_model}.",
-    "rules": "'{stage}': quality comes from rule filters.",
-}
-
-
-def heuristics_note(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
-    """Return a sentence for each stage whose quality or difficulty comes from no label."""
-    notes = []
-    quality = config.quality
-    for stage in inputs.stages.values():
-        if quality.source in _SOURCES:
-            notes.append(_SOURCES[quality.source].format(stage=stage.name, reward_model=quality.reward_model))
-        elif quality.source == "auto" and not _labelled(stage, "quality"):
-            notes.append(f"'{stage.name}': quality comes from rule filters, because not every example carries it.")
-        if not _labelled(stage, "difficulty"):
-            notes.append(
-                f"'{stage.name}': difficulty is the rank of the base model's NLL: not every example carries it."
             )
     return tuple(notes)
 
@@ -254,28 +220,7 @@ def _owned_ood(inputs: AuditInputs, name: str) -> list[Any]:
     return [shifted for shifted in inputs.ood_sets if owner[shifted.name] == name]
 
 
-def _by_metadata(config: AuditConfig, inputs: AuditInputs) -> bool:
-    complete = all(_labelled(stage, "cluster") for stage in inputs.stages.values())
-    return config.signals.clusters == "metadata" or (config.signals.clusters == "auto" and complete)
-
-
-def _metadata_labels(inputs: AuditInputs) -> np.ndarray:
-    names = [name or "(none)" for stage in inputs.stages.values() for name in labels_of(stage.pool.tokens, "cluster")]
-    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
-    return np.array([numbers[name] for name in names])
-
-
-def _kmeans_labels(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> np.ndarray:
+def _embeddings(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> np.ndarray:
+    """Return (N, D) the embeddings of all pools, one after the other."""
     folders = [layout.shared / _stage_key(config, inputs, name) for name in inputs.stages]
-    embedding_ND = np.concatenate([load_arrays((folder / ARRAYS).read_bytes())["embedding"] for folder in folders])
-    return spherical_kmeans(embedding_ND, config.signals.k, stream(config.data.seed, "eval")).labels_N
-
-
-def _labelled(stage: StageInputs, name: Label) -> bool:
-    return None not in labels_of(stage.pool.tokens, name)
-
-
-def _difficulty(stage: StageInputs, nll_N: np.ndarray) -> np.ndarray:
-    if _labelled(stage, "difficulty"):
-        return np.array(labels_of(stage.pool.tokens, "difficulty"), dtype=np.float64)
-    return difficulty_from_nll(nll_N)
+    return np.concatenate([load_arrays((folder / ARRAYS).read_bytes())["embedding"] for folder in folders])

@@ -1,19 +1,19 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from farsighted.config.audit import parse_budget
+from farsighted.candidates.select import select_from_files
+from farsighted.config.select import select_config
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.core.names import FAMILIES
-from farsighted.core.values import Ranking
 from farsighted.learners.causal_lm import CausalLM
-from farsighted.protocol.select import PickRequest, pick, reasons_of
-from farsighted.selectors import Scored, build_selector
-from farsighted.store.cache import ArrayCache
+from farsighted.protocol.shared import load_known
+from farsighted.protocol.tasks import run_clusters_task, run_stage_task
+from farsighted.selectors import Scored
 from farsighted.worlds.skills.suite import build_suite
-from oracles.micro import row_of, write_jsonl
+from oracles.micro import desk_of, nano_config, row_of, without_labels, write_jsonl
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,11 @@ def files(tmp_path_factory):
     return folder
 
 
-def request(files, selector="loss", budget="25%", data="pool.jsonl", **more):
-    return PickRequest([str(files / data)], build_selector(selector), parse_budget(budget), **more)
+def selected(files, selector="loss", budget="25%", data="pool.jsonl", **more):
+    """What is chosen of a file, by a selector that has a name or by one of these tests."""
+    own = selector if isinstance(selector, Scored) else None
+    settings = {"data": files / data, "selector": "own" if own else selector, "budget": budget, **more}
+    return select_from_files(select_config(settings, "in a test"), own)
 
 
 @dataclass(frozen=True)
@@ -55,41 +58,41 @@ class Difficulty(Scored):
 @pytest.mark.parametrize("unit", ["25%", "5 examples"])
 def test_floors_are_shares_of_the_budget_and_a_single_stage_replays_nothing(files, unit):
     for name in ("coverage_floor", "proxy_floor", "replay"):
-        floor = pick(request(files, {"name": name, "selector": "quality", "share": 0.5}, unit))
+        floor = selected(files, {"name": name, "selector": "quality", "share": 0.5}, unit)
         assert set(floor.ranking.components[name]) <= {0.0, 1.0}
-    inner = pick(request(files, "quality", unit))
+    inner = selected(files, "quality", unit)
     assert floor.ranking.order.tolist() == inner.ranking.order.tolist()
 
 
 @pytest.mark.parametrize("selector", FAMILIES)
 def test_every_selector_picks_within_one_example_of_the_budget(files, selector):
-    picked = pick(request(files, selector))
-    lengths = np.array([tokens.response_length for tokens in picked.pool.tokens])
+    chosen = selected(files, selector)
+    lengths = np.array([tokens.response_length for tokens in chosen.pool.tokens])
     target = 0.25 * lengths.sum()
-    assert target <= lengths[picked.chosen].sum() < target + lengths.max()
-    assert picked.chosen.tolist() == picked.ranking.order[: len(picked.chosen)].tolist()
-    assert len(picked.reasons) == 20
+    assert target <= lengths[chosen.chosen].sum() < target + lengths.max()
+    assert chosen.chosen.tolist() == chosen.ranking.order[: len(chosen.chosen)].tolist()
+    assert len(chosen.reasons) == 20
 
 
 @pytest.mark.parametrize(("budget", "count"), [("7 examples", 7), ("25% examples", 5), ("100%", 20), ("1 tokens", 1)])
 def test_budgets_of_every_form_are_met(files, budget, count):
-    assert len(pick(request(files, "random", budget)).chosen) == count
+    assert len(selected(files, "random", budget).chosen) == count
 
 
 def test_an_own_selector_decides_by_what_it_reads(files):
-    picked = pick(request(files, Length(), "3 examples"))
-    lengths = np.array([tokens.response_length for tokens in picked.pool.tokens])
-    assert picked.chosen.tolist() == np.argsort(-lengths, kind="stable")[:3].tolist()
+    chosen = selected(files, Length(), "3 examples")
+    lengths = np.array([tokens.response_length for tokens in chosen.pool.tokens])
+    assert chosen.chosen.tolist() == np.argsort(-lengths, kind="stable")[:3].tolist()
 
 
 def test_the_same_request_picks_the_same_and_another_seed_draws_anew(files):
-    first, second, other = (pick(request(files, "random", seed=seed)).chosen.tolist() for seed in (0, 0, 1))
+    first, second, other = (selected(files, "random", seed=seed).chosen.tolist() for seed in (0, 0, 1))
     assert first == second != other
 
 
 def test_history_changes_what_lhas_picks(files):
-    plain = pick(request(files, "lhas", proxy=[str(files / "proxy.jsonl")]))
-    after = pick(request(files, "lhas", proxy=[str(files / "proxy.jsonl")], history=[str(files / "history.jsonl")]))
+    plain = selected(files, "lhas", proxy=files / "proxy.jsonl")
+    after = selected(files, "lhas", proxy=files / "proxy.jsonl", history=files / "history.jsonl")
     # Without a history nothing is covered when the first pick is made; its concentration is 0 for the same reason.
     for part in ("coverage", "concentration"):
         assert plain.ranking.components[part][plain.ranking.order[0]] == 0
@@ -99,32 +102,32 @@ def test_history_changes_what_lhas_picks(files):
 
 
 def test_a_missing_proxy_is_stood_in_for_by_the_pool_and_a_note_says_so(files):
-    assert any("No --proxy was given: 20 random examples" in note for note in pick(request(files, "lhas")).notes)
-    given = pick(request(files, "lhas", proxy=[str(files / "proxy.jsonl")]))
+    assert any("No --proxy was given: 20 random examples" in note for note in selected(files, "lhas").notes)
+    given = selected(files, "lhas", proxy=files / "proxy.jsonl")
     assert given.notes == ()
 
 
 def test_heuristic_quality_is_noted(files):
-    notes = pick(request(files, "quality", data="bare.jsonl")).notes
+    notes = selected(files, "quality", data="bare.jsonl").notes
     assert notes == ("Quality comes from rule filters, because not every example carries it.",)
 
 
 def test_a_history_without_quality_makes_the_pools_quality_heuristic_and_a_note_says_so(files):
-    with_bare_history = request(files, "quality", history=[str(files / "bare.jsonl")])
-    assert pick(with_bare_history).notes == ("Quality comes from rule filters, because not every example carries it.",)
-    assert pick(request(files, "quality")).notes == ()
+    with_bare_history = selected(files, "quality", history=files / "bare.jsonl")
+    assert with_bare_history.notes == ("Quality comes from rule filters, because not every example carries it.",)
+    assert selected(files, "quality").notes == ()
 
 
 def test_every_example_knows_where_it_stands(files):
-    picked = pick(request(files))
-    first = picked.pool.tokens[0].example.id
-    assert picked.places[first] == f"{files / 'pool.jsonl'}:1"
+    chosen = selected(files)
+    first = chosen.pool.tokens[0].example.id
+    assert chosen.examples.places[first] == f"{files / 'pool.jsonl'}:1"
 
 
 def test_a_budget_larger_than_the_pool_is_refused_before_a_model_is_loaded(files, monkeypatch):
-    monkeypatch.setattr("farsighted.protocol.select.load_model", None)
+    monkeypatch.setattr("farsighted.candidates.select.load_model", None)
     with pytest.raises(ConfigError, match="21 examples is larger than the pool"):
-        pick(request(files, budget="21 examples"))
+        selected(files, budget="21 examples")
 
 
 def test_examples_longer_than_the_models_context_are_refused_skipped_or_cut(files, tmp_path):
@@ -132,32 +135,17 @@ def test_examples_longer_than_the_models_context_are_refused_skipped_or_cut(file
     rows[1]["prompt"] = "x" * 5000
     write_jsonl(tmp_path / "long.jsonl", rows)
     with pytest.raises(DataError, match=f"'{rows[1]['id']}' has"):
-        pick(request(tmp_path, data="long.jsonl"))
-    skipped = pick(request(tmp_path, data="long.jsonl", on_long="skip"))
+        selected(tmp_path, data="long.jsonl")
+    skipped = selected(tmp_path, data="long.jsonl", on_long="skip")
     assert len(skipped.pool) == 2
     assert "1 examples do not fit into 1024 tokens: left out." in skipped.notes
-    assert len(pick(request(tmp_path, data="long.jsonl", on_long="truncate_prompt")).pool) == 3
+    assert len(selected(tmp_path, data="long.jsonl", on_long="truncate_prompt").pool) == 3
 
 
 def test_files_of_which_nothing_fits_are_refused(tmp_path):
     write_jsonl(tmp_path / "long.jsonl", [{"prompt": "x" * 5000, "response": "y"}])
     with pytest.raises(ConfigError, match=r"No example of .* fits into 1024 tokens"):
-        pick(request(tmp_path, data="long.jsonl", on_long="skip"))
-
-
-def test_reasons_tell_rank_and_where_each_part_lies():
-    """Of four candidates 0.5 is above the two smaller ones: half of the pool."""
-    parts = {"utility": np.array([0.1, 0.5, 0.2, 0.9])}
-    ranking = Ranking(np.array([3, 1, 2, 0]), np.array([1.0, 3.0, 2.0, 4.0]), parts)
-    assert reasons_of(ranking)[1] == "rank 2 of 4: utility 0.5 (above 50 % of the pool)"
-
-
-def test_reasons_of_a_plain_score_tell_the_score():
-    ranking = Ranking(np.array([1, 0]), np.array([1.0, 3.0]))
-    assert reasons_of(ranking) == (
-        "rank 2 of 2: score 1 (above 0 % of the pool)",
-        "rank 1 of 2: score 3 (above 50 % of the pool)",
-    )
+        selected(tmp_path, data="long.jsonl", on_long="skip")
 
 
 @pytest.fixture
@@ -175,38 +163,72 @@ def passes(monkeypatch):
 
 
 def test_another_budget_another_seed_and_another_selector_that_reads_the_same_take_no_pass(files, tmp_path, passes):
-    cache = ArrayCache(tmp_path, 10**8)
-    scored = pick(request(files, "loss", "10%", cache=cache))
+    scored = selected(files, "loss", "10%", cache=tmp_path)
     assert passes == [["nll"]]
-    again = pick(request(files, "loss", "25%", cache=cache, seed=1))
-    pick(request(files, Difficulty(), data="bare.jsonl", cache=cache))
+    again = selected(files, "loss", "25%", cache=tmp_path, seed=1)
+    selected(files, Difficulty(), data="bare.jsonl", cache=tmp_path)
     assert passes == [["nll"]]
     assert again.ranking.score.tobytes() == scored.ranking.score.tobytes()
 
 
 def test_a_selector_that_reads_more_takes_a_pass_for_what_is_missing(files, tmp_path, passes):
-    cache = ArrayCache(tmp_path, 10**8)
-    proxy = [str(files / "proxy.jsonl")]
-    pick(request(files, "utility_diversity", cache=cache))
-    pick(request(files, "lhas", cache=cache, proxy=proxy))
+    proxy = files / "proxy.jsonl"
+    selected(files, "utility_diversity", cache=tmp_path)
+    selected(files, "lhas", cache=tmp_path, proxy=proxy)
     before = len(passes)
     assert passes == [["logit_sketch", "nuclear_norm"], ["embedding", "head_sketch"], ["head_sketch"]]
-    pick(request(files, "lhas", cache=cache, proxy=proxy, history=[str(files / "history.jsonl")]))
+    selected(files, "lhas", cache=tmp_path, proxy=proxy, history=files / "history.jsonl")
     # Of the history all is missing; of pool and proxy nothing.
     assert len(passes) == before + 1
 
 
 @pytest.mark.parametrize("selector", ["gradient", "lhas"])
 def test_a_cache_changes_no_bit_of_a_choice(files, tmp_path, selector):
-    more = {"history": [str(files / "history.jsonl")]}
-    plain = pick(request(files, selector, **more))
+    more = {"history": files / "history.jsonl"}
+    plain = selected(files, selector, cache_megabytes=0, **more)
     for _ in range(2):
-        cached = pick(request(files, selector, cache=ArrayCache(tmp_path, 10**8), **more))
+        cached = selected(files, selector, cache=tmp_path, **more)
         assert cached.chosen.tolist() == plain.chosen.tolist()
         assert cached.ranking.score.tobytes() == plain.ranking.score.tobytes()
 
 
 def test_gradients_of_another_seeds_adapter_are_not_found(files, tmp_path, passes):
     for seed in (0, 1, 0):
-        pick(request(files, "gradient", cache=ArrayCache(tmp_path, 10**8), seed=seed))
+        selected(files, "gradient", cache=tmp_path, seed=seed)
     assert passes == [["grad_norm"]] * 2
+
+
+@dataclass(frozen=True)
+class Keeper(Scored):
+    """Ranks by nothing, and keeps what it was shown."""
+
+    shown: dict = field(default_factory=dict)
+    needs: ClassVar[frozenset[str]] = frozenset({"embedding", "cluster", "difficulty", "quality", "tokens"})
+
+    def score(self, signals, state):
+        self.shown.update(signals.rows)
+        return np.zeros(len(signals))
+
+
+@pytest.mark.parametrize("left_out", [(), ("quality", "difficulty", "cluster")], ids=["labels", "heuristics"])
+def test_a_selection_knows_of_a_pool_what_an_audit_knows_to_the_last_bit(tmp_path, left_out):
+    config = nano_config(tmp_path, data={"proxy_per_stage": 0})
+    without_labels(tmp_path, *left_out)
+    desk = desk_of({**config, "stages": config["stages"][:1]}, tmp_path / "out")
+    (name,) = desk.inputs.stages
+    run_stage_task(desk, name)
+    run_clusters_task(desk)
+    audited = load_known(desk.config, desk.inputs, desk.layout)[name].rows
+    keeper = Keeper()
+    selected(tmp_path, keeper, data=config["stages"][0]["train"])
+    assert keeper.shown.keys() == audited.keys()
+    for signal, array in audited.items():
+        assert keeper.shown[signal].dtype == array.dtype, signal
+        assert keeper.shown[signal].tobytes() == array.tobytes(), signal
+
+
+def test_labels_spare_the_model_its_passes(files, passes):
+    selected(files, Keeper())
+    assert passes == [["embedding"]]
+    selected(files, {"name": "coverage_floor", "selector": "quality"}, "5 examples")
+    assert passes == [["embedding"]]

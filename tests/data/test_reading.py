@@ -1,0 +1,55 @@
+import pytest
+
+from farsighted.config.select import select_config
+from farsighted.core.errors import ConfigError, DataError, ModelError
+from farsighted.data.reading import reader_of
+from farsighted.models.folder import context_of, model_folder
+from oracles.micro import write_jsonl
+
+TINY = model_folder("tiny")
+
+
+def read(path, turns="last", **options):
+    settings = {"data": path, "selector": "random", "budget": 0.5, **options}
+    return reader_of(TINY, select_config(settings, "in a test")).read([str(path)], turns)
+
+
+def test_files_come_as_examples_and_as_what_the_model_reads(tmp_path):
+    file = write_jsonl(tmp_path / "a.jsonl", [{"prompt": f"p{n}", "response": "yes"} for n in range(3)])
+    found = read(file)
+    assert found.files == (file,)
+    assert [item.example for item in found.tokens] == list(found.examples.examples)
+    # The tiny model reads bytes, and an end token after them.
+    assert [item.response_length for item in found.tokens] == [4, 4, 4]
+    assert found.notes == ()
+
+
+def test_no_path_holds_nothing():
+    reader = reader_of(TINY, select_config({"data": "x", "selector": "random", "budget": 0.5}, "in a test"))
+    assert reader.read([], "last").tokens == ()
+
+
+def test_what_is_left_out_is_noted(tmp_path):
+    rows = [{"prompt": "p" * (5000 * (n == 3)), "response": "r", "id": n} for n in range(9)]
+    found = read(write_jsonl(tmp_path / "a.jsonl", rows), on_long="skip")
+    assert found.notes == (f"1 examples do not fit into {context_of(TINY)} tokens: left out.",)
+    assert len(found.tokens) == 8
+    sampled = read(tmp_path / "a.jsonl", on_long="skip", max_examples=4)
+    assert sampled.notes[0] == "4 of 9 examples were kept: a uniform sample."
+
+
+def test_each_turn_is_an_example_where_asked(tmp_path):
+    said = [{"role": role, "content": role} for role in ("user", "assistant") * 2]
+    file = write_jsonl(tmp_path / "a.jsonl", [{"id": "t", "messages": said}])
+    assert [item.example.id for item in read(file, turns="each").tokens] == ["t#1", "t"]
+    assert [item.example.id for item in read(file).tokens] == ["t"]
+
+
+def test_what_cannot_be_read_is_refused(tmp_path):
+    file = write_jsonl(tmp_path / "a.jsonl", [{"prompt": "p" * 5000, "response": "r"}])
+    with pytest.raises(DataError, match="An example must fit into"):
+        read(file)
+    with pytest.raises(ConfigError, match=r"No example of .*a\.jsonl fits into"):
+        read(file, on_long="skip")
+    with pytest.raises(ModelError, match="has no chat template"):
+        read(file, template="chat")
