@@ -7,7 +7,6 @@ import pytest
 from matplotlib.text import Text
 
 from farsighted.paper.figures import figure_3, figure_4, main_group, paper_figures
-from farsighted.report.figures import figure_2
 from farsighted.results.build import build_results
 from farsighted.results.lookup import GroupKey, summaries
 from oracles.fabricated_cells import STAGES, make_audit, make_cell, wanted
@@ -136,13 +135,13 @@ def test_three_figures_come_as_svg_and_png_that_are_not_empty(results):
 @pytest.mark.parametrize(
     ("draw", "heads"),
     [
-        (figure_2, ["(a) Now and later", "(b) Learning the next stage", "(c) Robustness and forgetting"]),
+        (now_and_later, ["(a) Now and later", "(b) Learning the next stage", "(c) Robustness and forgetting"]),
         (figure_3, ["(a) Budgets", "(b) Entropy and concentration", "(c) Adaptation modes"]),
         (figure_4, ["(a) Task orders", "(b) Concentration and forgetting"]),
     ],
 )
 def test_the_panels_are_those_of_the_paper(results, draw, heads):
-    last = {figure_2: ["(d) Myopia gap"], figure_3: ["(d) Worst task and forward transfer"], figure_4: []}[draw]
+    last = {now_and_later: ["(d) Myopia gap"], figure_3: ["(d) Worst task and forward transfer"], figure_4: []}[draw]
     panels = draw(results, MAIN).axes
     assert [panel.get_title("left") for panel in panels] == heads + last
     assert all(panel.get_xlabel() for panel in panels)
@@ -212,7 +211,7 @@ def test_an_audit_without_further_axes_says_what_was_not_run(alone):
 def test_an_audit_that_never_ran_is_drawn_as_reasons():
     planned = [cell(name, 0, group) for group in GROUPS for name in SELECTORS]
     results = build_results([], make_audit([], planned))
-    panels = [panel for draw in (figure_2, figure_3, figure_4) for panel in draw(results, MAIN).axes]
+    panels = [panel for draw in (now_and_later, figure_3, figure_4) for panel in draw(results, MAIN).axes]
     assert [panel.get_title("left") for panel in panels if not words(panel).startswith("Not drawn: ")] == []
 
 

@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from farsighted.report.figures import concentration, figure_2, figures, matrices, ranks
+from farsighted.report.figures import concentration, figures, matrices, now_and_later, ranks
 from farsighted.results.build import build_results
 from farsighted.results.lookup import GroupKey
 from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
@@ -46,7 +46,7 @@ def test_png_has_the_size_of_a_page_and_is_not_blank(files):
 
 
 def test_figure_2_has_four_panels_with_labelled_axes(results):
-    panels = figure_2(results, GROUP).axes
+    panels = now_and_later(results, GROUP).axes
     assert [panel.get_title("left")[:3] for panel in panels] == ["(a)", "(b)", "(c)", "(d)"]
     assert all(panel.get_xlabel() for panel in panels)
     assert all(panel.get_ylabel() for panel in panels[:3])

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_a_row_whose_needs_are_not_there_is_left_out():
 
 
 def test_a_row_may_need_a_row_above_it():
-    double = Metric(Column("double", "Double", None, 1), "points", lambda current: 2 * current, ("current",))
+    double = Metric(Column("double", "Double", None, 1), "points", "current", lambda current: 2 * current, ("current",))
     found = values_of([METRICS["current"], double], inputs_of(measured(items_of(wanted(gain=40))), WEIGHTS))
     assert float(found["double"]) == 120
 
@@ -109,13 +110,21 @@ def test_every_row_goes_by_its_key_and_no_two_share_a_place_on_the_scorecard():
     assert len(places) == len(set(places)) == len(level(1)) + len(level(2))
 
 
+def test_every_row_is_defined_under_a_heading_of_the_definitions():
+    lines = (Path(__file__).parents[2] / "docs" / "definitions.md").read_text().splitlines()
+    headings = {line.lstrip("# ").lower().replace(" ", "-") for line in lines if line.startswith("#")}
+    assert {row.anchor for row in all_rows().values()} <= headings
+
+
 def spread(score_ST):
     """The range of the final model's scores, in points: a metric that the package does not have."""
     final_T = score_ST[..., -1, :]
     return final_T.max(axis=-1) - final_T.min(axis=-1)
 
 
-ROW = Metric(Column("spread", "Spread", "lower", 1), "points", spread, ("matrix_ST",), scorecard=OnScorecard(1, 9))
+ROW = Metric(
+    Column("spread", "Spread", "lower", 1), "points", "current", spread, ("matrix_ST",), scorecard=OnScorecard(1, 9)
+)
 
 
 @pytest.fixture
@@ -149,7 +158,7 @@ def test_a_metric_that_is_one_function_and_one_row_reaches_results_tables_and_it
 
 def test_a_new_metric_that_is_missing_says_why(monkeypatch):
     row = Metric(
-        Column("learned", "Learned", "higher", 1), "points", matrix.immediate_gain, ("matrix_ST",), missing="no"
+        Column("learned", "Learned", "higher", 1), "points", "current", matrix.current, ("matrix_ST",), missing="no"
     )
     monkeypatch.setitem(METRICS, "learned", row)
     scores = wanted()

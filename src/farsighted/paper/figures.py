@@ -10,7 +10,8 @@ import matplotlib as mpl
 
 from farsighted.paper import panels as paper_panels
 from farsighted.report import panels
-from farsighted.report.figures import LOOK, figure_2, finished, group_style, pictures, sheet
+from farsighted.report.drawing import LOOK, finished, pictures, sheet
+from farsighted.report.figures import group_style, now_and_later
 from farsighted.results.lookup import Entry, GroupKey, cells, group_keys, slug, summaries, title
 
 _MAIN: Final = GroupKey("canonical", "25%", "lora")
@@ -23,7 +24,7 @@ def paper_figures(results: Mapping[str, Any]) -> dict[str, bytes]:
     group = main_group(results)
     name = slug(*group)
     return {
-        **pictures(f"figure2_{name}", figure_2(results, group)),
+        **pictures(f"figure2_{name}", now_and_later(results, group)),
         **pictures(f"figure3_{name}", figure_3(results, group)),
         **pictures(f"figure4_{name}", figure_4(results, group)),
     }

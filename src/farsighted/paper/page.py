@@ -10,7 +10,7 @@ from farsighted.paper.claims import ClaimOutcome, claims_of, claims_page
 from farsighted.paper.tables import tables_beside_paper
 from farsighted.paper.theory import theory_finding
 from farsighted.paper.worlds import Target
-from farsighted.report.typesetting import to_csv, to_latex, to_markdown
+from farsighted.report.typesetting import WRITERS, to_markdown
 from farsighted.results.build import build_results
 from farsighted.results.folder import planned_groups
 from farsighted.results.groups import Group, Settings
@@ -21,7 +21,6 @@ from farsighted.store.reader import CellArtifacts, finished_cells, read_cell, re
 from farsighted.store.records import PlanRecord
 
 PAGE: Final = "reproduction.md"
-_WRITERS: Final = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
 
 def write_page(target: Target, root: Path, out: Path) -> Path:
@@ -74,7 +73,7 @@ def _tables(target: Target, found: _Found, out: Path) -> list[str]:
     for name, table in tables_beside_paper(found.groups).items():
         if target != "all" and name.startswith("table") and not name.startswith(target):
             continue
-        for suffix, write in _WRITERS.items():
+        for suffix, write in WRITERS.items():
             write_text(out / f"{name}.{suffix}", write(table))
         parts += [f"## {_heading(name)}", to_markdown(table)]
     return parts

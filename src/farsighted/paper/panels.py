@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.patches import Patch, Rectangle
 from scipy.stats import spearmanr
 
+from farsighted.report.drawing import Labels
 from farsighted.report.palette import FAINT, INK, Style
-from farsighted.report.panels import Labels, axis_label, budget_lines, long_horizon, reach, say, scatter
+from farsighted.report.panels import axis_label, budget_lines, long_horizon, reach, say, scatter
 from farsighted.results.lookup import Entry, number_of
 from farsighted.results.metrics import METRICS
 

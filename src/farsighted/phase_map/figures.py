@@ -12,7 +12,7 @@ import numpy as np
 from farsighted.phase_map.design import AXES
 from farsighted.phase_map.map import PhaseMap
 from farsighted.phase_map.verdicts import ERRORS
-from farsighted.report.figures import LOOK, finished, pictures, sheet
+from farsighted.report.drawing import LOOK, finished, pictures, sheet
 from farsighted.results.lookup import slug
 
 BINS: Final = 4

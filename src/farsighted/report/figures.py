@@ -1,32 +1,17 @@
 """The figures of a report, as SVG and PNG; the same results give the same bytes of SVG."""
 
-import io
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from farsighted.report import panels
+from farsighted.report.drawing import LOOK, finished, pictures, sheet
 from farsighted.report.palette import Style, styles
-from farsighted.results.lookup import Entry, GroupKey, cells, group_keys, myopia_entry, slug, summaries, title
-
-LOOK: Final = {
-    "svg.hashsalt": "farsighted",
-    "svg.fonttype": "none",
-    "font.family": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.formatter.use_mathtext": False,
-}
-_DPI: Final = 150
+from farsighted.results.lookup import GroupKey, cells, group_keys, myopia_entry, slug, summaries, title
+from farsighted.results.over_seeds import mean_matrix
 
 
 @mpl.rc_context(LOOK)
@@ -36,7 +21,7 @@ def figures(results: Mapping[str, Any]) -> dict[str, bytes]:
     style = styles(results["summary"], results["reference"])
     for group in group_keys(results):
         name = slug(*group)
-        found |= pictures(f"figures/figure2_{name}", figure_2(results, group))
+        found |= pictures(f"figures/figure2_{name}", now_and_later(results, group))
         found |= pictures(f"figures/ranks_{name}", ranks(results, group))
         found |= pictures(f"figures/concentration_{name}", concentration(results, group))
         found |= pictures(f"figures/matrices_{name}", matrices(results, group))
@@ -46,8 +31,8 @@ def figures(results: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 @mpl.rc_context(LOOK)
-def figure_2(results: Mapping[str, Any], group: GroupKey) -> Any:
-    """Return the counterpart of the paper's Figure 2: rank reversal, next-stage learning, trade-off, myopia gap."""
+def now_and_later(results: Mapping[str, Any], group: GroupKey) -> Any:
+    """Return a group on one sheet: rank reversal, next-stage learning, trade-off, myopia gap."""
     entries, style = summaries(results, group), group_style(results, group)
     figure, axes = sheet(f"{results['title']}: {title(group)}", (11, max(8.2, 0.48 * len(entries))), 2, 2)
     heads = ("(a) Now and later", "(b) Learning the next stage", "(c) Robustness and forgetting", "(d) Myopia gap")
@@ -81,7 +66,7 @@ def concentration(results: Mapping[str, Any], group: GroupKey) -> Any:
 @mpl.rc_context(LOOK)
 def matrices(results: Mapping[str, Any], group: GroupKey) -> Any:
     """Return the score matrix of every selector as a heat map, mean over the seeds that finished, on one scale."""
-    means = {name: _mean_matrix(cells(results, group), name) for name in group_style(results, group)}
+    means = {name: mean_matrix(results, group, name) for name in group_style(results, group)}
     shown = {name: found for name, found in means.items() if found is not None}
     columns = min(len(shown), 4) or 1
     lines = math.ceil(len(shown) / columns) or 1
@@ -109,34 +94,8 @@ def group_style(results: Mapping[str, Any], group: GroupKey) -> dict[str, Style]
     return {entry["selector"]: style[entry["selector"]] for entry in summaries(results, group)}
 
 
-def sheet(heading: str, size: tuple[float, float], lines: int, columns: int) -> tuple[Any, Any]:
-    """Return a figure with a heading, and its axes (lines, columns); size in inches."""
-    figure: Any = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(heading, fontsize=11)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
-    return figure, figure.subplots(lines, columns, squeeze=False)
-
-
-def finished(figure: Any, labels: Sequence[panels.Labels]) -> Any:
-    """Return the figure with its layout fixed and, after that, the labels written, whose places depend on it."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for write in labels:
-        write()
-    return figure
-
-
-def pictures(name: str, figure: Any) -> dict[str, bytes]:
-    """Return the figure as SVG and PNG: name with suffix to content."""
-    svg, png = io.BytesIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "farsighted"})
-    figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": "farsighted"})
-    return {f"{name}.svg": svg.getvalue(), f"{name}.png": png.getvalue()}
-
-
 def _budgets(results: Mapping[str, Any], order: str, adaptation: str, style: Mapping[str, Style]) -> dict[str, bytes]:
-    """The counterpart of the paper's Figure 3 (a), where the audit has several budgets."""
+    """The long-horizon score over budgets, where the audit has several."""
     groups = [group for group in group_keys(results) if (group.order, group.adaptation) == (order, adaptation)]
     if len(groups) < 2:
         return {}
@@ -144,11 +103,3 @@ def _budgets(results: Mapping[str, Any], order: str, adaptation: str, style: Map
     by_budget = {group.budget: summaries(results, group) for group in groups}
     labels = panels.budget_lines(axes[0, 0], by_budget, style)
     return pictures(f"figures/budgets_{slug(order, adaptation)}", finished(figure, [labels]))
-
-
-def _mean_matrix(entries: Sequence[Entry], selector: str) -> tuple[list[str], np.ndarray] | None:
-    done = [cell for cell in entries if cell["selector"] == selector and cell["status"] == "done"]
-    if not done:
-        return None
-    scores = np.array([cell["score_matrix"] for cell in done], dtype=np.float64)
-    return list(done[0]["stages"]), scores.mean(axis=0)

@@ -3,19 +3,18 @@
 A panel without data says so and why: an empty frame would look like a result. Letters: S stages scored, T tasks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from farsighted.report.drawing import Labels
 from farsighted.report.labels import Anchor, label_line_ends, label_points
 from farsighted.report.palette import FAINT, FARSIGHTED, INK, MYOPIC, Style
 from farsighted.results.columns import Column
 from farsighted.results.lookup import Entry, number_of
 from farsighted.results.metrics import METRICS, all_rows
-
-Labels = Callable[[], None]
-"""Writes the names of a panel once its axes have their final place."""
+from farsighted.results.over_seeds import mean_curve
 
 
 def scatter(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style: Mapping[str, Style]) -> Labels:
@@ -37,14 +36,10 @@ def scatter(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style: M
 
 
 def learning_curves(axes: Any, cells: Sequence[Entry], style: Mapping[str, Style]) -> Labels:
-    """Draw how the next stage is learned: the neutral probe's score over its tokens, mean over stages and seeds.
-
-    Tokens are averaged point by point, as the cells' probes have the same number of points; a cell with another number
-    is left out.
-    """
+    """Draw how the next stage is learned: the neutral probe's score over its tokens, mean over stages and seeds."""
     axes.set_xlabel("Response tokens of the next stage (neutral probe)")
     axes.set_ylabel("Score on the next stage (better ↑)")
-    means = {name: _mean_curve([cell for cell in cells if cell["selector"] == name]) for name in style}
+    means = {name: mean_curve(cells, name) for name in style}
     shown = {name: curve for name, curve in means.items() if curve is not None}
     if not shown:
         return say(axes, "no neutral probe was run:\nit needs a stage that follows")
@@ -184,13 +179,3 @@ def long_horizon(entries: Sequence[Entry], selector: str) -> Any:
 
 def _no_labels() -> None:
     """The labels of a panel that needs none."""
-
-
-def _mean_curve(cells: Sequence[Entry]) -> tuple[np.ndarray, np.ndarray] | None:
-    curves = [curve for cell in cells if cell["status"] == "done" for curve in cell["probes"]["neutral"]]
-    whole = [curve for curve in curves if None not in curve["scores"]]
-    points = max((len(curve["scores"]) for curve in whole), default=0)
-    same = [curve for curve in whole if len(curve["scores"]) == points]
-    if not same:
-        return None
-    return np.mean([curve["tokens"] for curve in same], axis=0), np.mean([curve["scores"] for curve in same], axis=0)

@@ -1,4 +1,4 @@
-"""The page that a person reads first: a plain answer, and the two-level scorecard of the paper's §5.1."""
+"""The page that a person reads first: a plain answer, and the two-level scorecard, now and later."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

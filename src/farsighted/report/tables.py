@@ -1,19 +1,20 @@
-"""The tables of a report: the metrics and diagnostics in full, and tables in the form of the paper's Tables 1, 2, 3."""
+"""The tables of a report: the main one, metrics and diagnostics in full, raw measures, budgets, overlap."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from farsighted.report.raw import raw_table
+from farsighted.report.raw_table import raw_table
 from farsighted.report.typesetting import Measured, Table, TableRow
 from farsighted.results.columns import Column
 from farsighted.results.lookup import Entry, GroupKey, group_keys, myopia_entry, seed_note, slug, summaries, title
 from farsighted.results.metrics import DIAGNOSTICS, METRICS, Metric
+from farsighted.results.over_seeds import mean_overlap
 
 SIGNED_GAP: Final = Column("gap_signed", "Myopia gap (signed)", None, 2)
 CONTRIBUTION: Final = Column("gap_contribution", "Myopia gap (contribution)", "lower", 2)
 
 MAIN: Final = ("current", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
-"""The columns of the paper's Table 1, and the long-horizon score."""
+"""The metrics of the main table."""
 
 
 def tables(results: Mapping[str, Any]) -> dict[str, Table]:
@@ -38,7 +39,7 @@ def tables(results: Mapping[str, Any]) -> dict[str, Table]:
 
 
 def main_table(results: Mapping[str, Any], group: GroupKey) -> Table:
-    """Return the counterpart of the paper's Table 1: short-term and long-term scores and the myopia gap."""
+    """Return short-term and long-term scores and the myopia gap."""
     columns = [*(METRICS[key].column for key in MAIN), SIGNED_GAP, CONTRIBUTION]
     entries = summaries(results, group)
     gap = signed_gaps(results, group)
@@ -51,7 +52,7 @@ def main_table(results: Mapping[str, Any], group: GroupKey) -> Table:
 
 
 def budget_table(results: Mapping[str, Any], groups: Sequence[GroupKey]) -> Table:
-    """Return the counterpart of the paper's Table 3: the long-horizon score of each budget."""
+    """Return the long-horizon score of each budget."""
     score = METRICS["long_horizon"].column
     columns = [Column(f"long_horizon_{slug(g.budget)}", g.budget, score.better, score.digits) for g in groups]
     by_group = [{entry["selector"]: entry for entry in summaries(results, group)} for group in groups]
@@ -68,12 +69,8 @@ def budget_table(results: Mapping[str, Any], groups: Sequence[GroupKey]) -> Tabl
 
 def overlap_table(results: Mapping[str, Any], group: GroupKey) -> Table:
     """Return how much the chosen examples of every two selectors have in common: Jaccard index, mean over seeds."""
-    found: dict[frozenset[str], list[float]] = {}
-    for pair in results["overlap"]:
-        if GroupKey.of(pair) == group and pair["jaccard"] is not None:
-            found.setdefault(frozenset((pair["a"], pair["b"])), []).append(pair["jaccard"])
     names = list(dict.fromkeys(name for pair in results["overlap"] for name in (pair["a"], pair["b"])))
-    means = {pair: Measured(sum(values) / len(values), n=len(values)) for pair, values in found.items()}
+    means = {pair: Measured(found.mean, n=found.n) for pair, found in mean_overlap(results, group).items()}
     lines = [TableRow(a, [means.get(frozenset((a, b)), Measured(None)) for b in names]) for a in names]
     note = "Jaccard index of the chosen examples, mean over the seeds that both finished."
     return Table(f"Selection overlap, {title(group)}.", [Column(name, name, None, 2) for name in names], lines, [note])

@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from farsighted.results.columns import Column
 
@@ -121,6 +121,10 @@ def to_latex(table: Table) -> str:
         lines.append(" & ".join([label if row.ranked else rf"\textit{{{label}}}", *texts]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
+
+
+WRITERS: Final[Mapping[str, Callable[[Table], str]]] = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+"""Suffix of a file to the writing of a table."""
 
 
 def _ranked(table: Table, index: int) -> list[tuple[int, float]]:

@@ -48,6 +48,8 @@ class Metric:
     column: Column
     unit: Unit
     """What differences are counted in."""
+    anchor: str
+    """Where docs/definitions.md defines it."""
     function: Callable[..., Any]
     """From what is needed to the number, (...)."""
     needs: tuple[str, ...]
@@ -64,11 +66,6 @@ class Metric:
     def key(self) -> str:
         """Name in results.json."""
         return self.column.key
-
-    @property
-    def anchor(self) -> str:
-        """Where docs/definitions.md defines it."""
-        return self.key.replace("_", "-")
 
     @property
     def compares(self) -> bool:
@@ -157,6 +154,7 @@ METRICS: Final = _by_key(
     Metric(
         Column("current", "Current", "higher", 1),
         "points",
+        "current",
         matrix.current,
         ("matrix_ST",),
         scorecard=OnScorecard(1, 1),
@@ -164,14 +162,22 @@ METRICS: Final = _by_key(
     Metric(
         Column("immediate_gain", "Immediate gain", "higher", 1),
         "points",
+        "immediate-gain",
         matrix.immediate_gain,
         ("matrix_ST",),
         scorecard=OnScorecard(1, 2),
     ),
-    Metric(Column("final_average", "Final average", "higher", 1), "points", matrix.final_average, ("matrix_ST",)),
+    Metric(
+        Column("final_average", "Final average", "higher", 1),
+        "points",
+        "final-average",
+        matrix.final_average,
+        ("matrix_ST",),
+    ),
     Metric(
         Column("forgetting", "Forgetting", "lower", 1),
         "points",
+        "forgetting",
         matrix.forgetting,
         ("matrix_ST",),
         least_stages=2,
@@ -180,6 +186,7 @@ METRICS: Final = _by_key(
     Metric(
         Column("forward_transfer", "Forward transfer", "higher", 1),
         "points",
+        "forward-transfer",
         matrix.forward_transfer,
         ("matrix_ST",),
         least_stages=2,
@@ -187,6 +194,7 @@ METRICS: Final = _by_key(
     Metric(
         Column("future_auc", "Future AUC (neutral probe)", "higher", 3),
         "AUC",
+        "future-adaptation-auc",
         adaptation.future_auc,
         ("area_T",),
         least_stages=2,
@@ -196,6 +204,7 @@ METRICS: Final = _by_key(
     Metric(
         Column("future_auc_own", "Future AUC (own probe)", "higher", 3),
         "AUC",
+        "future-adaptation-auc",
         adaptation.future_auc,
         ("own_area_T",),
         least_stages=2,
@@ -203,11 +212,16 @@ METRICS: Final = _by_key(
         scorecard=OnScorecard(2, 2),
     ),
     Metric(
-        Column("capability_imbalance", "Imbalance", "lower", 1), "points", matrix.capability_imbalance, ("matrix_ST",)
+        Column("capability_imbalance", "Imbalance", "lower", 1),
+        "points",
+        "capability-imbalance",
+        matrix.capability_imbalance,
+        ("matrix_ST",),
     ),
     Metric(
         Column("worst_task", "Worst task", "higher", 1),
         "points",
+        "worst-task",
         matrix.worst_task,
         ("matrix_ST",),
         scorecard=OnScorecard(2, 4),
@@ -215,6 +229,7 @@ METRICS: Final = _by_key(
     Metric(
         Column("ood", "OOD", "higher", 1),
         "points",
+        "ood",
         horizon.ood,
         ("ood_O",),
         missing="no OOD set was evaluated after the last stage",
@@ -223,6 +238,7 @@ METRICS: Final = _by_key(
     Metric(
         Column("long_horizon", "Long-horizon score", "higher", 3),
         "score",
+        "long-horizon-score",
         horizon.long_horizon_score,
         ("final_average", "future_auc", "forgetting", "ood", "long_horizon_weights"),
         parts=_of_long_horizon,
@@ -231,6 +247,7 @@ METRICS: Final = _by_key(
     Metric(
         Column("u_long", "U_long", "higher", 2),
         "score",
+        "u_long",
         horizon.u_long,
         ("final_T", "area_T", "forgetting_T", "ood", "u_long_weights"),
         parts=_of_u_long,
@@ -238,6 +255,7 @@ METRICS: Final = _by_key(
     Metric(
         Column("tokens_to_threshold", "Tokens to threshold (ratio)", "lower", 2),
         "ratio",
+        "tokens-to-threshold",
         _ratio,
         (PEERS,),
         least_stages=2,
@@ -250,6 +268,7 @@ DIAGNOSTICS: Final = _by_key(
     Metric(
         Column("capability_entropy", "Capability entropy", "higher", 2),
         "nats",
+        "capability-entropy",
         partial(_recorded, "capability_entropy"),
         ("run",),
         missing=_NOT_RECORDED,
@@ -257,6 +276,7 @@ DIAGNOSTICS: Final = _by_key(
     Metric(
         Column("mean_difficulty", "Mean difficulty", None, 2),
         "difficulty",
+        "difficulty-and-quality-of-what-was-selected",
         partial(_recorded, "mean_difficulty"),
         ("run",),
         missing=_NOT_RECORDED,
@@ -264,6 +284,7 @@ DIAGNOSTICS: Final = _by_key(
     Metric(
         Column("mean_quality", "Mean quality", "higher", 2),
         "quality",
+        "difficulty-and-quality-of-what-was-selected",
         partial(_recorded, "mean_quality"),
         ("run",),
         missing=_NOT_RECORDED,
@@ -271,6 +292,7 @@ DIAGNOSTICS: Final = _by_key(
     Metric(
         Column("update_concentration", "Update concentration", "lower", 2),
         "share",
+        "update-concentration",
         partial(_recorded, "update_concentration"),
         ("run",),
         missing=_NOT_RECORDED,
@@ -279,6 +301,7 @@ DIAGNOSTICS: Final = _by_key(
     Metric(
         Column("adapter_drift", "Adapter drift", None, 2),
         "cosine",
+        "adapter-drift",
         _mean_drift,
         ("per_stage",),
         least_stages=2,

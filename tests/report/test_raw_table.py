@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from farsighted.report.raw import raw_table
+from farsighted.report.raw_table import raw_table
 from farsighted.results.lookup import group_keys
 from farsighted.results.raw import raw_measures
 from farsighted.store.schema import SCORES

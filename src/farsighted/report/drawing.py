@@ -1,0 +1,52 @@
+"""What every figure is drawn with: one look, sheets of axes, and the same bytes of SVG for the same numbers."""
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Labels = Callable[[], None]
+"""Writes the names of a panel once its axes have their final place."""
+
+LOOK: Final = {
+    # Without a fixed salt the ids of an SVG's elements are new in every run.
+    "svg.hashsalt": "farsighted",
+    "svg.fonttype": "none",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.formatter.use_mathtext": False,
+}
+_DPI: Final = 150
+
+
+def sheet(heading: str, size: tuple[float, float], lines: int, columns: int) -> tuple[Any, Any]:
+    """Return a figure with a heading, and its axes (lines, columns); size in inches."""
+    figure: Any = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(heading, fontsize=11)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    return figure, figure.subplots(lines, columns, squeeze=False)
+
+
+def finished(figure: Any, labels: Sequence[Labels]) -> Any:
+    """Return the figure with its layout fixed and, after that, the labels written, whose places depend on it."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for write in labels:
+        write()
+    return figure
+
+
+def pictures(name: str, figure: Any) -> dict[str, bytes]:
+    """Return the figure as SVG and PNG: name with suffix to content."""
+    svg, png = io.BytesIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "farsighted"})
+    figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": "farsighted"})
+    return {f"{name}.svg": svg.getvalue(), f"{name}.png": png.getvalue()}
