@@ -16,6 +16,7 @@ from farsighted.core.names import FAMILIES
 from farsighted.launch.inline import InlineExecutor
 from farsighted.launch.work import Launch
 from farsighted.learners.causal_lm import CausalLM
+from farsighted.report.write import ReportPaths
 from farsighted.results.columns import COSTS, STABILITY
 from farsighted.results.metrics import DIAGNOSTICS, METRICS, VARIANTS
 from farsighted.store.layout import MARKER, Layout
@@ -98,7 +99,12 @@ def failed(tmp_path_factory):
 def inline(monkeypatch):
     """No pages."""
     reported = []
-    monkeypatch.setattr(api, "write_results", reported.append)
+
+    def report(out):
+        reported.append(out)
+        return ReportPaths(out, {})
+
+    monkeypatch.setattr(api, "write_results", report)
     return reported
 
 

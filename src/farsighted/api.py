@@ -106,8 +106,9 @@ def audit(
             installed package or `package.module:Name` stands for.
 
     Raises:
-        FarsightedError: With what is wrong, where, and what to do. `CellsFailedError` comes after the report was
-            written; `InterruptedRunError` after checkpoints were.
+        FarsightedError: With what is wrong, where, and what to do. `CellsFailedError` and
+            `ViewsFailedError` come after the rest of the report was written; `InterruptedRunError` after checkpoints
+            were.
     """
     plain = source.model_dump(mode="json") if isinstance(source, AuditConfig) else source
     config = load_config(plain, overrides)
@@ -122,7 +123,9 @@ def run_prepared(
     paths = write_results(out)
     if failures:
         logs = f"Messages of the workers are in {Layout(out).logs}; the same command tries again."
-        raise _failed(prepared, failures, f"The others are in {paths.scorecard}. {logs}")
+        others = f"The others are in {paths.scorecard}."
+        raise _failed(prepared, failures, " ".join([others, *paths.failures, logs]))
+    paths.check()
     return paths
 
 

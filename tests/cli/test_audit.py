@@ -15,7 +15,7 @@ def nano(tmp_path):
 
 @pytest.fixture
 def no_pages(monkeypatch):
-    monkeypatch.setattr(api, "write_results", lambda out: ReportPaths(out, out / "scorecard.md", out, out, (), ()))
+    monkeypatch.setattr(api, "write_results", lambda out: ReportPaths(out, {}))
 
 
 INLINE = ("-w", "1", "--executor", "inline")

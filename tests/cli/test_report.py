@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from farsighted.report.views import VIEWS
 from farsighted.store.layout import MARKER, Layout
 from oracles.cli import run_cli
 from oracles.fabricated_cells import make_audit, save_audit, three_selectors
@@ -46,3 +47,27 @@ def test_an_unfinished_cell_is_reported_as_missing(folder):
     assert status.pop(cell.name) == "missing"
     assert set(status.values()) == {"done"}
     assert not (cell / MARKER).exists()
+
+
+def test_named_views_are_written_alone_and_their_files_named(folder):
+    said = run_cli("report", folder, "--view", "scorecard", "--view", "scores")
+    assert said.code == 0
+    assert said.out == f"{folder / 'scorecard.md'}\n{folder / 'scores.parquet'}\n"
+    assert (folder / "results.json").exists()
+    assert not (folder / "tables").exists()
+
+
+def test_a_view_that_fails_leaves_the_others_and_ends_with_a_sentence(folder, monkeypatch):
+    monkeypatch.setitem(VIEWS, "figures", lambda seen: 1 / 0)
+    said = run_cli("report", folder)
+    assert said.code == 1
+    assert said.out == f"{folder / 'scorecard.md'}\n"
+    assert "View 'figures' failed at " in said.err
+    assert f"ZeroDivisionError: division by zero. All else is written to {folder};" in said.err
+    assert (folder / "scorecard.md").exists()
+
+
+def test_an_unknown_view_is_wrong_use(folder):
+    said = run_cli("report", folder, "--view", "scorecrad")
+    assert said.code == 2
+    assert "There is no view 'scorecrad'. Did you mean 'scorecard'?" in said.err

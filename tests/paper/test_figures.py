@@ -7,6 +7,7 @@ import pytest
 from matplotlib.text import Text
 
 from farsighted.paper.figures import figure_3, figure_4, main_group, paper_figures
+from farsighted.report.figures import now_and_later
 from farsighted.results.build import build_results
 from farsighted.results.lookup import GroupKey, summaries
 from oracles.fabricated_cells import STAGES, make_audit, make_cell, wanted

@@ -1,12 +1,15 @@
 import json
+import sys
 
 import pyarrow.parquet as pq
 import pytest
 
-from farsighted.core.errors import StorageError
-from farsighted.report.write import write_results
+from farsighted.core.errors import ConfigError, StorageError
+from farsighted.report.views import VIEWS
+from farsighted.report.write import ViewsFailedError, write_results
 from farsighted.results.build import build_results, to_json
 from oracles.fabricated_cells import make_audit, make_cell, save_audit, three_selectors, wanted
+from oracles.offered import offer_views
 
 TOP = ["schema", "farsighted", "title", "config", "command", "environment", "reference", "sets", "cells", "summary"]
 
@@ -73,15 +76,16 @@ def test_a_folder_is_read_and_every_page_written(written):
     results = json.loads(to_json(build_results(cells[:-1], make_audit(cells))))
     assert json.loads(paths.results.read_text()) == results
     assert paths.scorecard.read_text().startswith("# Fabricated audit")
-    names = {path.name for path in (*paths.tables, *paths.figures)}
+    names = {path.name for files in paths.files.values() for path in files}
     assert {"main_canonical_25pct_lora.csv", "main_canonical_25pct_lora.md", "main_canonical_25pct_lora.tex"} <= names
     assert {"figure2_canonical_25pct_lora.svg", "figure2_canonical_25pct_lora.png"} <= names
-    assert all(path.stat().st_size > 0 for path in (*paths.tables, *paths.figures))
+    assert all(path.stat().st_size > 0 for files in paths.files.values() for path in files)
+    assert paths.failures == ()
 
 
 def test_joined_tables_carry_the_cell_in_front_and_keep_every_row(written):
     cells, paths = written
-    selections, scores = pq.read_table(paths.selections), pq.read_table(paths.scores)
+    selections, scores = (pq.read_table(paths.root / f"{name}.parquet") for name in ("selections", "scores"))
     assert selections.column_names[:7] == ["cell", "selector", "seed", "order", "budget", "adaptation", "stage"]
     assert len(selections) == sum(len(cell.selections) for cell in cells[:-1])
     assert len(scores) == sum(len(cell.scores) for cell in cells[:-1])
@@ -101,7 +105,7 @@ def test_a_plan_without_any_finished_cell_still_gets_its_pages(tmp_path):
     save_audit(tmp_path, [], make_audit(planned))
     paths = write_results(tmp_path)
     assert {cell["status"] for cell in json.loads(paths.results.read_text())["cells"]} == {"missing"}
-    assert len(pq.read_table(paths.scores)) == 0
+    assert len(pq.read_table(tmp_path / "scores.parquet")) == 0
     assert "Nothing can be said yet" in paths.scorecard.read_text()
 
 
@@ -126,4 +130,78 @@ def test_a_finished_cell_goes_by_the_names_that_the_plan_has_for_it(tmp_path):
     assert rows["ours"]["order"] == "general>math>code"
     assert rows["ours"]["metrics"]["current"]["n"] == 2
     assert "ours" in results["myopia"][0]["selectors"]
-    assert set(pq.read_table(paths.scores)["selector"].to_pylist()) == rows.keys()
+    assert set(pq.read_table(tmp_path / "scores.parquet")["selector"].to_pylist()) == rows.keys()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder of an audit, and the current one, with a module of views of one's own in it."""
+    cells = three_selectors()
+    save_audit(tmp_path, cells, make_audit(cells))
+    (tmp_path / "own_views.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_views", raising=False)
+    return tmp_path
+
+
+OWN = """
+def titled(seen):
+    return {"own/title.txt": f"{seen.results['title']}: {len(seen.cells)} cells".encode()}
+
+
+def broken(seen):
+    raise ValueError("no luck.")
+
+
+def greedy(seen):
+    return {"scorecard.md": b"mine"}
+"""
+
+
+def test_a_view_of_ones_own_writes_its_file_and_the_numbers_come_with_it(folder):
+    paths = write_results(folder, ["own_views:titled"])
+    assert paths.files == {"own_views:titled": (folder / "own" / "title.txt",)}
+    assert (folder / "own" / "title.txt").read_text() == "Fabricated audit: 8 cells"
+    assert json.loads(paths.results.read_text())["title"] == "Fabricated audit"
+    assert not paths.scorecard.exists()
+
+
+def test_a_view_that_fails_is_told_with_file_and_line_and_costs_no_other(folder, monkeypatch):
+    points = {"aaa": "own_views:broken", "zzz": "own_views:titled", "gone": "no_such_module:view"}
+    offer_views(monkeypatch, folder, **points)
+    paths = write_results(folder)
+    assert list(paths.files) == [*VIEWS, "zzz"]
+    assert (folder / "own" / "title.txt").exists()
+    broken, gone = paths.failures
+    assert broken == f"View 'aaa' failed at {folder / 'own_views.py'}:7 with ValueError: no luck."
+    assert gone.startswith("View 'gone' failed: View 'gone' is offered by an installed package as no_such_module:view")
+    with pytest.raises(ViewsFailedError, match=rf"All else is written to {folder}"):
+        paths.check()
+
+
+def test_numbers_are_written_before_pictures(folder, monkeypatch):
+    def figures(seen):
+        assert json.loads((folder / "results.json").read_text())["title"] == "Fabricated audit"
+        assert all((folder / name).exists() for name in ("scores.parquet", "selections.parquet", "tables"))
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setitem(VIEWS, "figures", figures)
+    paths = write_results(folder)
+    assert [failure.split(" with ")[1] for failure in paths.failures] == ["RuntimeError: no fonts."]
+    assert paths.scorecard.exists()
+
+
+def test_a_view_may_not_write_the_files_of_another(folder, monkeypatch):
+    offer_views(monkeypatch, folder, mine="own_views:greedy")
+    paths = write_results(folder)
+    assert paths.failures == (
+        "View 'mine' failed: It must write files of its own, but 'scorecard.md' is of the view 'scorecard'.",
+    )
+    assert paths.scorecard.read_text().startswith("# Fabricated audit")
+
+
+def test_an_unknown_view_is_refused_before_anything_is_written(folder):
+    with pytest.raises(ConfigError, match=r"There is no view 'figure'\. Did you mean 'figures'"):
+        write_results(folder, ["figure"])
+    assert not (folder / "results.json").exists()

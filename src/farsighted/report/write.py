@@ -1,86 +1,93 @@
-"""From an audit's folder to its report: numbers, tables, figures, scorecard."""
+"""From an audit's folder to its report: the numbers first, then every view of them."""
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
-import pyarrow as pa
-
-from farsighted.report.scorecard import scorecard
-from farsighted.report.tables import tables
-from farsighted.report.typesetting import to_csv, to_latex, to_markdown
+from farsighted.core.errors import FarsightedError
+from farsighted.report.views import Seen, View, asked_views, checked_files
 from farsighted.results.build import build_results, to_json
 from farsighted.results.folder import planned_cells
 from farsighted.store.atomic import write_bytes, write_text
 from farsighted.store.layout import Layout
 from farsighted.store.reader import finished_cells, read_cell, read_plan
-from farsighted.store.schema import SCORES, SELECTIONS
-from farsighted.store.writer import table_bytes
 
-CELL_COLUMNS: Final = ("cell", "selector", "seed", "order", "budget", "adaptation")
-"""What is put in front of a cell's tables where the tables of all cells stand in one file."""
+
+class ViewsFailedError(FarsightedError):
+    """Some views could not be made; results.json and the others are written."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPaths:
     """What a report wrote."""
 
-    results: Path
-    scorecard: Path
-    scores: Path
-    selections: Path
-    tables: tuple[Path, ...]
-    figures: tuple[Path, ...]
+    root: Path
+    files: Mapping[str, tuple[Path, ...]]
+    """View to its files, sorted; nothing of views that failed."""
+    failures: tuple[str, ...] = ()
+    """A sentence for each view that failed."""
+
+    @property
+    def results(self) -> Path:
+        """All numbers."""
+        return Layout(self.root).results
+
+    @property
+    def scorecard(self) -> Path:
+        """The page that a person reads first."""
+        return Layout(self.root).scorecard
+
+    def check(self) -> None:
+        """Raise `ViewsFailedError` where a view failed."""
+        if self.failures:
+            raise ViewsFailedError(
+                f"{' '.join(self.failures)} All else is written to {self.root}; `farsighted report {self.root}` tries "
+                "again."
+            )
 
 
-def write_results(root: Path) -> ReportPaths:
-    """Read the plan and the finished cells under `root`, and write results, tables, figures and scorecard there.
+def write_results(root: Path, views: Sequence[str] | None = None) -> ReportPaths:
+    """Read the plan and the finished cells under `root`, and write the results and views of them there.
 
-    Every file is replaced in one step. results.json comes last, so that whoever waits for it finds the rest.
+    Every file is replaced in one step, results.json first: a view that fails costs neither numbers nor other views.
+    `views`: names or paths as `report.views.asked_views` takes them; None = all.
 
     Raises:
         StorageError: no plan, a damaged cell, or a file that cannot be written.
+        ConfigError: a view that there is not.
     """
-    # Matplotlib takes half a second to import, and every command and worker would pay for it.
-    from farsighted.report.figures import figures
-
+    asked = asked_views(views)
     layout = Layout(root)
     audit = read_plan(layout)
     cells = [read_cell(folder) for folder in finished_cells(root)]
     results = build_results(cells, audit)
-    members = planned_cells(cells, audit).values()
-    scores, selections = root / "scores.parquet", root / "selections.parquet"
-    write_bytes(scores, table_bytes(_joined([(cell.meta, cell.scores) for cell in members], SCORES)))
-    write_bytes(selections, table_bytes(_joined([(cell.meta, cell.selections) for cell in members], SELECTIONS)))
-    pages = _table_pages(results) | figures(results)
-    for name, page in pages.items():
-        write_bytes(root / name, page)
-    write_text(layout.scorecard, scorecard(results))
     write_text(layout.results, to_json(results))
-    written = {folder: tuple(root / name for name in sorted(pages) if name.startswith(folder)) for folder in _FOLDERS}
-    return ReportPaths(layout.results, layout.scorecard, scores, selections, written["tables/"], written["figures/"])
+    seen = Seen(results, list(planned_cells(cells, audit).values()))
+    files: dict[str, tuple[Path, ...]] = {}
+    taken: dict[str, str] = {}
+    failures = []
+    for name, view in asked.items():
+        made = _made(name, view, seen, taken)
+        if isinstance(made, str):
+            failures.append(made)
+            continue
+        for path, content in made.items():
+            write_bytes(root / path, content)
+        files[name] = tuple(root / path for path in sorted(made))
+        taken |= dict.fromkeys(made, name)
+    return ReportPaths(root, files, tuple(failures))
 
 
-_FOLDERS: Final = ("tables/", "figures/")
-
-
-def _joined(tables_: Sequence[tuple[Mapping[str, Any], pa.Table]], schema: Any) -> pa.Table:
-    """The tables of all cells, one below the other, with the cell's columns in front; absent columns become null."""
-    front = pa.schema([("seed", pa.int64()) if name == "seed" else (name, pa.string()) for name in CELL_COLUMNS])
-    empty = pa.schema([*front, *schema]).empty_table()
-    named = []
-    for meta, table in tables_:
-        values = [meta["id"], *(meta[name] for name in CELL_COLUMNS[1:])]
-        columns = [pa.array([value] * len(table), field.type) for value, field in zip(values, front, strict=True)]
-        named.append(pa.table([*columns, *table.columns], names=[*CELL_COLUMNS, *table.column_names]))
-    return pa.concat_tables([empty, *named], promote_options="permissive")
-
-
-def _table_pages(results: Mapping[str, Any]) -> dict[str, bytes]:
-    writers = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
-    return {
-        f"tables/{name}.{suffix}": write(table).encode()
-        for name, table in tables(results).items()
-        for suffix, write in writers.items()
-    }
+def _made(name: str, view: View, seen: Seen, taken: Mapping[str, str]) -> dict[str, bytes] | str:
+    """The files of a view, or the sentence that says why there are none."""
+    try:
+        return checked_files(view(seen), taken)
+    except FarsightedError as error:
+        return f"View '{name}' failed: {error}"
+    except Exception as error:  # noqa: BLE001 — a view may raise anything; it is told, and costs no other view
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{type(error).__name__}: {error}".rstrip(". ")
+        return f"View '{name}' failed at {frame.filename}:{frame.lineno} with {said}."
