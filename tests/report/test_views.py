@@ -24,7 +24,7 @@ def test_a_shipping_name_goes_before_an_installed_one(monkeypatch, tmp_path):
     ("path", "said"),
     [
         ("no_such_module:view", "View 'no_such_module:view' cannot be loaded"),
-        ("farsighted.report.views:ARTIFACTS", "must be a function, but is frozenset"),
+        ("farsighted.report.views:ARTIFACTS", "cannot be used: what it names is frozenset"),
     ],
 )
 def test_what_is_no_view_is_refused(path, said):

@@ -158,7 +158,12 @@ def test_a_metric_that_is_one_function_and_one_row_reaches_results_tables_and_it
 
 def test_a_new_metric_that_is_missing_says_why(monkeypatch):
     row = Metric(
-        Column("learned", "Learned", "higher", 1), "points", "current", matrix.current, ("matrix_ST",), missing="no"
+        Column("learned", "Learned", "higher", 1),
+        "points",
+        "immediate-gain",
+        matrix.immediate_gain,
+        ("matrix_ST",),
+        missing="no",
     )
     monkeypatch.setitem(METRICS, "learned", row)
     scores = wanted()

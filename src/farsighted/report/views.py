@@ -7,11 +7,10 @@ A view of one's own is offered by an installed package under the entry points `f
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from farsighted.core.doors import Door
 from farsighted.core.errors import ConfigError
-from farsighted.core.names import did_you_mean
 from farsighted.report.joined import joined_scores, joined_selections
 from farsighted.report.scorecard import scorecard
 from farsighted.report.tables import tables
@@ -46,11 +45,10 @@ def asked_views(names: Sequence[str] | None) -> dict[str, View]:
     Raises:
         ConfigError: a name that there is not, or a path that cannot be loaded.
     """
+    if names is not None:
+        return {name: cast(View, DOOR.find(name, VIEWS)) for name in names}
     installed = {name: _installed(name) for name in sorted(DOOR.installed()) if name not in VIEWS}
-    known = {**VIEWS, **installed}
-    if names is None:
-        return known
-    return {name: _view(DOOR.from_module(name), name) if ":" in name else _known(name, known) for name in names}
+    return {**VIEWS, **installed}
 
 
 def checked_files(files: object, taken: Mapping[str, str]) -> dict[str, bytes]:
@@ -82,25 +80,9 @@ ARTIFACTS: Final = frozenset(
 """What a run wrote below the audit's folder, and the numbers: views are made from them, and never write into them."""
 
 
-def _known(name: str, known: Mapping[str, View]) -> View:
-    if name not in known:
-        raise ConfigError(
-            f"There is no view '{name}'. {did_you_mean(name, known)} "
-            "A view of your own is named as package.module:name."
-        )
-    return known[name]
-
-
 def _installed(name: str) -> View:
     """A view that is loaded when it is called: where loading fails, it fails like any view, and the others do not."""
-    return lambda seen: _view(DOOR.from_package(name), name)(seen)
-
-
-def _view(found: object, name: str) -> View:
-    if not callable(found):
-        raise ConfigError(f"View '{name}' must be a function, but is {found!r}. Name the function.")
-    view: View = found
-    return view
+    return lambda seen: cast(View, DOOR.find(name, {}))(seen)
 
 
 def _scores(seen: Seen) -> dict[str, bytes]:
