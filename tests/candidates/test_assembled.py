@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from farsighted.candidates.assembled import (
-    KNOWN,
     cluster_numbers,
     difficulties,
     known_rows,
     labelled,
+    of_passes,
     quality_choice,
     stand_ins,
 )
@@ -70,9 +70,10 @@ def test_rows_are_those_asked_for_and_tokens_are_counted():
     assert found["quality"] is measured["quality"]
 
 
-def test_what_no_training_changes_is_what_the_table_says():
-    assert {"embedding", "cluster", "quality", "difficulty", "tokens", "size", "origin"} <= KNOWN
-    assert not KNOWN & {"nll", "hidden", "grad_norm", "cluster_count", "proxy_sketch"}
+def test_a_pass_gives_what_the_model_says_of_a_candidate_and_nothing_else():
+    known = {"embedding", "cluster", "quality", "difficulty", "tokens", "size", "origin"}
+    of_model = {"nll", "hidden", "grad_norm", "nuclear_norm:all"}
+    assert of_passes({*known, *of_model, "cluster_count", "proxy_sketch"}) == of_model
 
 
 def test_heuristics_are_told_as_far_as_they_are_used():

@@ -5,7 +5,7 @@ NLL for its difficulty, k-means over embeddings for its cluster.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from farsighted.config.quality_source import QualityConfig
 from farsighted.core.values import Label, Pool, Tokens, labels_of
 from farsighted.sets.clusters import spherical_kmeans
 from farsighted.signals.heuristics import difficulty_from_nll
-from farsighted.signals.table import SIGNALS
+from farsighted.signals.registry import signal_named
 
-KNOWN: Final = frozenset(
-    name for name, kind in SIGNALS.items() if kind.cost in {"metadata", "frozen"} and not kind.context
-)
-"""Signals of a candidate that no training changes."""
+
+def of_passes(names: Collection[str]) -> frozenset[str]:
+    """Return the signals of a candidate that a pass of the current model gives; the others are known of the pool."""
+    rows = [signal_named(name) for name in names]
+    return frozenset(row.name for row in rows if row.cost in {"forward", "backward"} and not row.is_context)
 
 
 def labelled(texts: Sequence[Tokens], label: Label) -> bool:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import torch
 
-from farsighted.candidates.assembled import KNOWN, cluster_numbers, known_rows, labelled, stand_ins
+from farsighted.candidates.assembled import cluster_numbers, known_rows, labelled, of_passes, stand_ins
 from farsighted.candidates.frozen import FrozenModel, SentenceModel
 from farsighted.candidates.grades import judge_cost_note, pool_quality
 from farsighted.candidates.kept_signals import SignalCache
@@ -156,7 +156,7 @@ def _stand_in_for_proxy(pool: Sequence[Tokens], seed: int) -> tuple[Tokens, ...]
 def _rows(model: FrozenModel, options: SelectConfig, texts: _Texts, needs: frozenset[str]) -> dict[str, np.ndarray]:
     """Return what is needed of pool and history, one row each, and `judge_tokens` where a judge was asked."""
     both = Pool("data and history", (*texts.pool, *texts.history))
-    passes = needs - KNOWN - CONTEXT_NAMES | _stand_in_passes(both.tokens, options, needs)
+    passes = of_passes(needs) | _stand_in_passes(both.tokens, options, needs)
     # Apart, so that the pool's signals serve whatever history it is seen with.
     scored = [model.signals(part, passes).rows for part in (texts.pool, texts.history) if part]
     measured = {name: np.concatenate([rows[name] for rows in scored]) for name in passes}
