@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import numpy as np
 
@@ -136,7 +136,7 @@ def judged(
     return Grades(share, sum(answer.read for answer in answers), sum(answer.written for answer in answers))
 
 
-def _request(judge: Judge, example: Example) -> dict[str, Any]:
+def _request(judge: Judge, example: Example) -> dict[str, object]:
     # Not str.format: braces are common in code.
     parts = {"{prompt}": example.prompt, "{response}": example.response}
     content = re.sub(r"\{prompt\}|\{response\}", lambda found: parts[found[0]], judge.question)
@@ -153,7 +153,9 @@ def _kept(judge: Judge, file: Path) -> _Answer | None:
         return None
 
 
-def _asked(judge: Judge, body: dict[str, Any], example_id: str, pace: _Pace, sleep: Sleep, stopped: Event) -> _Answer:
+def _asked(
+    judge: Judge, body: dict[str, object], example_id: str, pace: _Pace, sleep: Sleep, stopped: Event
+) -> _Answer:
     """Return one answer, asked for again where that may help."""
     reason = "it was broken off"
     for attempt in range(judge.retries + 1):
@@ -177,21 +179,37 @@ def _asked(judge: Judge, body: dict[str, Any], example_id: str, pace: _Pace, sle
     )
 
 
-def _sent(judge: Judge, body: dict[str, Any]) -> Any:
+def _sent(judge: Judge, body: dict[str, object]) -> "_Reply":
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {judge.key}"} if judge.key else {})
     address = f"{judge.url.rstrip('/')}/chat/completions"
     if not address.startswith(("http://", "https://")):
         raise ModelError(f"`quality.judge.url` must begin with http:// or https://, but is '{judge.url}'. Mend it.")
     request = urllib.request.Request(address, json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=judge.timeout_seconds) as reply:
-        return json.load(reply)
+        found: _Reply = json.load(reply)
+        return found
+
+
+class _Message(TypedDict):
+    content: str
+
+
+class _Choice(TypedDict):
+    message: _Message
+
+
+class _Reply(TypedDict, total=False):
+    """What an OpenAI-compatible server answers, as far as it is read; a server may answer otherwise."""
+
+    choices: list[_Choice]
+    usage: object
 
 
 class _UngradedError(ValueError):
     """An answer that came and holds no grade; the message is to be read after "it does not: "."""
 
 
-def _read(judge: Judge, found: Any) -> _Answer:
+def _read(judge: Judge, found: "_Reply") -> _Answer:
     """Return what a reply holds; raises `_UngradedError` where it holds no text or no grade."""
     try:
         # Half a surrogate pair cannot be written to disk.

@@ -16,7 +16,7 @@ import time
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -61,9 +61,9 @@ class SignalCache:
     """The signals of one model in one state, on its way through any number of processes."""
 
     entries: ArrayCache
-    model: Any
+    model: object
     """JSON value: all that decides a forward pass, to the last bit."""
-    adapter: Any
+    adapter: object
     """JSON value: what decides a backward pass beside it."""
     batch_tokens: int
     """Padded tokens that one pass of the learner may hold."""

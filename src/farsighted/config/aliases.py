@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from farsighted.config.located import Located
 from farsighted.config.messages import KeyPath, shown
@@ -45,14 +45,14 @@ def with_our_names(located: Located) -> Located:
     Raises:
         ConfigError: A key that is given twice under two names.
     """
-    value: dict[str, Any] = dict(located.value)
+    value: dict[str, object] = dict(located.value)
     places = dict(located.places)
     for key in [key for key in value if key in ALIASES]:
         place = located.place((key,))
         path, given = ALIASES[key], value.pop(key)
         part = str(path[0])
         inner = value.get(part, {}) if len(path) > 1 else {}
-        if part in value and (len(path) == 1 or not isinstance(inner, dict) or path[1] in inner):
+        if not isinstance(inner, dict) or (part in value and (len(path) == 1 or path[1] in inner)):
             name = ".".join(map(str, path))
             raise ConfigError(f"`{name}` must be given once, but `{key}: {shown(given)}` gives it again ({place}).")
         value[part] = {**inner, path[1]: given} if len(path) > 1 else given

@@ -1,7 +1,7 @@
 """The whole configuration of an audit, as one frozen tree; field names are the YAML keys."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import Annotated, Final, Literal, Self, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -243,7 +243,7 @@ class AuditConfig(Section):
     """The adapter of adaptation mode lora."""
     full: FullConfig = FullConfig()
     """What adaptation mode full has of its own."""
-    peft: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    peft: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
     """Settings of adaptations by PEFT: a name, and the fields of its PEFT configuration with `peft_type`."""
     training: TrainingConfig = TrainingConfig()
     """How a stage is trained."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PlainValidator
 
@@ -78,8 +78,10 @@ def _as_json(value: str | int | tuple[str, ...]) -> str | int | list[str]:
 Name = Annotated[str, AfterValidator(_named)]
 Paths = Annotated[tuple[str, ...], PlainValidator(_paths), PlainSerializer(list, return_type=list[str])]
 PathsOrNone = Annotated[tuple[str, ...], PlainValidator(_paths_or_none), PlainSerializer(list, return_type=list[str])]
-Validation = Annotated[int | tuple[str, ...], PlainValidator(_validation), PlainSerializer(_as_json, return_type=Any)]
-Targets = Annotated[str | tuple[str, ...], PlainValidator(_targets), PlainSerializer(_as_json, return_type=Any)]
+Validation = Annotated[
+    int | tuple[str, ...], PlainValidator(_validation), PlainSerializer(_as_json, return_type=object)
+]
+Targets = Annotated[str | tuple[str, ...], PlainValidator(_targets), PlainSerializer(_as_json, return_type=object)]
 Folder = Annotated[
     Path | None, PlainValidator(_folder), PlainSerializer(str, return_type=str, when_used="json-unless-none")
 ]

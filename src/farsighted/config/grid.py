@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import (
     BaseModel,
@@ -136,7 +136,7 @@ class SelectorSpec(BaseModel):
     """Name in the registry of selectors, or `package.module:Name`."""
     label: str = Field(min_length=1)
     """Row name in reports, distinct within the audit; by default the name, with the parameters where there are any."""
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, object] = Field(default_factory=dict)
     """What the selector is built with: text, numbers, true or false, lists and mappings of these."""
 
     @model_validator(mode="before")
@@ -162,7 +162,7 @@ class SelectorSpec(BaseModel):
         return {"name": value["name"], "label": label, "parameters": parameters}
 
     @model_serializer(mode="wrap")
-    def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         parts = handler(self)
         return {"name": parts["name"], "label": parts["label"], **parts["parameters"]}
 
@@ -178,7 +178,7 @@ def _plain(value: object) -> bool:
     return value is None or isinstance(value, (str, int, bool))
 
 
-def _default_label(name: str, parameters: dict[str, Any]) -> str:
+def _default_label(name: str, parameters: dict[str, object]) -> str:
     """Return `name`, or `name(a=1, b=x)` where there are parameters, so that variants differ in every table.
 
     >>> _default_label("lhas", {"lambda_": 0})
@@ -201,5 +201,5 @@ BudgetField = Annotated[Budget, PlainValidator(_budget), PlainSerializer(budget_
 OrderField = Annotated[
     Order,
     PlainValidator(_order),
-    PlainSerializer(lambda order: order.model_dump() if isinstance(order, RandomOrders) else order, return_type=Any),
+    PlainSerializer(lambda order: order.model_dump() if isinstance(order, RandomOrders) else order, return_type=object),
 ]

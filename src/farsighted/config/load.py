@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -24,7 +24,7 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
 
-def load_config(source: str | Path | Mapping[str, Any], overrides: Iterable[str] = ()) -> AuditConfig:
+def load_config(source: str | Path | Mapping[str, object], overrides: Iterable[str] = ()) -> AuditConfig:
     """Return the checked configuration, with `data_root` absolute.
 
     Args:
@@ -48,7 +48,7 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Iterable[str]
     return config.model_copy(update={"data_root": (start / (config.data_root or base)).resolve()})
 
 
-def _read(source: str | Path | Mapping[str, Any]) -> tuple[Located, Path]:
+def _read(source: str | Path | Mapping[str, object]) -> tuple[Located, Path]:
     """Return the values with their places, and the folder that a relative `data_root` in them starts from."""
     if isinstance(source, Mapping):
         return Located(dict(source), {(): "in the mapping"}), Path.cwd()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -19,7 +19,7 @@ _MOST_NODES: Final = 100_000
 class Located:
     """A tree of plain values and the places of its keys."""
 
-    value: dict[str, Any]
+    value: dict[str, object]
     places: Mapping[KeyPath, str]
     """Key path to "audit.yaml:14" or "on the command line"; () is the whole."""
 
@@ -78,7 +78,10 @@ def override(located: Located, text: str) -> Located:
     places = {known: place for known, place in located.places.items() if known[: len(path)] != path}
     made = [path[:end] for end in range(1, len(path)) if not _holds(located.value, path[:end])]
     places |= dict.fromkeys([*made, path], COMMAND_LINE)
-    return Located(_laid(located.value, path, value, ()), places)
+    laid = _laid(located.value, path, value, ())
+    # A mapping with something laid into it is one still.
+    assert isinstance(laid, dict)
+    return Located(laid, places)
 
 
 def _key_path(key: str) -> KeyPath:
@@ -86,7 +89,7 @@ def _key_path(key: str) -> KeyPath:
     return tuple(int(part) if part.isdigit() else part for part in parts)
 
 
-def _holds(tree: Any, path: KeyPath) -> bool:
+def _holds(tree: object, path: KeyPath) -> bool:
     """Tell whether a tree has something at a path."""
     if not path:
         return True
@@ -96,7 +99,7 @@ def _holds(tree: Any, path: KeyPath) -> bool:
     return isinstance(tree, list) and isinstance(part, int) and part < len(tree) and _holds(tree[part], path[1:])
 
 
-def _laid(tree: Any, path: KeyPath, value: Any, above: KeyPath) -> Any:
+def _laid(tree: object, path: KeyPath, value: object, above: KeyPath) -> object:
     """Return a copy of `tree` with `value` at `path`; mappings on the way are made where they are absent."""
     if not path:
         return value
@@ -113,7 +116,7 @@ def _laid(tree: Any, path: KeyPath, value: Any, above: KeyPath) -> Any:
     )
 
 
-def _parse(text: str, name: str) -> tuple[Any, dict[KeyPath, str]]:
+def _parse(text: str, name: str) -> tuple[object, dict[KeyPath, str]]:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -141,7 +144,7 @@ class _Walk:
         self._merged: set[int] = set()
         self.places: dict[KeyPath, str] = {}
 
-    def value(self, node: yaml.Node, path: KeyPath) -> Any:
+    def value(self, node: yaml.Node, path: KeyPath) -> object:
         """Return the plain value of a node."""
         self._nodes += 1
         if self._nodes > _MOST_NODES or id(node) in self._open:
@@ -154,13 +157,13 @@ class _Walk:
             raise ConfigError(f"{self._at(node)} must be plain values, but has the tag '{node.tag}'. Remove the tag.")
         self._open.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            built: Any = self._mapping(node, path)
+            built: object = self._mapping(node, path)
         else:
             built = [self._entry(part, part, (*path, number)) for number, part in enumerate(node.value)]
         self._open.remove(id(node))
         return built
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
+    def _scalar(self, node: yaml.ScalarNode) -> object:
         try:
             return self._loader.construct_object(node, deep=True)
         except ValueError as error:
@@ -168,7 +171,7 @@ class _Walk:
                 f"{self._at(node)} must be a valid value, but is not: {error}. Put it in quotes."
             ) from None
 
-    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
         if id(node) not in self._merged:
             self._refuse_duplicates(node)
             self._loader.flatten_mapping(node)
@@ -187,7 +190,7 @@ class _Walk:
                 )
             lines[key.value] = self._at(key)
 
-    def _entry(self, mark: yaml.Node, node: yaml.Node, path: KeyPath) -> Any:
+    def _entry(self, mark: yaml.Node, node: yaml.Node, path: KeyPath) -> object:
         self.places[path] = self._at(mark)
         return self.value(node, path)
 

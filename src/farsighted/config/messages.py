@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -239,7 +239,7 @@ def _model_at(path: KeyPath, root: type[BaseModel]) -> type[BaseModel] | None:
     return model
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _model_in(annotation: object) -> type[BaseModel] | None:
     """Return the model that an annotation holds, however deep (`tuple[Model, ...] | None`)."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation

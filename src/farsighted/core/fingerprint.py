@@ -5,14 +5,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from farsighted.core.values import Example
 
 
-def of_json(value: Any) -> str:
+def of_json(value: object) -> str:
     """Return the SHA-256 of a JSON value in canonical form (sorted keys, no spaces, NaN refused).
 
     >>> of_json({"a": 1, "b": 2}) == of_json({"b": 2, "a": 1})

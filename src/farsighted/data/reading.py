@@ -7,7 +7,7 @@ from typing import Literal
 
 from farsighted.config.select import SelectConfig
 from farsighted.core.errors import ConfigError
-from farsighted.core.values import Tokens
+from farsighted.core.values import Example, Tokens
 from farsighted.data.templates import Tokenizer, encode_pool
 from farsighted.data.turns import in_turns
 from farsighted.files.formats import Examples, read_examples
@@ -53,7 +53,8 @@ class Reader:
         if not paths:
             return Reading()
         options, notes = self.options, []
-        sample = None if options.max_examples is None else BottomSample(options.max_examples, options.seed)
+        most = options.max_examples
+        sample: BottomSample[Example] | None = None if most is None else BottomSample(most, options.seed)
         files = find_files(paths, Path.cwd())
         found = read_examples(files, options.on_bad_row, options.max_bad_share, options.names, sample)
         if sample is not None and sample.seen > len(found.examples):

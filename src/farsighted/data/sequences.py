@@ -302,7 +302,8 @@ class _Desk:
         files = find_files(paths, self.config.data_root or Path.cwd())
         if files not in self._read:
             data = self.config.data
-            sample = None if data.max_examples is None else BottomSample(data.max_examples, data.seed)
+            most = data.max_examples
+            sample: BottomSample[Example] | None = None if most is None else BottomSample(most, data.seed)
             read = read_examples(files, data.on_bad_row, data.max_bad_share, self._columns, sample)
             if sample is not None and sample.seen > len(read.examples):
                 self.notes.append(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example, Gold
@@ -69,7 +69,7 @@ def in_turns(found: Examples) -> Examples:
     return replace(found, examples=tuple(turns), places=places, cut=frozenset(cut))
 
 
-def cut_row(row: Mapping[str, Any], example: Example, columns: Columns) -> dict[str, Any]:
+def cut_row(row: Mapping[str, object], example: Example, columns: Columns) -> dict[str, object]:
     """Return a row that ends with an earlier turn, as `every_turn` cut it out: its turns as `messages`.
 
     The conversation in its old form and what bears on its last answer are left out; all else stays.

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,13 @@ import torch
 from farsighted.core.errors import ConfigError, ModelError
 from farsighted.core.values import ItemScores
 from farsighted.evaluation.harness import MEASURE, HarnessTask, require_harness
+from farsighted.models.loading import LanguageModel
+
+if TYPE_CHECKING:
+    from lm_eval.tasks import TaskManager
+
+_Sample: TypeAlias = dict[str, Any]
+"""What the library logs of an item; every task logs its own."""
 
 
 @runtime_checkable
@@ -25,7 +32,7 @@ class HoldsModel(Protocol):
     """A learner whose model another library can call."""
 
     @property
-    def language_model(self) -> Any:
+    def language_model(self) -> LanguageModel:
         """The causal language model, adapters included."""
 
 
@@ -67,7 +74,7 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
     return ItemScores(ids, nothing, {MEASURE: values}, written)
 
 
-def _samples(lm: Any, task: HarnessTask) -> list[dict[str, Any]]:
+def _samples(lm: LanguageModel, task: HarnessTask) -> list[_Sample]:
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from transformers import AutoTokenizer
@@ -75,7 +82,7 @@ def _samples(lm: Any, task: HarnessTask) -> list[dict[str, Any]]:
     tokenizer = AutoTokenizer.from_pretrained(task.model_folder, local_files_only=True)
     hosted = HFLM(pretrained=lm, tokenizer=tokenizer, batch_size=task.batch_size)
     try:
-        found: Any = simple_evaluate(
+        found = simple_evaluate(
             model=hosted,
             tasks=[task.task],
             limit=task.limit,
@@ -102,7 +109,7 @@ def _samples(lm: Any, task: HarnessTask) -> list[dict[str, Any]]:
     return listed
 
 
-def _tasks(folder: Path | None) -> Any:
+def _tasks(folder: Path | None) -> "TaskManager":
     """Return the tasks of a folder, which is read anew, and of the library, where the folder has none of their name."""
     from lm_eval.tasks import TaskManager
 
@@ -114,22 +121,22 @@ def _tasks(folder: Path | None) -> Any:
 
 
 @functools.cache
-def _library() -> Mapping[str, Any]:
+def _library() -> Mapping[str, object]:
     """Return the tasks that come with the library: thousands of files, read once a process."""
     from lm_eval.tasks import TaskManager
 
-    index: Mapping[str, Any] = TaskManager().task_index
+    index: Mapping[str, object] = TaskManager().task_index
     return index
 
 
-def _written(sample: dict[str, Any]) -> str:
+def _written(sample: _Sample) -> str:
     """What the model wrote, where the task made it write."""
     answers = sample["resps"][0]
     return answers[0] if isinstance(answers, list) and isinstance(answers[0], str) else ""
 
 
 @contextlib.contextmanager
-def _as_found(lm: Any) -> Iterator[None]:
+def _as_found(lm: LanguageModel) -> Iterator[None]:
     """Put back every generator, the model's mode and its caching."""
     # Only a generator that somebody has imported can be disturbed.
     python = sys.modules.get("random")

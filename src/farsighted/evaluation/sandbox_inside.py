@@ -89,7 +89,7 @@ def _read(count: int) -> bytes:
     return bytes(parts)
 
 
-def _shut_in(prefix: str, limits: dict[str, Any]) -> None:
+def _shut_in(prefix: str, limits: dict[str, int]) -> None:
     """Leave nothing in sight but the interpreter and an empty folder, and give up every privilege."""
     root = "/tmp"
     _mount("tmpfs", root, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
@@ -188,7 +188,7 @@ def _refuse_calls() -> None:
 # The program's process.
 
 
-def _serve(line: socket.socket, before: dict[str, Any]) -> NoReturn:
+def _serve(line: socket.socket, before: dict[str, str]) -> NoReturn:
     """Run the program, then answer what the tests ask, until the line is closed."""
     read_end, write_end = os.pipe()
     os.close(write_end)
@@ -197,20 +197,20 @@ def _serve(line: socket.socket, before: dict[str, Any]) -> NoReturn:
     for number in (1, 2):
         os.dup2(os.open(_NULL, os.O_WRONLY), number)
     _refuse_calls()
-    names: dict[str, Any] = {"__name__": "__program__"}
-    handles: list[Any] = []
+    names: dict[str, object] = {"__name__": "__program__"}
+    handles: list[object] = []
     stream = line.makefile("rw")
     try:
         exec(compile(before["source"], "program", "exec"), names)
         exec(compile(before["setup"], "setup", "exec"), names)
-        greeting: dict[str, Any] = {"ok": None}
+        greeting: dict[str, object] = {"ok": None}
     except BaseException as error:  # The program may raise anything, and is told on for it.
         greeting = _failure(error)
     stream.write(json.dumps(greeting) + "\n")
     stream.flush()
     for request in stream:
         try:
-            answer = {"ok": _encode(_answer(json.loads(request), names, handles), handles)}
+            answer: dict[str, object] = {"ok": _encode(_answer(json.loads(request), names, handles), handles)}
         except BaseException as error:  # As above: SystemExit too is an answer.
             answer = _failure(error)
         stream.write(json.dumps(answer) + "\n")
@@ -218,17 +218,17 @@ def _serve(line: socket.socket, before: dict[str, Any]) -> NoReturn:
     os._exit(0)
 
 
-def _failure(error: BaseException) -> dict[str, Any]:
+def _failure(error: BaseException) -> dict[str, object]:
     return {"error": [type(error).__name__, str(error)[:300]]}
 
 
-def _answer(request: dict[str, Any], names: dict[str, Any], handles: list[Any]) -> Any:
+def _answer(request: dict[str, Any], names: dict[str, object], handles: list[object]) -> object:
     arguments = [_decode(part, handles.__getitem__) for part in request["arguments"]]
     if request["operation"] == "name":
         if arguments[0] not in names:
             raise NameError(f"name '{arguments[0]}' is not defined")
         return names[arguments[0]]
-    operations: dict[str, Callable[..., Any]] = {
+    operations: dict[str, Callable[..., object]] = {
         "call": lambda target, given, named: target(*given, **named),
         "attribute": getattr,
         "item": lambda target, key: target[key],
@@ -244,7 +244,7 @@ def _answer(request: dict[str, Any], names: dict[str, Any], handles: list[Any]) 
 # Values on the line.
 
 
-_Plain = tuple[type[Any], str, Callable[[Any], Any]]
+_Plain = tuple[type, str, Callable[[Any], object]]
 _PLAIN: Final[tuple[_Plain, ...]] = (
     (bool, "b", bool),
     (int, "i", hex),
@@ -255,16 +255,16 @@ _PLAIN: Final[tuple[_Plain, ...]] = (
     (type(None), "n", lambda _: None),
 )
 _OWN_TYPES: Final = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and name[0] != "_"}
-_SEVERAL: Final[dict[str, type[Any]]] = {"l": list, "t": tuple, "z": frozenset, "e": set, "d": dict}
+_SEVERAL: Final[dict[str, type]] = {"l": list, "t": tuple, "z": frozenset, "e": set, "d": dict}
 
 
-def _encode(value: Any, handles: list[Any]) -> Any:
+def _encode(value: object, handles: list[object]) -> list[object]:
     for kind, name, text in _PLAIN:
         if isinstance(value, kind):
             return [name, text(value)]
-    for name, kind in _SEVERAL.items():
-        if isinstance(value, kind):
-            return [name, [_encode(part, handles) for part in (value.items() if kind is dict else value)]]
+    if isinstance(value, (list, tuple, frozenset, set, dict)):
+        name = next(name for name, kind in _SEVERAL.items() if isinstance(value, kind))
+        return [name, [_encode(part, handles) for part in (value.items() if isinstance(value, dict) else value)]]
     if isinstance(value, _Remote):
         return ["h", value.number]
     if isinstance(value, type) and value in _OWN_TYPES.values():
@@ -277,11 +277,11 @@ def _has_surrogate(text: str) -> bool:
     return any(0xD800 <= ord(sign) <= 0xDFFF for sign in text)
 
 
-def _decode(coded: Any, handle: Callable[[int], Any]) -> Any:
+def _decode(coded: Any, handle: Callable[[int], object]) -> object:
     name, content = coded
     if name in _SEVERAL:
         return _SEVERAL[name](_decode(part, handle) for part in content)
-    plain: dict[str, Callable[[Any], Any]] = {
+    plain: dict[str, Callable[[Any], object]] = {
         "n": lambda _: None,
         "b": bool,
         "i": lambda text: int(text, 16),
@@ -304,19 +304,19 @@ class _Remote:
     def __init__(self, ask: Callable[..., Any], number: int) -> None:
         self._ask, self.number = ask, number
 
-    def __call__(self, *given: Any, **named: Any) -> Any:
+    def __call__(self, *given: object, **named: object) -> object:
         return self._ask("call", self, list(given), named)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return self._ask("attribute", self, name)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> object:
         return self._ask("item", self, key)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return iter(self._ask("list", self))
 
-    def __next__(self) -> Any:
+    def __next__(self) -> object:
         return self._ask("next", self)
 
     def __len__(self) -> int:
@@ -325,11 +325,11 @@ class _Remote:
     def __bool__(self) -> bool:
         return bool(self._ask("truth", self))
 
-    def __contains__(self, part: Any) -> bool:
+    def __contains__(self, part: object) -> bool:
         return bool(self._ask("contains", self, part))
 
 
-class _Names(dict[str, Any]):
+class _Names(dict[str, object]):
     """The tests' namespace: their own names, then Python's, then the program's."""
 
     def __init__(self, ask: Callable[..., Any], entry_point: str) -> None:
@@ -338,7 +338,7 @@ class _Names(dict[str, Any]):
         exec("from typing import *", self)
         self._ask, self._entry_point = ask, entry_point
 
-    def __missing__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> object:
         if name != self._entry_point:
             if hasattr(builtins, name):
                 return getattr(builtins, name)
@@ -351,7 +351,7 @@ class _Names(dict[str, Any]):
 def _test(line: socket.socket, after: dict[str, Any]) -> None:
     stream = line.makefile("rw")
 
-    def answer(may_end: bool = False) -> Any:
+    def answer(may_end: bool = False) -> object:
         reply = stream.readline(_LONGEST_REPLY)
         if not reply.endswith("\n"):
             raise RuntimeError("the program ended, or answered too much")
@@ -362,7 +362,7 @@ def _test(line: socket.socket, after: dict[str, Any]) -> None:
             _raise("RuntimeError" if name == "StopIteration" and not may_end else name, text)
         return found["ok"]
 
-    def ask(operation: str, *arguments: Any) -> Any:
+    def ask(operation: str, *arguments: object) -> object:
         coded = [_encode(argument, _NoHandles()) for argument in arguments]
         stream.write(json.dumps({"operation": operation, "arguments": coded}) + "\n")
         stream.flush()
@@ -374,10 +374,10 @@ def _test(line: socket.socket, after: dict[str, Any]) -> None:
         exec(compile(test, "tests", "exec"), names)
 
 
-class _NoHandles(list[Any]):
+class _NoHandles(list[object]):
     """What the tests hand over must be plain."""
 
-    def append(self, value: Any) -> None:
+    def append(self, value: object) -> None:
         raise TypeError(f"a test hands over a {type(value).__name__}, which cannot be sent to the program")
 
 

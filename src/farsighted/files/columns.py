@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from farsighted.core.errors import ConfigError
 from farsighted.core.names import did_you_mean
@@ -12,7 +12,7 @@ Columns = Mapping[str, str]
 NO_COLUMNS: Final[Columns] = MappingProxyType({})
 
 
-def under_our_names(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
+def under_our_names(row: Mapping[str, object], columns: Columns) -> dict[str, object]:
     """Return what a row holds under our names, without nulls; a named column stands at the top or in `meta`."""
     fields = {name: value for name, value in row.items() if value is not None}
     meta = fields.get("meta")
@@ -21,13 +21,13 @@ def under_our_names(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     return fields | {name: value for name, value in named.items() if value is not None}
 
 
-def names_in(row: Mapping[str, Any]) -> set[str]:
+def names_in(row: Mapping[str, object]) -> set[str]:
     """Return the names that a column may have in a row, at the top or in `meta`, whatever stands there."""
     meta = row.get("meta")
     return {*row, *meta} if isinstance(meta, dict) else {*row}
 
 
-def advice_on(row: Mapping[str, Any], columns: Columns) -> str:
+def advice_on(row: Mapping[str, object], columns: Columns) -> str:
     """Return what to add where a row has no known shape: the columns that it lacks, each with its nearest name."""
     names = names_in(row)
     lacking = [(name, given) for name, given in columns.items() if given not in names]

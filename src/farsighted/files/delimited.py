@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from farsighted.core.errors import DataError
 from farsighted.files.rows import BadRow, Row, excerpt
@@ -133,7 +133,7 @@ def _header(lines: _Lines, file: Path) -> Sequence[str]:
 
 
 def _row(names: Sequence[str], cells: Sequence[str] | _Broken, lines: _Lines, file: Path) -> Row | BadRow:
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     reason = cells.reason if isinstance(cells, _Broken) else _problem(names, cells, lines)
     if not isinstance(cells, _Broken) and not reason:
         fields = {name: _value(name, text) for name, text in zip(names, cells, strict=True)}
@@ -153,7 +153,7 @@ def _problem(names: Sequence[str], cells: Sequence[str], lines: _Lines) -> str:
     return f"is no valid UTF-8 (byte 0x{ord(found[0]) - 0xDC00:02x})" if found else ""
 
 
-def _value(name: str, text: str) -> Any:
+def _value(name: str, text: str) -> object:
     if text == "":
         return None
     try:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
@@ -38,7 +38,7 @@ def read_examples(
     on_bad_row: Literal["error", "skip"] = "error",
     max_bad_share: float = 0.01,
     columns: Columns = NO_COLUMNS,
-    sample: BottomSample | None = None,
+    sample: BottomSample[Example] | None = None,
 ) -> Examples:
     """Return the examples of files.
 
@@ -181,7 +181,7 @@ def _example(row: Row, columns: Columns) -> Example:
     )
 
 
-def _with_choices(example: Example, known: Mapping[str, Any]) -> Example:
+def _with_choices(example: Example, known: Mapping[str, object]) -> Example:
     if "choices" not in known or "answer_index" not in known:
         return example
     choices, index = known["choices"], known["answer_index"]
@@ -193,7 +193,7 @@ def _with_choices(example: Example, known: Mapping[str, Any]) -> Example:
     return replace(example, choices=options, answer_index=index if options else None)
 
 
-def _id(row: Row, fields: Mapping[str, Any]) -> str:
+def _id(row: Row, fields: Mapping[str, object]) -> str:
     found = fields.get("id")
     if found is None:
         suffix = next(suffix for suffix in SUFFIXES if row.file.name.endswith(suffix))
@@ -203,7 +203,7 @@ def _id(row: Row, fields: Mapping[str, Any]) -> str:
     return str(found)
 
 
-def _cluster(known: Mapping[str, Any]) -> str | None:
+def _cluster(known: Mapping[str, object]) -> str | None:
     """Return the capability cluster; several labels become one, so that a combination is a cluster of its own."""
     found = known.get("cluster", known.get("category"))
     labels = found if isinstance(found, list) else [found]
@@ -212,7 +212,7 @@ def _cluster(known: Mapping[str, Any]) -> str | None:
     return " + ".join(sorted(str(label) for label in labels if label is not None)) or None
 
 
-def _number(known: Mapping[str, Any], name: str) -> float | None:
+def _number(known: Mapping[str, object], name: str) -> float | None:
     if name not in known:
         return None
     found = known[name]

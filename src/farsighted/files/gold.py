@@ -1,12 +1,11 @@
 """What a row says that answers are graded against."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from farsighted.core.values import Gold
 
 
-def gold_of(known: Mapping[str, Any]) -> Gold:
+def gold_of(known: Mapping[str, object]) -> Gold:
     """Return the accepted answers, the rejected response, true and false statements, and tests of a row.
 
     Fields: `answer` or `answers`, `rejected`, `correct_answers` and `incorrect_answers` (the best one is `best_answer`,
@@ -26,7 +25,7 @@ def gold_of(known: Mapping[str, Any]) -> Gold:
     )
 
 
-def _best_first(answers: tuple[str, ...], known: Mapping[str, Any]) -> tuple[str, ...]:
+def _best_first(answers: tuple[str, ...], known: Mapping[str, object]) -> tuple[str, ...]:
     choices, index = known.get("choices"), known.get("answer_index")
     best = _one(known.get("best_answer"))
     if not best and isinstance(choices, list) and isinstance(index, int) and 0 <= index < len(choices):

@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Final, cast
 
 from farsighted.core.errors import DataError
 from farsighted.files.json_arrays import array_rows
@@ -90,7 +90,7 @@ def _rows_field(text: str) -> re.Match[str] | None:
     if found is None:
         return None
     try:
-        first: dict[str, Any] = json.JSONDecoder().raw_decode(text, found.end() - 1)[0]
+        first: dict[str, object] = json.JSONDecoder().raw_decode(text, found.end() - 1)[0]
     except (ValueError, RecursionError):
         return None
     return None if {"role", "from"} & first.keys() else found

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 _EXCERPT: Final = 80
 
@@ -11,7 +11,7 @@ _EXCERPT: Final = 80
 class Row:
     """One object of a data file."""
 
-    fields: dict[str, Any]
+    fields: dict[str, object]
     """What the row holds, field by field."""
     file: Path
     """The file that it stands in."""

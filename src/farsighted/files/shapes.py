@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 Turn = tuple[str, str]
 """Role and content."""
-Fields = Mapping[str, Any]
+Fields = Mapping[str, object]
 
 ROLES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -172,15 +172,18 @@ def _turn(message: object) -> Turn:
     return ROLES.get(role, role), content
 
 
-def _joined(parts: list[Any]) -> str:
+def _joined(parts: list[object]) -> str:
     """Return the text of a content in parts, [{type: text, text: ...}, ...], without anything between them."""
     if not parts:
         raise UnfitError("has a message whose content is an empty list; it must be text, or parts of type text")
-    for part in parts:
-        kind = part.get("type") if isinstance(part, dict) else kind_of(part)
-        if not isinstance(part, dict) or kind != "text":
-            raise UnfitError(f"has a message with a part of type {kind!r}; only parts of type 'text' can be trained on")
-    return "".join(text_of(part, "text") for part in parts)
+    return "".join(_text_of_part(part) for part in parts)
+
+
+def _text_of_part(part: object) -> str:
+    kind = part.get("type") if isinstance(part, dict) else kind_of(part)
+    if not isinstance(part, dict) or kind != "text":
+        raise UnfitError(f"has a message with a part of type {kind!r}; only parts of type 'text' can be trained on")
+    return text_of(part, "text")
 
 
 _SHAPES: Final[tuple[tuple[tuple[str, ...], Callable[[Fields], Talk]], ...]] = (

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from farsighted.files.rows import BadRow, Row, excerpt
 
@@ -35,7 +35,7 @@ class UnreadableError(Exception):
         """Position of the culprit in them."""
 
 
-def fields_of(line: bytes) -> dict[str, Any]:
+def fields_of(line: bytes) -> dict[str, object]:
     """Return the fields of a JSON object; raises `UnreadableError` for other bytes."""
     text = _decoded(line)
     try:
@@ -63,7 +63,7 @@ def _decoded(line: bytes) -> str:
         raise UnreadableError(reason, error.start) from None
 
 
-def _has_lone_surrogate(fields: dict[str, Any]) -> bool:
+def _has_lone_surrogate(fields: dict[str, object]) -> bool:
     try:
         json.dumps(fields, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
@@ -82,7 +82,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,12 +36,12 @@ def table_rows(file: Path) -> Iterator[Row | BadRow]:
         ) from None
 
 
-def _parquet(file: Path) -> Iterator[Any]:
+def _parquet(file: Path) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(file) as table:
         yield from table.iter_batches(batch_size=_BATCH_ROWS)
 
 
-def _arrow(file: Path) -> Iterator[Any]:
+def _arrow(file: Path) -> Iterator[pa.RecordBatch]:
     """A file of either kind: with an index at its end, or a plain stream as `datasets` writes it."""
     with pa.memory_map(str(file)) as source:
         try:
@@ -53,7 +53,7 @@ def _arrow(file: Path) -> Iterator[Any]:
             yield from (indexed.get_batch(place) for place in range(indexed.num_record_batches))
 
 
-def _checked(fields: dict[str, Any], file: Path, number: int) -> Row | BadRow:
+def _checked(fields: dict[str, object], file: Path, number: int) -> Row | BadRow:
     if _holds_non_finite(fields):
         text = json.dumps(fields, default=str, ensure_ascii=False)
         return BadRow(str(file), number, "holds NaN or infinity where a number or null must stand", excerpt(text))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from farsighted.core.errors import ModelError
 from farsighted.learners.base import ChangeInner
 from farsighted.learners.transitions import Transition, joined_factors
+from farsighted.models.loading import LanguageModel
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -27,13 +28,13 @@ class Adaptation(Protocol):
     def transition(self) -> Transition | None:
         """What becomes of the adapter between stages; None = it is trained on."""
 
-    def apply(self, model: Any, rng: np.random.Generator) -> Any:
+    def apply(self, model: LanguageModel, rng: np.random.Generator) -> LanguageModel:
         """Make `model` trainable in place and return the causal LM module to call; draws only from `rng`."""
 
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
         """Return the inner products of the weight changes a → b and b → c."""
 
-    def restart(self, lm: Any, rng: np.random.Generator) -> None:
+    def restart(self, lm: LanguageModel, rng: np.random.Generator) -> None:
         """Give the adapter new initial values, which change nothing yet; only where there is a transition."""
 
 
@@ -49,7 +50,7 @@ class Lora:
     backward_cost: float = 1.0
     transition: Transition | None = None
 
-    def apply(self, model: Any, rng: np.random.Generator) -> Any:
+    def apply(self, model: LanguageModel, rng: np.random.Generator) -> LanguageModel:
         """Insert adapters: A uniform in ±1/√fan_in (PEFT's own law) from `rng`, B zero, so that M_0 is unchanged.
 
         They are kept in float32 where the base is in half precision, which would round small updates away.
@@ -90,7 +91,7 @@ class Lora:
         adapter = ChangeInner(ab_bc * scale**2, max(ab_ab, 0.0) * scale**2, max(bc_bc, 0.0) * scale**2)
         return adapter.plus(full_change(a, b, c, [name for name in a if ".lora_" not in name]))
 
-    def restart(self, lm: Any, rng: np.random.Generator) -> None:
+    def restart(self, lm: LanguageModel, rng: np.random.Generator) -> None:
         """Draw A anew from `rng` and set B to zero."""
         for name, parameter in sorted(lm.named_parameters()):
             if parameter.requires_grad and ".lora_" in name:
@@ -105,7 +106,7 @@ class Full:
     backward_cost: float = 2.0
     transition: None = None
 
-    def apply(self, model: Any, rng: np.random.Generator) -> Any:
+    def apply(self, model: LanguageModel, rng: np.random.Generator) -> LanguageModel:
         """Unfreeze everything but the head; a head tied to the embedding freezes the embedding with it."""
         for parameter in model.parameters():
             parameter.requires_grad_(True)
@@ -116,7 +117,7 @@ class Full:
         """Inner products of parameter changes, in double precision."""
         return full_change(a, b, c, list(a))
 
-    def restart(self, lm: Any, rng: np.random.Generator) -> None:
+    def restart(self, lm: LanguageModel, rng: np.random.Generator) -> None:
         """Never asked for: there is no adapter."""
         raise RuntimeError("Full training has no adapter to start again.")
 

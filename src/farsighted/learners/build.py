@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
@@ -11,10 +11,10 @@ from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.peft_by_name import named_peft
 from farsighted.learners.transitions import MergeAndReinit, Stack, Transition
-from farsighted.models.loading import load_model, load_quantized
+from farsighted.models.loading import LanguageModel, load_model, load_quantized
 
 _TRANSITIONS: Final[Mapping[str, Transition]] = {"merge_and_reinit": MergeAndReinit(), "stack": Stack()}
-_VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
+_VARIANTS: Final[Mapping[str, Mapping[str, bool | str]]] = {
     "dora": {"use_dora": True},
     "rslora": {"use_rslora": True},
     "pissa": {"init_lora_weights": "pissa"},
@@ -54,7 +54,7 @@ def build_adaptation(config: AuditConfig, mode: str) -> Adaptation:
     return named_peft(mode, settings, train_head)
 
 
-def load_base(config: AuditConfig, folder: Path, mode: str) -> Any:
+def load_base(config: AuditConfig, folder: Path, mode: str) -> LanguageModel:
     """Return the model that an adaptation is put on: in 4 bits for qlora, else as it is in the folder."""
     load = load_quantized if mode == "qlora" else load_model
     return load(folder, config.model.dtype, config.model.device)

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from farsighted.learners.optim import OptimizerSettings, StageOptimizer
 from farsighted.learners.passes import GRADIENT_SIGNALS, trunk_and_head
 from farsighted.learners.single_pass import KeptBatch, has_dropout
 from farsighted.learners.transitions import FoldedStages
+from farsighted.models.loading import LanguageModel
 from farsighted.signals.table import readings_of
 
 Arrays = Mapping[str, np.ndarray]
@@ -49,7 +49,9 @@ class CausalLM:
     `lm`: a model as `load_model` gives it; it is changed in place. `seed`: of the adapter's initial values.
     """
 
-    def __init__(self, lm: Any, model_hash: str, adaptation: Adaptation, settings: LearnerSettings, seed: int) -> None:
+    def __init__(
+        self, lm: LanguageModel, model_hash: str, adaptation: Adaptation, settings: LearnerSettings, seed: int
+    ) -> None:
         self.model_hash = model_hash
         self._adaptation = adaptation
         self._settings = settings
@@ -74,7 +76,7 @@ class CausalLM:
         return self._adaptation.backward_cost
 
     @property
-    def language_model(self) -> Any:
+    def language_model(self) -> LanguageModel:
         """The model itself, adapters included; whoever calls it must leave it as it was."""
         return self._lm
 
@@ -211,7 +213,7 @@ class CausalLM:
         return self._adaptation.change_inner(a, b, c)
 
 
-def _checkpoint_layers(lm: Any) -> None:
+def _checkpoint_layers(lm: LanguageModel) -> None:
     if not lm.supports_gradient_checkpointing:
         raise ModelError(
             f"{type(lm).__name__} has no gradient checkpointing. Set `training.gradient_checkpointing: false`."
@@ -219,7 +221,9 @@ def _checkpoint_layers(lm: Any) -> None:
     lm.activation_checkpointing_enable({"use_reentrant": False})
 
 
-def _refuse_strays(trainable: Sequence[tuple[str, Any]], trunk: torch.nn.Module, head_weight: torch.Tensor) -> None:
+def _refuse_strays(
+    trainable: Sequence[tuple[str, torch.nn.Parameter]], trunk: torch.nn.Module, head_weight: torch.Tensor
+) -> None:
     inside = {id(parameter) for parameter in trunk.parameters()}
     inside.add(id(head_weight))
     for name, parameter in trainable:
@@ -231,7 +235,7 @@ def _refuse_strays(trainable: Sequence[tuple[str, Any]], trunk: torch.nn.Module,
 
 
 @contextlib.contextmanager
-def _training_mode(lm: Any, dropout: np.random.Generator) -> Iterator[None]:
+def _training_mode(lm: LanguageModel, dropout: np.random.Generator) -> Iterator[None]:
     """Switch dropout on, with masks that come from `dropout` alone."""
     lm.train()
     try:

@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+
+from farsighted.models.loading import LanguageModel
 
 _LENGTH_STEP: Final = 32
 """Prompts whose lengths differ by less may share a batch."""
@@ -18,7 +20,7 @@ class _Done(StoppingCriteria):  # type: ignore[misc]
     def __init__(self, start: int, is_done: Callable[[Sequence[int]], bool]) -> None:
         self._start, self._is_done = start, is_done
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any) -> Any:
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: object) -> torch.Tensor:
         """Return (B,) whether each row is finished."""
         new = input_ids[:, self._start :].tolist()
         return torch.tensor([self._is_done(row) for row in new], device=input_ids.device)
@@ -26,7 +28,7 @@ class _Done(StoppingCriteria):  # type: ignore[misc]
 
 @torch.no_grad()
 def generated(
-    lm: Any,
+    lm: LanguageModel,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
     end_id: int,
@@ -62,7 +64,7 @@ def generated(
 
 
 @contextlib.contextmanager
-def _without_defaults(lm: Any) -> Iterator[None]:
+def _without_defaults(lm: LanguageModel) -> Iterator[None]:
     """Set the model's own generation settings aside: a repetition penalty among them is applied to any request."""
     kept = lm.generation_config
     lm.generation_config = GenerationConfig()

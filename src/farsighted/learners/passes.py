@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from farsighted.core.rng import GRADIENT_MAPS, HEAD_MAPS, stream
 from farsighted.core.values import Tokens
 from farsighted.data.batches import pad
 from farsighted.learners.single_pass import KeptPass
-from farsighted.signals.forward import Ragged, gather_positions, gather_response, scoring_mode
+from farsighted.models.loading import LanguageModel
+from farsighted.signals.forward import Ragged, Where, gather_positions, gather_response, scoring_mode
 from farsighted.signals.gradients import GradientMaps, Gradients, PerExampleGradients, build_gradient_maps
 from farsighted.signals.instrumented import FORWARD_READINGS, HeadMaps, build_head_maps, forward_signals
 from farsighted.signals.kept import kept_bytes
@@ -32,7 +33,7 @@ GRADIENT_SIGNALS = frozenset({"grad_norm", "grad_sketch"})
 _LOGIT_TOLERANCE = 1e-3
 
 
-def trunk_and_head(lm: Any) -> tuple[nn.Module, Head]:
+def trunk_and_head(lm: LanguageModel) -> tuple[nn.Module, Head]:
     """Return the part of a causal LM that gives hidden states, and its output head."""
     head = lm.get_output_embeddings()
     if lm.base_model is lm or head is None:
@@ -145,7 +146,7 @@ class Passes:
         nll_sum = (mean_B * ragged.lengths_B).cpu().numpy()
         return {"nll_sum": nll_sum, "sketch": gradients.sketch_BK.cpu().numpy()}
 
-    def self_test(self, lm: Any, batch: Sequence[Tokens]) -> None:
+    def self_test(self, lm: LanguageModel, batch: Sequence[Tokens]) -> None:
         """Compare logits and per-example gradients of two examples with the model's own; raises `ModelError`."""
         pair = [self._surprising(tokens) for tokens in sorted(batch, key=lambda tokens: len(tokens.ids))[:2]]
         with torch.no_grad(), scoring_mode(lm):
@@ -169,8 +170,8 @@ class Passes:
     ) -> dict[str, np.ndarray]:
         """Nuclear norm and logit sketch over other positions than the response's."""
         names = frozenset(name for name, where in map(at_positions, needs) if where == positions)
-        where: Any = positions
-        found = forward_signals(ragged, self._maps(names), names, gather_positions(hidden_BLD, batch, where))
+        elsewhere = gather_positions(hidden_BLD, batch, cast(Where, positions))
+        found = forward_signals(ragged, self._maps(names), names, elsewhere)
         return {f"{name}:{positions}": array for name, array in found.items()}
 
     def _surprising(self, tokens: Tokens) -> Tokens:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from peft.utils import PeftType
 from farsighted.core.errors import ConfigError, ModelError
 from farsighted.learners.adapters import full_change
 from farsighted.learners.base import ChangeInner
+from farsighted.models.loading import LanguageModel
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -37,12 +38,12 @@ class NamedPeft:
 
     name: str
     kind: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     train_head: bool = False
     backward_cost: float = 1.0
     transition: None = None
 
-    def apply(self, model: Any, rng: np.random.Generator) -> Any:
+    def apply(self, model: LanguageModel, rng: np.random.Generator) -> LanguageModel:
         """Insert the adapter, initialised by PEFT from a seed out of `rng`.
 
         Raises `ModelError` where PEFT refuses it, and where the model computes something else afterwards: M_0 would not
@@ -64,11 +65,11 @@ class NamedPeft:
         """Inner products of changes of the parameters, in double precision."""
         return full_change(a, b, c, list(a))
 
-    def restart(self, lm: Any, rng: np.random.Generator) -> None:
+    def restart(self, lm: LanguageModel, rng: np.random.Generator) -> None:
         """Never asked for: there is no transition."""
         raise RuntimeError("An adapter by name is trained on from stage to stage.")
 
-    def _injected(self, model: Any) -> Any:
+    def _injected(self, model: LanguageModel) -> LanguageModel:
         settings = {"task_type": "CAUSAL_LM", **self.settings}
         config_class = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.kind)]
         fields = set(getattr(config_class, "__dataclass_fields__", {}))
@@ -85,7 +86,7 @@ class NamedPeft:
                 f"PEFT cannot put '{self.name}' on this model: {reason}. Change `peft.{self.name}`, or use lora."
             ) from error
 
-    def _check_unchanged(self, before: torch.Tensor, lm: Any) -> None:
+    def _check_unchanged(self, before: torch.Tensor, lm: LanguageModel) -> None:
         try:
             after = _logits(lm)
         except RuntimeError as error:
@@ -107,7 +108,7 @@ def peft_kinds() -> tuple[str, ...]:
     return tuple(sorted(kind.value.lower() for kind in PEFT_TYPE_TO_CONFIG_MAPPING if kind.value not in _REFUSED))
 
 
-def named_peft(name: str, settings: Mapping[str, Any], train_head: bool) -> NamedPeft:
+def named_peft(name: str, settings: Mapping[str, object], train_head: bool) -> NamedPeft:
     """Return the adapter that a configuration names: its `peft_type`, or else its name, is PEFT's name of a type.
 
     Raises `ConfigError` for a name that is unknown and for types that do not fit the stage protocol.
@@ -124,7 +125,7 @@ def named_peft(name: str, settings: Mapping[str, Any], train_head: bool) -> Name
     return NamedPeft(name, kind, rest, train_head)
 
 
-def _logits(lm: Any) -> torch.Tensor:
+def _logits(lm: LanguageModel) -> torch.Tensor:
     """Logits of a short text, in evaluation mode."""
     was_training = lm.training
     lm.eval()

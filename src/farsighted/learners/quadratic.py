@@ -7,9 +7,8 @@ Shape letters: N examples, D dimensions, R trainable parameters.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -96,7 +95,7 @@ class QuadraticLearner:
         direction_ND = self._world.direction_ND[rows]
         error_N = self._error(rows)
         gradient_NR = error_N[:, None] * self._features_NR[rows]
-        made: dict[str, Any] = {
+        made: dict[str, Callable[[], np.ndarray]] = {
             "nll": lambda: error_N**2 / 2,
             "entropy": lambda: np.exp(-(error_N**2) / 2),
             "margin": lambda: np.exp(-(error_N**2) / 2),

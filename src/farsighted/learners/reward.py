@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from farsighted.core.errors import ModelError
 from farsighted.core.values import Example
@@ -56,7 +55,7 @@ class RewardModel:
         return scores
 
 
-def _loaded(folder: Path) -> tuple[Any, Any]:
+def _loaded(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModelForSequenceClassification.from_pretrained(
@@ -73,7 +72,7 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
     return tokenizer, model
 
 
-def _ids(tokenizer: Any, example: Example, folder: Path) -> list[int]:
+def _ids(tokenizer: PreTrainedTokenizerBase, example: Example, folder: Path) -> list[int]:
     turns = [*(example.turns or (("user", example.prompt),)), ("assistant", example.response)]
     if tokenizer.chat_template:
         messages = [{"role": role, "content": content} for role, content in turns]

@@ -12,7 +12,6 @@ Shape letters: N candidates, M rows of a step, K sketch.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from farsighted.core.errors import DivergedError
 from farsighted.core.values import Tokens
+from farsighted.models.loading import LanguageModel
 from farsighted.signals.kept import KeptGradients
 
 
@@ -80,13 +80,13 @@ class KeptBatch:
         return ordered_N
 
 
-def has_dropout(lm: Any) -> bool:
+def has_dropout(lm: LanguageModel) -> bool:
     """Return whether a model computes something else in training than in scoring."""
     layers = any(isinstance(module, nn.Dropout) and module.p > 0 for module in lm.modules())
     return layers or _says_dropout(lm.config.to_dict())
 
 
-def _says_dropout(config: Mapping[str, Any]) -> bool:
+def _says_dropout(config: Mapping[str, object]) -> bool:
     """Attention layers keep their dropout as a number, under a name with `drop` in it."""
     return any(
         _says_dropout(value) if isinstance(value, Mapping) else "drop" in str(name) and bool(value)

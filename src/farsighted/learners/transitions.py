@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 
 from farsighted.core.errors import ModelError
+from farsighted.models.loading import LanguageModel
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -21,7 +22,7 @@ _ACTIVE: Final = "default"
 class Transition(Protocol):
     """How a finished adapter goes into the frozen part of the model."""
 
-    def fold(self, lm: Any, factors: Arrays, number: int) -> None:
+    def fold(self, lm: LanguageModel, factors: Arrays, number: int) -> None:
         """Add the product of `factors`, the adapter of stage `number` (from 1), to what `lm` computes."""
 
 
@@ -29,7 +30,7 @@ class Transition(Protocol):
 class MergeAndReinit:
     """W += B·A·scale in the number format of the weights, which in half precision rounds it."""
 
-    def fold(self, lm: Any, factors: Arrays, number: int) -> None:
+    def fold(self, lm: LanguageModel, factors: Arrays, number: int) -> None:
         """Add the product to the base weights."""
         for layer, a_RI, b_OR in _layers(lm, factors):
             weight = layer.get_base_layer().weight
@@ -42,7 +43,7 @@ class MergeAndReinit:
 class Stack:
     """The adapter stays as it is, frozen, beside the new one: exact, at the cost of one more product a layer."""
 
-    def fold(self, lm: Any, factors: Arrays, number: int) -> None:
+    def fold(self, lm: LanguageModel, factors: Arrays, number: int) -> None:
         """Add a frozen adapter named `stage_<number>` to each adapted layer."""
         name = f"stage_{number}"
         with torch.random.fork_rng(devices=[]):
@@ -60,7 +61,7 @@ class Stack:
 class FoldedStages:
     """The adapters of finished stages, in order, with the model that they were folded into."""
 
-    def __init__(self, lm: Any, transition: Transition | None) -> None:
+    def __init__(self, lm: LanguageModel, transition: Transition | None) -> None:
         self._lm = lm
         self._transition = transition
         self._done: list[Arrays] = []
@@ -115,7 +116,7 @@ def _same(mine: Arrays, theirs: Arrays) -> bool:
     return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
 
-def _layers(lm: Any, factors: Arrays) -> Iterator[tuple[Any, torch.Tensor, torch.Tensor]]:
+def _layers(lm: LanguageModel, factors: Arrays) -> Iterator[tuple[LoraLayer, torch.Tensor, torch.Tensor]]:
     for name, layer in lm.named_modules():
         key = f"{name}.lora_A.{_ACTIVE}.weight"
         if isinstance(layer, LoraLayer) and key in factors:

@@ -8,13 +8,14 @@ import datetime
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import jinja2
 from jinja2 import nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
 
 from farsighted.core.errors import DataError, ModelError
 from farsighted.core.values import Example
@@ -31,9 +32,9 @@ TEMPLATE_ERRORS: Final = (jinja2.TemplateError, TypeError, ValueError, LookupErr
 class ChatTemplate:
     """A tokenizer's template, and the tokenizer as it reads rendered text: special tokens are tokens."""
 
-    template: Any
+    template: jinja2.Template
     """The compiled Jinja template."""
-    tokenizer: Any
+    tokenizer: Tokenizer
     end_id: int
     end_ids: frozenset[int]
     """Tokens that may close a turn."""
@@ -76,7 +77,7 @@ class ChatTemplate:
         return ids
 
 
-def compile_template(text: str) -> Any:
+def compile_template(text: str) -> jinja2.Template:
     """Return a compiled chat template; raises `ModelError` where it is no Jinja."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
@@ -100,7 +101,7 @@ def _today(form: str) -> str:
 
 
 def _to_json(
-    value: Any,
+    value: object,
     ensure_ascii: bool = False,
     indent: int | None = None,
     separators: tuple[str, str] | None = None,

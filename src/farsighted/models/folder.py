@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from farsighted.core import fingerprint
 from farsighted.core.errors import ModelError
@@ -125,7 +125,7 @@ def tokenizer_file(folder: Path) -> Path:
     return file
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, object]:
     """Return a file's JSON object, {} where there is no such file; raises `ModelError` where it holds no object."""
     if not path.is_file():
         return {}

@@ -3,19 +3,22 @@
 import importlib.util
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from farsighted.core.errors import ModelError
 
+LanguageModel: TypeAlias = PreTrainedModel
+"""A causal language model of the library, whatever its architecture."""
+
 _log = logging.getLogger(__name__)
 
 
-def load_model(folder: Path, dtype: str, device: str = "auto") -> Any:
+def load_model(folder: Path, dtype: str, device: str = "auto") -> LanguageModel:
     """Load a causal LM from safetensors weights, nothing from the network, no code from the folder.
 
     Attention runs through torch's own fused function where the architecture allows it.
@@ -38,7 +41,7 @@ def check_loadable(folder: Path, dtype: str, device: str = "auto", *, in_4_bits:
     _checked(folder, dtype, {"device_map": {"": "meta"}})
 
 
-def load_quantized(folder: Path, dtype: str, device: str = "auto") -> Any:
+def load_quantized(folder: Path, dtype: str, device: str = "auto") -> LanguageModel:
     """Load a causal LM as `load_model` does, its linear layers but the head in 4-bit NormalFloat (nf4, as in QLoRA).
 
     The constants of the blocks are quantised as well; products are computed in `dtype`. Raises `ModelError`, also where
@@ -75,7 +78,7 @@ def _require_bitsandbytes() -> None:
         )
 
 
-def _checked(folder: Path, dtype: str, options: dict[str, Any]) -> Any:
+def _checked(folder: Path, dtype: str, options: dict[str, object]) -> LanguageModel:
     transformers_logging.disable_progress_bar()
     try:
         try:
@@ -112,7 +115,7 @@ def _checked(folder: Path, dtype: str, options: dict[str, Any]) -> Any:
     return lm
 
 
-def _loaded(folder: Path, dtype: str, options: dict[str, Any]) -> tuple[Any, Any]:
+def _loaded(folder: Path, dtype: str, options: dict[str, object]) -> tuple[LanguageModel, dict[str, list[str]]]:
     verbosity = transformers_logging.get_verbosity()
     # Its table of keys that do not fit would stand beside the sentence that says so.
     transformers_logging.set_verbosity_error()

@@ -3,11 +3,14 @@
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from farsighted.core.errors import ModelError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 _BATCH_TEXTS = 32
 
@@ -18,7 +21,7 @@ class SentenceEncoder:
     def __init__(self, folder: Path, device: str = "auto") -> None:
         self._folder = folder
         self._device = None if device == "auto" else device
-        self._model: Any = None
+        self._model: SentenceTransformer | None = None
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Return (N, D) embeddings of length 1, float32; a text longer than the model reads loses its end.
@@ -43,7 +46,7 @@ def require_sentence_transformers() -> None:
         )
 
 
-def _loaded(folder: Path, device: str | None) -> Any:
+def _loaded(folder: Path, device: str | None) -> "SentenceTransformer":
     require_sentence_transformers()
     from sentence_transformers import SentenceTransformer
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tokenizers import Tokenizer
 
@@ -16,7 +16,7 @@ from farsighted.models.folder import read_json, tokenizer_file
 class TextTokenizer:
     """Text to token ids, without special tokens."""
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     end_id: int
     """Id of the end token, which every response is closed with."""
     vocabulary_size: int
@@ -80,14 +80,14 @@ def with_chat(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
     special = {name: found for name, found in named_tokens.items() if found is not None}
     generation = read_json(folder / "generation_config.json").get("eos_token_id", [])
     ends = generation if isinstance(generation, list) else [generation]
-    end_ids = frozenset({tokenizer.end_id, *(int(token) for token in ends)} | _turn_ends(reader))
+    end_ids = frozenset({tokenizer.end_id, *(token for token in ends if isinstance(token, int))} | _turn_ends(reader))
     return replace(tokenizer, chat=ChatTemplate(compile_template(text), reader, tokenizer.end_id, end_ids, special))
 
 
 _TURN_ENDS: Final = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>", "</s>")
 
 
-def _turn_ends(reader: Any) -> set[int]:
+def _turn_ends(reader: Tokenizer) -> set[int]:
     """Ids of the tokens that close turns in the templates in use."""
     found = (reader.token_to_id(text) for text in _TURN_ENDS)
     return {int(token) for token in found if token is not None}
@@ -98,7 +98,7 @@ def _token_text(named: object) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _begin_ids(tokenizer: Any) -> tuple[int, ...]:
+def _begin_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
     """What stands before a text under the tokenizer's own rule; what it puts after it is left to the template."""
     plain = tokenizer.encode("a", add_special_tokens=False).ids
     whole = tokenizer.encode("a", add_special_tokens=True).ids
@@ -106,15 +106,14 @@ def _begin_ids(tokenizer: Any) -> tuple[int, ...]:
     return tuple(whole[: places[0]]) if places else ()
 
 
-def _end_id(folder: Path, tokenizer: Any) -> int:
+def _end_id(folder: Path, tokenizer: Tokenizer) -> int:
     token = _token_text(read_json(folder / "tokenizer_config.json").get("eos_token"))
-    end_id = tokenizer.token_to_id(token) if token else None
-    if end_id is None:
-        end_id = read_json(folder / "config.json").get("eos_token_id")
-    if isinstance(end_id, list):
-        end_id = end_id[0] if end_id else None
-    if end_id is None:
+    named: object = tokenizer.token_to_id(token) if token else None
+    if named is None:
+        named = read_json(folder / "config.json").get("eos_token_id")
+    end_id = (named[0] if named else None) if isinstance(named, list) else named
+    if not isinstance(end_id, int):
         raise ModelError(
             f"The tokenizer in '{folder}' names no end token (`eos_token`); every response must be closed by one."
         )
-    return int(end_id)
+    return end_id

@@ -70,14 +70,14 @@ def describe(spec: SelectorSpec) -> Description:
     return Description(cls.name, cls.family, cls.version, *_docstring(cls), needs, tuple(parameters))
 
 
-def fingerprint_of(selector: Selector) -> dict[str, Any]:
+def fingerprint_of(selector: Selector) -> dict[str, object]:
     """Return the JSON value that decides what a selector does: name, version, parameters.
 
     A class from outside this package adds `source`, the SHA-256 of its module, of its bases' and of the local modules
     that these import (`core.source.sources_of`); a selector inside the selector adds its own fingerprint under
     `inside`.
     """
-    value: dict[str, Any] = {
+    value: dict[str, object] = {
         "name": selector.name,
         "version": selector.version,
         "parameters": parameters_of(selector),
@@ -119,7 +119,7 @@ def _texts_under_fields(cls: type[Any]) -> dict[str, str]:
     return texts
 
 
-def _written(default: Any) -> str:
+def _written(default: object) -> str:
     if default is dataclasses.MISSING:
         return "required"
     if isinstance(default, Selector):

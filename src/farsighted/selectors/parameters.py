@@ -4,7 +4,7 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -12,7 +12,10 @@ from farsighted.core.errors import SelectorError
 from farsighted.core.names import did_you_mean
 from farsighted.selectors.base import Demands, Selector
 
-_WORDS: Final[Mapping[Any, str]] = {
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+_WORDS: Final[Mapping[object, str]] = {
     int: "a whole number",
     float: "a number",
     str: "a text",
@@ -22,12 +25,12 @@ _WORDS: Final[Mapping[Any, str]] = {
 }
 
 
-def fields_of(selector_class: type[Any]) -> dict[str, "dataclasses.Field[Any]"]:
+def fields_of(selector_class: type) -> dict[str, "dataclasses.Field[object]"]:
     """Return the fields that are parameters, by name, in order."""
     return {field.name: field for field in dataclasses.fields(selector_class) if field.init}
 
 
-def kinds_of(selector_class: type[Any]) -> dict[str, Any]:
+def kinds_of(selector_class: type) -> dict[str, object]:
     """Return the type of every parameter; raises `SelectorError` for an annotation that names nothing."""
     try:
         hints = get_type_hints(selector_class)
@@ -38,7 +41,7 @@ def kinds_of(selector_class: type[Any]) -> dict[str, Any]:
     return {name: hints[name] for name in fields_of(selector_class)}
 
 
-def check_parameters(selector_class: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def check_parameters(selector_class: type, values: Mapping[str, object]) -> dict[str, object]:
     """Return the values ready for the class: names known, types right, none missing.
 
     Whole numbers become floats, and lists become tuples, where the field asks for it.
@@ -46,7 +49,8 @@ def check_parameters(selector_class: type[Any], values: Mapping[str, Any]) -> di
     Raises:
         SelectorError: An unknown parameter (with the nearest known one), a wrong type, or a missing parameter.
     """
-    who, fields, kinds = f"selector '{selector_class.name}'", fields_of(selector_class), kinds_of(selector_class)
+    who = f"selector '{getattr(selector_class, 'name', selector_class.__qualname__)}'"
+    fields, kinds = fields_of(selector_class), kinds_of(selector_class)
     for name in values:
         if name not in fields:
             advice = did_you_mean(name, fields) if fields else "It takes no parameters."
@@ -61,7 +65,7 @@ def check_parameters(selector_class: type[Any], values: Mapping[str, Any]) -> di
     return {name: _converted(value, kinds[name]) for name, value in values.items()}
 
 
-def parameters_of(selector: Selector) -> dict[str, Any]:
+def parameters_of(selector: Selector) -> "dict[str, JsonValue]":
     """Return the parameters as JSON values; a selector among them becomes a mapping of its name and its parameters.
 
     `build_selector({"name": selector.name, **parameters_of(selector)})` gives an equal selector.
@@ -97,19 +101,19 @@ def demands_of(selector: Selector) -> Demands:
     return demands
 
 
-def default_of(field: "dataclasses.Field[Any]") -> Any:
+def default_of(field: "dataclasses.Field[object]") -> object:
     """Return a field's default, or `dataclasses.MISSING`."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default
 
 
-def may_be_selector(kind: Any) -> bool:
+def may_be_selector(kind: object) -> bool:
     """Return whether a field of this type holds a selector, so that a name in its place is built."""
     return kind is Selector or Selector in get_args(kind)
 
 
-def in_words(kind: Any) -> str:
+def in_words(kind: object) -> str:
     """Return a type as it reads in a sentence.
 
     >>> in_words(Literal["norm", "similarity"])
@@ -128,11 +132,11 @@ def in_words(kind: Any) -> str:
     return _WORDS.get(kind, getattr(kind, "__name__", str(kind)))
 
 
-def _is_union(kind: Any) -> bool:
+def _is_union(kind: object) -> bool:
     return get_origin(kind) in (Union, types.UnionType)
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def _fits(value: object, kind: object) -> bool:
     if kind is Any:
         return True
     if _is_union(kind):
@@ -143,21 +147,21 @@ def _fits(value: Any, kind: Any) -> bool:
         return False
     if kind is float:
         return isinstance(value, int | float)
-    plain = get_origin(kind) or kind
-    return isinstance(value, (tuple, list) if plain is tuple else plain)
+    plain: object = get_origin(kind) or kind
+    return isinstance(plain, type) and isinstance(value, (tuple, list) if plain is tuple else plain)
 
 
-def _converted(value: Any, kind: Any) -> Any:
+def _converted(value: object, kind: object) -> object:
     if _is_union(kind):
         return _converted(value, next(part for part in get_args(kind) if _fits(value, part)))
-    if kind is float:
+    if kind is float and isinstance(value, int | float):
         return float(value)
-    if (get_origin(kind) or kind) is tuple:
+    if (get_origin(kind) or kind) is tuple and isinstance(value, list | tuple):
         return tuple(value)
     return value
 
 
-def _as_json(value: Any, where: str) -> Any:
+def _as_json(value: object, where: str) -> "JsonValue":
     if isinstance(value, np.generic):
         return _as_json(value.item(), where)
     if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):

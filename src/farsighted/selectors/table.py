@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from farsighted.core.doors import Door
 from farsighted.core.errors import SelectorError
@@ -14,7 +14,7 @@ from farsighted.selectors.parameters import check_parameters, kinds_of, may_be_s
 DOOR: Final = Door("farsighted.selectors", "Selector", SelectorError, lambda thing: isinstance(thing, type))
 """How selectors of others are found."""
 
-SelectorSpec = str | Mapping[str, Any] | Selector
+SelectorSpec = str | Mapping[str, object] | Selector
 """How a selector is asked for: a name, a mapping of `name` and parameters, or the selector itself."""
 
 C = TypeVar("C")
@@ -97,11 +97,13 @@ def build_selector(spec: SelectorSpec) -> Selector:
     )
 
 
-def _built(name: str, parameters: Mapping[str, Any]) -> Selector:
+def _built(name: str, parameters: Mapping[str, object]) -> Selector:
     found = _selector(selector_class(name), name)
     kinds = kinds_of(found)
     values = {
-        key: build_selector(value) if may_be_selector(kinds.get(key)) else value for key, value in parameters.items()
+        # `build_selector` refuses what is none.
+        key: build_selector(cast(SelectorSpec, value)) if may_be_selector(kinds.get(key)) else value
+        for key, value in parameters.items()
     }
     checked = check_parameters(found, values)
     try:

@@ -6,7 +6,7 @@ p × q the shape of a sketch.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -169,7 +169,7 @@ def kind_of(module: nn.Module) -> ModuleKind | None:
 
 
 def factors_of(
-    module: nn.Module, inputs: tuple[Any, ...], options: Mapping[str, Any], gradient: Tensor
+    module: nn.Module, inputs: tuple[object, ...], options: Mapping[str, object], gradient: Tensor
 ) -> dict[str, Factor]:
     """Return the factored per-example gradients of a module's weight and bias.
 
@@ -179,10 +179,12 @@ def factors_of(
         options: keyword arguments of its forward.
         gradient: gradient with respect to its output.
     """
+    first = inputs[0]
+    assert isinstance(first, Tensor)
     gradient_BTO = gradient.reshape(len(gradient), -1, gradient.shape[-1])
     kind = kind_of(module)
     if kind == "embedding" and isinstance(module, nn.Embedding):
-        ids_BT = inputs[0].reshape(len(gradient), -1)
+        ids_BT = first.reshape(len(gradient), -1)
         if module.padding_idx is not None:
             gradient_BTO = gradient_BTO.masked_fill((ids_BT == module.padding_idx)[..., None], 0.0)
         return {"weight": Lookup(ids_BT, gradient_BTO)}
@@ -190,7 +192,7 @@ def factors_of(
     if getattr(module, "bias", None) is not None:
         factors["bias"] = Vector(wide(gradient_BTO).sum(1))
     if kind == "linear":
-        factors["weight"] = Outer(gradient_BTO, inputs[0].reshape(len(gradient), -1, inputs[0].shape[-1]))
+        factors["weight"] = Outer(gradient_BTO, first.reshape(len(gradient), -1, first.shape[-1]))
     else:
         slope = _slope_of_norm(module, inputs, options).reshape(gradient_BTO.shape)
         factors["weight"] = Vector((wide(gradient_BTO) * wide(slope)).sum(1))
@@ -207,11 +209,11 @@ class _WithoutHooks(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, *inputs: Any, **options: Any) -> Any:
+    def forward(self, *inputs: object, **options: object) -> object:
         return self.module.forward(*inputs, **options)
 
 
-def _slope_of_norm(module: nn.Module, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor:
+def _slope_of_norm(module: nn.Module, inputs: tuple[object, ...], options: Mapping[str, object]) -> Tensor:
     """Return ∂output/∂weight, elementwise.
 
     A norm is affine in its weight, so the slope is output(weight = 1) − output(weight = 0), whatever it normalises by

@@ -23,6 +23,10 @@ TOKEN_SIGNALS: Final = frozenset({"nll", "entropy", "margin", "el2n", "correctne
 """The signals that are means over response tokens of something that the token's logits tell."""
 
 
+Where = Literal["response", "non_pad", "all"]
+"""Positions whose logits enter `nuclear_norm` and `logit_sketch`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ragged:
     """The response positions of a batch, one after the other, without padding."""
@@ -81,9 +85,7 @@ def gather_response(hidden_BLD: Tensor, batch: Sequence[Tokens]) -> Ragged:
     return Ragged(hidden_RD, target.to(device), row.to(device), lengths.to(device))
 
 
-def gather_positions(
-    hidden_BLD: Tensor, batch: Sequence[Tokens], positions: Literal["response", "non_pad", "all"]
-) -> Positions:
+def gather_positions(hidden_BLD: Tensor, batch: Sequence[Tokens], positions: Where) -> Positions:
     """Return the hidden states whose logits enter `nuclear_norm` and `logit_sketch`.
 
     `response`: those that predict response tokens. `non_pad`: every real token. `all`: every column, pads included

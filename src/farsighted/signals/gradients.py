@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +27,9 @@ from farsighted.signals.sketch import TwoSided, draw_two_sided
 from farsighted.signals.table import SKETCH_SIDE
 from farsighted.signals.tied import HeadPart
 from farsighted.signals.tracked import Tracked, tracked_modules
+
+Options = dict[str, object]
+"""Keyword arguments of a module's forward."""
 
 GradientMaps = Mapping[str, TwoSided]
 """A two-sided map for every trainable parameter, by the parameter's name."""
@@ -210,23 +212,28 @@ class PerExampleGradients:
         self._pass = Pass(self._maps, want_norm=self._want_norm, keep=self._keep)
 
     def _on_forward(
-        self, tracked: Tracked, module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Tensor
+        self,
+        tracked: Tracked,
+        module: nn.Module,
+        inputs: tuple[object, ...],
+        options: Options,
+        output: Tensor,
     ) -> None:
         self._pass.called(tracked)
         if not output.requires_grad:
             return  # a forward without gradients, such as an evaluation, is none of ours
-        if not inputs:
+        if not inputs or not isinstance(inputs[0], Tensor):
             raise ModelError(f"'{tracked.name}' must get its input as a positional argument, but got {list(options)}.")
         self._pass.reached(tracked, inputs[0], output)
         held = Held(inputs, recomputed=self._recomputed)
         output.register_hook(partial(self._on_gradient, tracked, held, options))  # type: ignore[no-untyped-call]
 
-    def _on_frozen_embedding(self, _module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
+    def _on_frozen_embedding(self, _module: nn.Module, _inputs: tuple[object, ...], output: Tensor) -> None:
         # Models with gradient checkpointing let it require a gradient, so that the layers behind it do too.
         if output.requires_grad and not self._pass.began:
             self._pass.frontier.append(output)
 
-    def _on_gradient(self, tracked: Tracked, held: Held, options: dict[str, Any], gradient: Tensor) -> None:
+    def _on_gradient(self, tracked: Tracked, held: Held, options: Options, gradient: Tensor) -> None:
         if not self._handles:
             return  # the pass was left before its backward
         self._pass.began = True

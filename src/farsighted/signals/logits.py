@@ -122,7 +122,7 @@ class _TokenNLL(torch.autograd.Function):
         return grad_hidden, grad_weight, grad_bias, None, None
 
 
-def _head_gradient(saved: list[Any], softcap: float | None, weight_R: Tensor) -> tuple[Tensor, Tensor | None]:
+def _head_gradient(saved: list[Tensor], softcap: float | None, weight_R: Tensor) -> tuple[Tensor, Tensor | None]:
     hidden_RD, weight_VD, bias_V, target_R = saved
     head = Head(weight_VD, bias_V, softcap)
     grad_weight = torch.zeros_like(weight_VD, dtype=weight_R.dtype)

@@ -6,14 +6,22 @@ A model says which of its layers are to be computed again in the backward pass b
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import partial
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.utils.checkpoint import checkpoint
 
 _ELSEWHERE: Final = object()
 """Stands where a tensor was."""
+
+
+class _SavedNode(Protocol):
+    """The node of a function that saves tensors."""
+
+    saved_tensors: tuple[Tensor, ...]
 
 
 class Held:
@@ -25,7 +33,7 @@ class Held:
             that checkpointing drops and restores them; kept directly they would undo what it saves.
     """
 
-    def __init__(self, inputs: tuple[Any, ...], *, recomputed: bool) -> None:
+    def __init__(self, inputs: tuple[object, ...], *, recomputed: bool) -> None:
         self._inputs = tuple(value.detach() if isinstance(value, Tensor) else value for value in inputs)
         # The output, not its node alone: before torch 2.13 a node lets go of what it saved when its output dies.
         self._saved: Tensor | None = None
@@ -34,11 +42,11 @@ class Held:
             self._saved = _Saved.apply(torch.empty(0, requires_grad=True), *tensors)  # type: ignore[no-untyped-call]
             self._inputs = tuple(_ELSEWHERE if isinstance(value, Tensor) else value for value in self._inputs)
 
-    def inputs(self) -> tuple[Any, ...]:
+    def inputs(self) -> tuple[object, ...]:
         """Return the inputs, detached."""
         if self._saved is None:
             return self._inputs
-        node: Any = self._saved.grad_fn
+        node: _SavedNode = self._saved.grad_fn  # type: ignore[assignment]  # what `_Saved.apply` leaves there
         tensors = iter(node.saved_tensors)
         return tuple(next(tensors) if value is _ELSEWHERE else value for value in self._inputs)
 
@@ -77,18 +85,18 @@ class _Saved(torch.autograd.Function):
     """Saves tensors the way every operation does, and is never differentiated."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Tensor, *tensors: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, anchor: Tensor, *tensors: Tensor) -> Tensor:
         ctx.save_for_backward(*tensors)
         return anchor.clone()
 
     @staticmethod
-    def backward(_ctx: Any, *_upstream: Tensor) -> Sequence[None]:
+    def backward(_ctx: FunctionCtx, *_upstream: Tensor) -> Sequence[None]:
         raise RuntimeError("what is saved here is read, not differentiated")
 
 
-def _checkpointed(forward: Callable[..., Any]) -> Callable[..., Any]:
-    def again(*inputs: Any, **options: Any) -> Any:
+def _checkpointed(forward: Callable[..., object]) -> Callable[..., object]:
+    def again(*inputs: object, **options: object) -> object:
         options = {name: None if name in _CACHES else value for name, value in options.items()}
-        return checkpoint(forward, *inputs, use_reentrant=False, **options)
+        return checkpoint(partial(forward, **options), *inputs, use_reentrant=False)
 
     return again

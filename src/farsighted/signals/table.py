@@ -7,7 +7,6 @@ from farsighted.core.errors import SelectorError
 from farsighted.core.names import did_you_mean
 from farsighted.signals.registry import (
     POSITIONS,
-    SIGNALS,
     AsLeft,
     Cost,
     Shape,
@@ -16,6 +15,7 @@ from farsighted.signals.registry import (
     signal_named,
     signal_names,
 )
+from farsighted.signals.registry import SIGNALS as SIGNALS
 
 SKETCH_SIDE: Final = 32
 """Width of each side of a gradient sketch; a sketch has its square, 1,024 numbers."""
