@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farsighted.core.errors import DivergedError, ModelError
+from farsighted.core.measures import MEASURES, measures_of
 from farsighted.core.values import Example, Gold, ItemScores, Tokens
-from farsighted.evaluation.generation import Generation
-from farsighted.evaluation.sets import EvaluationSet, chance_of, evaluate, normalised
+from farsighted.evaluation.choices import RULES
+from farsighted.evaluation.generation import GRADERS, Generation
+from farsighted.evaluation.sets import OF_RESPONSE, EvaluationSet, chance_of, evaluate, normalised
 from farsighted.learners.base import Likelihoods
 from farsighted.testing.fake_learner import FakeLearner
 
@@ -159,3 +161,15 @@ def test_a_learner_that_writes_nothing_is_refused_where_a_measure_reads_what_it_
     generation = Generation(((1,),), 9, (), str)
     with pytest.raises(ModelError, match="FakeLearner writes no text"):
         evaluate(FakeLearner(), dataclasses.replace(item_set([text("a")], measure="token_f1"), generation=generation))
+
+
+def test_every_measure_of_the_table_has_its_function_where_what_it_reads_is_looked_at():
+    by_reads = {
+        **dict.fromkeys(("response",), OF_RESPONSE),
+        **dict.fromkeys(("choices", "letters", "truths", "pair"), RULES),
+        **dict.fromkeys(("number", "text"), GRADERS),
+    }
+    for reads, functions in by_reads.items():
+        assert set(measures_of(reads)) <= set(functions)
+    # Programs are run, and a task of lm-evaluation-harness brings its own.
+    assert {*OF_RESPONSE, *RULES, *GRADERS, "pass_at_1", "harness"} == set(MEASURES)

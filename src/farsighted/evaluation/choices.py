@@ -1,6 +1,6 @@
 """Several continuations of one prompt, compared by their likelihoods. Shapes: I items, O options of one item."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -38,7 +38,7 @@ def option_measures(
             characters_O = np.array([len(text.example.response) for text in texts], dtype=np.float64)
             one = Options(item.example, characters_O, option_nll[start : start + len(texts)])
             for name in names:
-                found[name][row] = _RULES[name](one)
+                found[name][row] = RULES[name](one)
             start += len(texts)
     return found
 
@@ -81,7 +81,7 @@ def preference(options: Options) -> float:
     return float((np.sign(gap) + 1) / 2)
 
 
-_RULES: Final[dict[str, Callable[[Options], float]]] = {
+RULES: Final[Mapping[str, Callable[[Options], float]]] = {
     "choice_accuracy": choice_accuracy,
     "choice_accuracy_norm": choice_accuracy_norm,
     "letter_accuracy": choice_accuracy,
@@ -89,3 +89,4 @@ _RULES: Final[dict[str, Callable[[Options], float]]] = {
     "mc2": mc2,
     "preference": preference,
 }
+"""The functions of measures that compare options."""

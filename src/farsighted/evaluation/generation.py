@@ -1,6 +1,6 @@
 """What a model writes for each item, and the grades it gets for it. Shapes: I items."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from farsighted.core.errors import ModelError
 from farsighted.core.machine import core_count
-from farsighted.core.measures import Reads
+from farsighted.core.measures import Reads, measures_of
 from farsighted.core.values import Example
 from farsighted.evaluation.graders import (
     cut,
@@ -75,19 +75,11 @@ def graded(reads: Reads, examples: Sequence[Example], texts: Sequence[str]) -> d
         ConfigError: Programs cannot be run safely on this machine.
     """
     pairs = list(zip(examples, texts, strict=True))
-    if reads == "number":
-        return {
-            "gsm8k_strict": np.array([gsm8k_strict(text, number_of(example)) for example, text in pairs]),
-            "gsm8k_flexible": np.array([gsm8k_flexible(text, number_of(example)) for example, text in pairs]),
-            "format_failure": np.array([gsm8k_format_failure(text) for text in texts]),
-        }
-    if reads == "text":
-        return {
-            "exact_answer": np.array([exact_answer(text, answers_of(example)) for example, text in pairs]),
-            "token_f1": np.array([token_f1(text, answers_of(example)) for example, text in pairs]),
-        }
-    verdicts = run_programs([program_of(example, text) for example, text in pairs], workers=core_count())
-    return {"pass_at_1": np.array([float(verdict.passed) for verdict in verdicts])}
+    if reads == "program":
+        # All at once: programs are run in processes of their own.
+        verdicts = run_programs([program_of(example, text) for example, text in pairs], workers=core_count())
+        return {"pass_at_1": np.array([float(verdict.passed) for verdict in verdicts])}
+    return {name: np.array([GRADERS[name](example, text) for example, text in pairs]) for name in measures_of(reads)}
 
 
 def number_of(example: Example) -> str:
@@ -98,6 +90,16 @@ def number_of(example: Example) -> str:
 def answers_of(example: Example) -> tuple[str, ...]:
     """Return the accepted answers: the short ones where there are any, else the response."""
     return example.gold.answers or (example.response,)
+
+
+GRADERS: Final[Mapping[str, Callable[[Example, str], float]]] = {
+    "gsm8k_strict": lambda example, text: gsm8k_strict(text, number_of(example)),
+    "gsm8k_flexible": lambda example, text: gsm8k_flexible(text, number_of(example)),
+    "format_failure": lambda _, text: gsm8k_format_failure(text),
+    "exact_answer": lambda example, text: exact_answer(text, answers_of(example)),
+    "token_f1": lambda example, text: token_f1(text, answers_of(example)),
+}
+"""The functions of measures that read what a model writes, but for those that run it."""
 
 
 def completes_prompt(example: Example) -> bool:

@@ -5,9 +5,9 @@ the gold prefix: exact match needs one forward pass and no generation.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -86,12 +86,8 @@ def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
     count = len(evaluation_set.items)
     nll = found.nll_sum[:count] / found.length[:count]
     hit_share = found.hit_share[:count]
-    raw = {"token_accuracy": hit_share, "exact_match": (hit_share == 1).astype(np.float64)}
-    if evaluation_set.measure == "perplexity":
-        with np.errstate(over="ignore"):
-            raw["perplexity"] = np.exp(nll)
-    if evaluation_set.measure == "likelihood":
-        raw["likelihood"] = np.exp(-nll)
+    taken = ALWAYS | {evaluation_set.measure}
+    raw = {name: function(nll, hit_share) for name, function in OF_RESPONSE.items() if name in taken}
     reads = evaluation_set.reads if evaluation_set.score_reads_options else "choices"
     raw |= option_measures(reads, evaluation_set.items, evaluation_set.options, found.nll_sum[count:])
     generated: tuple[str, ...] = ()
@@ -99,6 +95,23 @@ def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
         generated = generate(learner, evaluation_set.generation)
         raw |= graded(evaluation_set.reads, [item.example for item in evaluation_set.items], generated)
     return ItemScores(tuple(item.example.id for item in evaluation_set.items), nll, raw, generated)
+
+
+def _perplexity(nll: np.ndarray, _: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(nll))
+
+
+OF_RESPONSE: Final[Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]] = {
+    "token_accuracy": lambda _, hit_share: hit_share,
+    "exact_match": lambda _, hit_share: (hit_share == 1).astype(np.float64),
+    "perplexity": _perplexity,
+    "likelihood": lambda nll, _: np.exp(-nll),
+}
+"""The functions of measures of the response's likelihood, from the items' mean NLL and share of hits, (I,) each."""
+
+ALWAYS: Final = frozenset({"token_accuracy", "exact_match"})
+"""Those that are taken whatever the score is; the others where they are the score."""
 
 
 def normalised(scores: ItemScores, evaluation_set: EvaluationSet) -> np.ndarray:
