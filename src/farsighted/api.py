@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Unpack
 
@@ -16,8 +17,9 @@ from farsighted.core.errors import FarsightedError
 from farsighted.core.values import Budget
 from farsighted.data.chosen import Selected
 from farsighted.files.readers import write_quarantine
-from farsighted.launch.audit import audit_handler, audit_opening
+from farsighted.launch.audit import audit_handler, audit_opening, audit_unit
 from farsighted.launch.build import executor_maker
+from farsighted.launch.elsewhere import SharedFolder
 from farsighted.launch.inline import InlineExecutor
 from farsighted.launch.observers import Silent
 from farsighted.launch.work import Executor, Handler, Launch, Line, MakeExecutor, Observer, Opening, Task, TaskResult
@@ -32,6 +34,7 @@ from farsighted.protocol.shared import clusters_are_prepared, quality_notes, sta
 from farsighted.report.write import ReportPaths, write_results
 from farsighted.selectors import Selector, SelectorSpec
 from farsighted.store import atomic
+from farsighted.store.claims import Claims
 from farsighted.store.layout import SCHEMA, Layout
 from farsighted.store.reader import read_meta, refuse_other_versions
 from farsighted.store.records import PlanRecord
@@ -193,8 +196,9 @@ def _run_phases(
 ) -> list[TaskResult]:
     """Run the shared work and cells; returns the cells that failed."""
     failures: list[TaskResult] = []
+    folder = SharedFolder(Claims(layout.claims), partial(audit_unit, prepared.config, prepared.inputs, layout))
     for tasks in _phases(prepared, cells, layout):
-        failures += [outcome for outcome in executor.run(tasks, observer) if outcome.failure]
+        failures += [outcome for outcome in folder.run(executor, tasks, observer) if outcome.failure]
         if failures and tasks[0].kind != "cell":
             raise CellsFailedError(f"'{failures[0].task.name}' could not be prepared: {failures[0].failure}")
     return failures

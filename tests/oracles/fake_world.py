@@ -7,6 +7,7 @@ from farsighted.core.readings import Unheard
 from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.shared import load_known, prepare_clusters, prepare_stage
 from farsighted.protocol.tasks import Desk
+from farsighted.store.claims import Claims
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.micro import desk_of, nano_config
 
@@ -41,12 +42,15 @@ class FakeWorld:
     def folder(self, label):
         return self.desk.layout.cell(self.cell(label).id)
 
-    def run(self, label, learner=None, should_stop=lambda: False, listener=None):
+    def run(self, label, learner=None, should_stop=lambda: False, listener=None, claim=None):
         """Run one cell from where its checkpoint is; returns its status, or `interrupted`."""
         desk = self.desk
-        context = CellContext(desk.config, desk.inputs, self.known, desk.layout, should_stop, listener or Unheard())
+        cell = self.cell(label)
+        told = should_stop, listener or Unheard()
         try:
-            return run_cell(self.cell(label), learner or FakeLearner(), context)
+            with claim or Claims(desk.layout.claims).take(cell.id) as held:
+                context = CellContext(desk.config, desk.inputs, self.known, desk.layout, *told, held)
+                return run_cell(cell, learner or FakeLearner(), context)
         except InterruptedRunError:
             return "interrupted"
 

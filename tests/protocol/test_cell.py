@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import shutil
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from farsighted.core.values import Ranking
 from farsighted.protocol.tasks import run_cell_task, run_clusters_task, run_stage_task
 from farsighted.results.build import build_results
 from farsighted.selectors import Stateless
+from farsighted.store.claims import ClaimLostError, Claims
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_cell
 from farsighted.testing.fake_learner import FakeLearner
@@ -188,6 +190,49 @@ def assert_stopping_changes_nothing(whole, cell, tmp_path):
             stops += 1
     assert stops >= 2 * ROUNDS - 1
     assert_same_cell(broken.cell(cell.id), whole.layout.cell(cell.id))
+
+
+class CountingSteps(FakeLearner):
+    """Counts its optimizer steps."""
+
+    steps = 0
+
+    def step(self, batch, rng):
+        self.steps += 1
+        return super().step(batch, rng)
+
+
+def take_over(world, label):
+    """What another process does when it finds a claim that was silent for too long."""
+    (claim,) = world.desk.layout.claims.glob(f"{world.cell(label).id}/*/*")
+    os.utime(claim, (0, 0))
+    return Claims(world.desk.layout.claims).take(world.cell(label).id)
+
+
+@pytest.mark.parametrize("asked_to_stop", [False, True])
+def test_a_cell_that_another_process_has_taken_over_leaves_nothing(world, asked_to_stop):
+    others = []
+
+    def overtaken():
+        if not others:
+            others.append(take_over(world, "random"))
+        return asked_to_stop
+
+    with pytest.raises(ClaimLostError, match="was taken over by process"):
+        world.run("random", should_stop=overtaken)
+    assert not world.folder("random").exists()
+    assert not world.desk.layout.checkpoints(world.cell("random").id).exists()
+    others[0].check()
+
+
+def test_a_cell_stops_at_its_next_step_when_a_heartbeat_finds_that_it_was_taken_over(world):
+    learner, claim = CountingSteps(), Claims(world.desk.layout.claims).take(world.cell("random").id)
+    take_over(world, "random")
+    with pytest.raises(ClaimLostError):
+        claim.check()
+    with pytest.raises(ClaimLostError):
+        world.run("random", learner=learner, claim=claim)
+    assert learner.steps == 0
 
 
 @dataclasses.dataclass(frozen=True)

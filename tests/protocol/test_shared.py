@@ -18,6 +18,7 @@ from farsighted.protocol.shared import (
     stage_is_prepared,
 )
 from farsighted.signals.heuristics import difficulty_from_nll, rule_quality
+from farsighted.store.claims import Claims
 from farsighted.store.layout import Layout
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.fake_world import fake_world
@@ -251,8 +252,9 @@ def test_under_granularity_stage_what_was_scored_for_one_budget_serves_all(tmp_p
         learners = [Counting() for _ in cells]
         for cell, learner in zip(cells, learners, strict=True):
             desk = world.desk
-            context = CellContext(desk.config, desk.inputs, world.known, desk.layout, lambda: False, Unheard())
-            assert run_cell(cell, learner, context) == "done"
+            with Claims(desk.layout.claims).take(cell.id) as claim:
+                read = (desk.config, desk.inputs, world.known, desk.layout)
+                assert run_cell(cell, learner, CellContext(*read, lambda: False, Unheard(), claim)) == "done"
         made[world is shared] = np.array([learner.passes for learner in learners])
     assert (made[False] - made[True]).tolist() == [0, 1, 1]
     for cell in cells:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import pyarrow.parquet as pq
 import pytest
@@ -7,8 +8,18 @@ import pytest
 from farsighted.core.errors import ConfigError, ModelError
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.protocol.cost import Rates
-from farsighted.protocol.tasks import run_cell_task, run_clusters_task, run_measure_task, run_stage_task
+from farsighted.protocol.tasks import (
+    cell_unit,
+    clusters_unit,
+    run_cell_task,
+    run_clusters_task,
+    run_measure_task,
+    run_stage_task,
+    stage_unit,
+)
+from farsighted.store.claims import Claims
 from farsighted.store.layout import MARKER
+from farsighted.store.processes import Process
 from oracles.micro import assert_same_cell, desk_of, nano_config
 
 GRID = {"seeds": [0, 1], "selectors": ["random", "utility_diversity"], "adaptations": ["lora", "full"]}
@@ -67,6 +78,35 @@ def test_a_finished_cell_is_not_run_again(desks):
     before = marker.stat().st_mtime_ns
     assert run_cell_task(desk, cell.id) == "done"
     assert marker.stat().st_mtime_ns == before
+
+
+def test_what_another_process_works_on_is_left_to_it_at_once(tmp_path):
+    desk = desk_of(nano_config(tmp_path), tmp_path / "out")
+    cell, claims = cell_of(desk), Claims(desk.layout.claims)
+    read = (desk.config, desk.inputs, desk.layout)
+    units = [stage_unit(*read, "math"), clusters_unit(*read), cell_unit(desk.layout, cell.id)]
+    for unit in units:
+        claims.take(unit.claim)
+    told = [run_stage_task(desk, "math"), run_clusters_task(desk), run_cell_task(desk, cell.id)]
+    assert told == [{"held_by": str(Process.here())}] * 3
+    assert [unit.is_done() for unit in units] == [False] * 3
+    assert [path.name for path in desk.layout.root.iterdir()] == ["claims"]
+
+
+def test_a_cell_that_was_taken_over_is_left_to_the_other_process_and_said(desks, caplog):
+    desk, cell = desks[0], cell_of(desks[0], "utility_diversity", seed=1)
+    others = []
+
+    def taken_over():
+        if not others:
+            (claim,) = desk.layout.claims.glob(f"{cell.id}/*/*")
+            os.utime(claim, (0, 0))
+            others.append(Claims(desk.layout.claims).take(cell.id))
+        return False
+
+    assert run_cell_task(dataclasses.replace(desk, should_stop=taken_over), cell.id) == {"held_by": str(Process.here())}
+    assert not desk.layout.finished(cell.id)
+    assert f"'{cell.id}' was taken over by process" in caplog.text
 
 
 @pytest.mark.parametrize("run", [run_cell_task, run_measure_task])

@@ -160,6 +160,20 @@ def test_a_folder_replaces_an_older_one_with_all_its_files(tmp_path):
     assert sorted(path.name for path in (tmp_path / "f").iterdir()) == [MARKER, "c"]
 
 
+def test_of_two_processes_that_write_the_same_folder_at_once_the_second_leaves_the_firsts(tmp_path, monkeypatch):
+    remove = atomic.remove_folder
+
+    def overtaken(path):
+        remove(path)
+        monkeypatch.setattr(atomic, "remove_folder", remove)
+        atomic.write_folder(path, FILES)
+
+    monkeypatch.setattr(atomic, "remove_folder", overtaken)
+    atomic.write_folder(tmp_path / "f", FILES)
+    assert atomic.read_folder(tmp_path / "f") == FILES
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
 def test_a_folder_that_was_only_half_deleted_does_not_count(tmp_path, monkeypatch):
     atomic.write_folder(tmp_path / "f", FILES)
     monkeypatch.setattr(shutil, "rmtree", failing(errno.EIO))

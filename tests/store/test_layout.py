@@ -16,15 +16,14 @@ def test_every_path_lies_in_the_audits_folder_and_no_two_are_the_same():
         LAYOUT.cell("x"),
         LAYOUT.cell("y"),
         LAYOUT.checkpoints("x"),
-        LAYOUT.lock("x"),
-        LAYOUT.lock("y"),
+        LAYOUT.claims,
     ]
     assert all(LAYOUT.root in path.parents for path in paths)
     assert len(set(paths)) == len(paths)
 
 
-def test_checkpoints_and_locks_are_no_cells():
-    assert LAYOUT.cells not in {*LAYOUT.checkpoints("x").parents, *LAYOUT.lock("x").parents}
+def test_checkpoints_and_claims_are_no_cells():
+    assert LAYOUT.cells not in {*LAYOUT.checkpoints("x").parents, *LAYOUT.claims.parents, LAYOUT.claims}
 
 
 def test_a_cell_is_finished_when_its_marker_is_there(tmp_path):

@@ -1,10 +1,13 @@
+import contextlib
 import json
+import os
+import re
 
 import pytest
-from filelock import FileLock
 
+from farsighted.store.claims import Claims
 from farsighted.store.layout import MARKER, Layout
-from farsighted.store.status import cell_statuses
+from farsighted.store.status import cell_holders, cell_statuses
 from oracles.whole_records import cell_record, plan_record
 
 
@@ -55,10 +58,29 @@ def test_an_interrupted_cell_tells_the_stages_of_its_newest_complete_checkpoint(
 def test_a_cell_that_a_process_works_on_is_running_until_it_lets_go(layout, stages):
     if stages:
         finish(layout.checkpoints("x") / f"{stages:04d}-000000")
-    layout.lock("x").parent.mkdir()
-    with FileLock(layout.lock("x")):
+    with contextlib.suppress(InterruptedError), Claims(layout.claims).take("x"):
         assert status(layout, failures={"x": "an earlier try"}) == f"running, {stages} stages done"
+        raise InterruptedError
     assert status(layout) == ("interrupted after 2 stages" if stages else "missing")
+
+
+def test_who_works_on_a_cell_is_said_while_it_is_heard_of(layout):
+    plan = plan_record([{"id": "x"}, {"id": "y"}])
+    claims = Claims(layout.claims)
+    claims.take("x")
+    (file,) = layout.claims.glob("x/*/*")
+    os.utime(file, (file.stat().st_mtime - 7,) * 2)
+    (said,) = cell_holders(layout, plan).items()
+    assert said[0] == "x"
+    assert re.fullmatch(rf"process {os.getpid()} on .+, heard of \d+ s ago", said[1])
+    os.utime(file, (0, 0))
+    assert cell_holders(layout, plan) == {}
+    assert status(layout) == "missing"
+
+
+def test_looking_leaves_nothing_behind(layout):
+    status(layout)
+    assert list(layout.root.iterdir()) == []
 
 
 def test_every_planned_cell_has_a_status_and_no_other(layout):

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from farsighted.core.errors import StorageError
+from farsighted.store import atomic
 from farsighted.store.layout import MARKER, Layout
 from farsighted.store.reader import finished_cells, read_cell
 from farsighted.store.schema import SCORES
@@ -66,6 +67,25 @@ def test_of_two_complete_checkpoints_the_one_that_is_further_wins(layout):
         (folder,) = layout.checkpoints(f"{stage}-{number}").iterdir()
         layout.checkpoints("x").mkdir(exist_ok=True)
         folder.rename(layout.checkpoints("x") / folder.name)
+    assert read_checkpoint(layout, "x").stage == 2
+
+
+def test_a_late_checkpoint_of_a_process_that_was_overtaken_leaves_the_newer_one(layout):
+    for stage in (2, 1):
+        write_checkpoint(layout, "x", dataclasses.replace(CHECKPOINT, stage=stage))
+    assert read_checkpoint(layout, "x").stage == 2
+
+
+def test_a_checkpoint_that_another_process_replaces_while_it_is_read_gives_the_newer_one(layout, monkeypatch):
+    write_checkpoint(layout, "x", CHECKPOINT)
+    read = atomic.read_folder
+
+    def overtaken(folder):
+        monkeypatch.setattr(atomic, "read_folder", read)
+        write_checkpoint(layout, "x", dataclasses.replace(CHECKPOINT, stage=2))
+        return read(folder)
+
+    monkeypatch.setattr(atomic, "read_folder", overtaken)
     assert read_checkpoint(layout, "x").stage == 2
 
 

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from farsighted.cli.console import as_duration
 from farsighted.core.readings import Reading
+from farsighted.launch.elsewhere import held_by
 from farsighted.launch.work import Task, TaskResult
 
 
@@ -67,6 +68,10 @@ class GridProgress:
         """Count a finished task, and say so in a line."""
         self._shares.pop(outcome.task, None)
         name = self._labels.get(outcome.task.name, outcome.task.name)
+        if who := held_by(outcome):
+            self._say(f"{name}: left to {who}")
+            self._show()
+            return
         how = f"FAILED: {outcome.failure}" if outcome.failure else (outcome.result or "done")
         if outcome.task.kind != "cell":
             self._say(f"shared work, {name}: {how}")

@@ -10,7 +10,17 @@ from farsighted.core.errors import ConfigError
 from farsighted.launch.work import Handler, Line, Opening, Task
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.plan import Cell, plan_cells
-from farsighted.protocol.tasks import Desk, run_cell_task, run_clusters_task, run_measure_task, run_stage_task
+from farsighted.protocol.tasks import (
+    Desk,
+    Unit,
+    cell_unit,
+    clusters_unit,
+    run_cell_task,
+    run_clusters_task,
+    run_measure_task,
+    run_stage_task,
+    stage_unit,
+)
 from farsighted.store.layout import Layout
 
 _OPENER: Final = "farsighted.launch.audit:open_audit"
@@ -45,6 +55,19 @@ def open_audit(argument: Mapping[str, object], folder: Path, line: Line) -> Hand
     return audit_handler(loaded, inputs, plan_cells(loaded, inputs), folder, line)
 
 
+def audit_unit(config: AuditConfig, inputs: AuditInputs, layout: Layout, task: Task) -> Unit:
+    """Return what a task of an audit does under one claim; raises `ConfigError` for one that writes nothing."""
+    match task.kind:
+        case "stage":
+            return stage_unit(config, inputs, layout, task.name)
+        case "clusters":
+            return clusters_unit(config, inputs, layout)
+        case "cell":
+            return cell_unit(layout, task.name)
+        case _:
+            raise ConfigError(f"What is claimed in an audit must be stage, clusters or cell, but is {task.kind}.")
+
+
 def audit_handler(config: AuditConfig, inputs: AuditInputs, cells: Iterable[Cell], folder: Path, line: Line) -> Handler:
     """Return what does the tasks of an audit that has been read."""
     desk = Desk(config, inputs, {cell.id: cell for cell in cells}, Layout(folder), line.should_stop, line)
@@ -52,15 +75,14 @@ def audit_handler(config: AuditConfig, inputs: AuditInputs, cells: Iterable[Cell
     def do(task: Task) -> object:
         match task.kind:
             case "stage":
-                run_stage_task(desk, task.name)
+                return run_stage_task(desk, task.name)
             case "clusters":
-                run_clusters_task(desk)
+                return run_clusters_task(desk)
             case "cell":
                 return run_cell_task(desk, task.name)
             case "measure":
                 return run_measure_task(desk, task.name)
             case _:
                 raise ConfigError(f"A task of an audit must be stage, clusters, cell or measure, but is {task.kind}.")
-        return None
 
     return do

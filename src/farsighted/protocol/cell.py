@@ -25,6 +25,7 @@ from farsighted.protocol.scores import ScoredAt
 from farsighted.protocol.shared import FirstSignals, Known
 from farsighted.protocol.stages import stage_input
 from farsighted.protocol.summary import cell_meta, stage_numbers
+from farsighted.store.claims import Claim
 from farsighted.store.layout import Layout
 from farsighted.store.records import CellRecord, CellStatus
 from farsighted.store.writer import Checkpoint, read_checkpoint, write_cell, write_checkpoint
@@ -49,13 +50,15 @@ class CellContext:
     """Asked at every round and step; True ends the cell with a checkpoint."""
     listener: Listener
     """Told the share of the cell's optimizer steps that are done, and every number as it comes."""
+    claim: Claim
+    """This process's right to the cell: asked before each write, so that nobody writes who was taken over."""
 
 
 def run_cell(cell: Cell, learner: Learner, context: CellContext) -> str:
     """Run a cell to its end and publish it; returns its status, `done` or `diverged`.
 
     `learner` starts from M_0 with the step-0 adapter of the cell's seed. Raises `InterruptedRunError` after a
-    checkpoint where the user asked to stop.
+    checkpoint where the user asked to stop, `ClaimLostError` without one where another process has taken over the cell.
     """
     run = _CellRun(cell, learner, context)
     try:
@@ -99,6 +102,7 @@ class _CellRun:
 
     def publish(self, status: CellStatus, reason: str | None, example_ids: tuple[str, ...]) -> None:
         """Write the finished cell."""
+        self.context.claim.check()
         if self.stage is not None:
             stage = self._stage_input()
             numbers = stage_numbers(stage, self.stage, ChangeInner(0.0, 0.0, 0.0), self._embedding_cost(stage))
@@ -183,13 +187,17 @@ class _CellRun:
             for shifted in self.context.inputs.ood_sets:
                 self.done.scores.add(ScoredAt("ood", after), shifted, evaluate(self.learner, shifted))
 
-    def checkpoint_and_stop(self, progress: StageProgress) -> None:
-        """Write a checkpoint inside a stage and end the cell."""
-        self.stage = progress
-        self._checkpoint()
-        raise InterruptedRunError("Stopped. The same command goes on from here.")
+    def heed(self, progress: StageProgress) -> None:
+        """End the cell inside a stage: with a checkpoint where asked, with none where it was taken over."""
+        if self.context.claim.lost:
+            self.context.claim.check()
+        if self.context.should_stop():
+            self.stage = progress
+            self._checkpoint()
+            raise InterruptedRunError("Stopped. The same command goes on from here.")
 
     def _checkpoint(self) -> None:
+        self.context.claim.check()
         meta, groups, selections = self.done.save(self.stage)
         arrays = {**groups, "parameters": self.learner.parameters()}
         if self.stage is not None:
@@ -230,16 +238,14 @@ class _CellWatcher:
         self._before, self._total = sum(steps[: stage.index - 1]), max(sum(steps), 1)
 
     def before_round(self, progress: StageProgress) -> None:
-        """Checkpoint and stop where asked; at the first round, take the own probe's first point."""
-        if self._run.context.should_stop():
-            self._run.checkpoint_and_stop(progress)
+        """Stop where this cell must; at the first round, take the own probe's first point."""
+        self._run.heed(progress)
         if self._points and progress.round == 0:
             self._evaluate(0, 0)
 
     def before_step(self, progress: StageProgress) -> None:
-        """Checkpoint and stop where asked: a round may be a whole stage."""
-        if self._run.context.should_stop():
-            self._run.checkpoint_and_stop(progress)
+        """Stop where this cell must: a round may be a whole stage."""
+        self._run.heed(progress)
 
     def after_step(self, steps: int, trained_tokens: int) -> None:
         """Report, and evaluate where the own probe has a point."""

@@ -1,17 +1,15 @@
 """Work that cells share, done once: frozen embeddings, the base model's scores, clusters, first signals.
 
-What every cell needs lies in `shared/<content hash>`, written whole or not at all; a lock keeps two processes from
-doing the same work at once. Signals of the model that all cells of a seed start from are in a cache with a limit
-(`protocol.signal_cache`).
+What every cell needs lies in `shared/<content hash>`, written whole or not at all. Signals of the model that all cells
+of a seed start from are in a cache with a limit (`protocol.signal_cache`).
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from filelock import FileLock
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
@@ -54,22 +52,21 @@ class Known:
 
 def prepare_stage(learner: Learner, config: AuditConfig, inputs: AuditInputs, layout: Layout, name: str) -> None:
     """Embed a stage's pool with the base model and score its evaluation sets; nothing is done twice."""
-    folder = layout.shared / _stage_key(config, inputs, name)
-    with _once(layout, folder.name):
-        if (folder / ARRAYS).is_file():
-            return
-        stage = inputs.stages[name]
-        base = _base_model(learner, config, inputs, layout)
-        found = base.signals(stage.pool.tokens, frozenset({"embedding", "nll"}))
-        scores = ScoreRows()
-        scores.add(ScoredAt("validation", 0), stage.validation, evaluate(learner, stage.validation))
-        for shifted in _owned_ood(inputs, name):
-            scores.add(ScoredAt("ood", 0), shifted, evaluate(learner, shifted))
-        graded = pool_quality(
-            learner, config.quality, stage.pool.tokens, found.rows["nll"], layout.judge, config.evaluation.batch_tokens
-        )
-        arrays = {**found.rows, **graded, "seconds": np.array([found.seconds])}
-        atomic.write_folder(folder, {ARRAYS: save_arrays(arrays), SCORES: table_bytes(scores.table())})
+    folder = stage_folder(config, inputs, layout, name)
+    if (folder / ARRAYS).is_file():
+        return
+    stage = inputs.stages[name]
+    base = _base_model(learner, config, inputs, layout)
+    found = base.signals(stage.pool.tokens, frozenset({"embedding", "nll"}))
+    scores = ScoreRows()
+    scores.add(ScoredAt("validation", 0), stage.validation, evaluate(learner, stage.validation))
+    for shifted in _owned_ood(inputs, name):
+        scores.add(ScoredAt("ood", 0), shifted, evaluate(learner, shifted))
+    graded = pool_quality(
+        learner, config.quality, stage.pool.tokens, found.rows["nll"], layout.judge, config.evaluation.batch_tokens
+    )
+    arrays = {**found.rows, **graded, "seconds": np.array([found.seconds])}
+    atomic.write_folder(folder, {ARRAYS: save_arrays(arrays), SCORES: table_bytes(scores.table())})
 
 
 def _base_model(learner: Learner, config: AuditConfig, inputs: AuditInputs, layout: Layout) -> FrozenModel:
@@ -85,34 +82,43 @@ def _base_model(learner: Learner, config: AuditConfig, inputs: AuditInputs, layo
 
 def prepare_clusters(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> None:
     """Give every pool example a cluster number: from metadata, or by spherical k-means over all pools."""
-    folder = layout.shared / _clusters_key(config, inputs)
-    with _once(layout, folder.name):
-        if (folder / ARRAYS).is_file():
-            return
-        names = [name for stage in inputs.stages.values() for name in labels_of(stage.pool.tokens, "cluster")]
-        settings, rng = config.signals, stream(config.data.seed, "eval")
-        labels = cluster_numbers(names, lambda: _embeddings(config, inputs, layout), settings.clusters, settings.k, rng)
-        parts = np.split(labels, np.cumsum([len(stage.pool) for stage in inputs.stages.values()])[:-1])
-        arrays = dict(zip(inputs.stages, parts, strict=True))
-        atomic.write_folder(folder, {ARRAYS: save_arrays(arrays)})
+    folder = clusters_folder(config, inputs, layout)
+    if (folder / ARRAYS).is_file():
+        return
+    names = [name for stage in inputs.stages.values() for name in labels_of(stage.pool.tokens, "cluster")]
+    settings, rng = config.signals, stream(config.data.seed, "eval")
+    labels = cluster_numbers(names, lambda: _embeddings(config, inputs, layout), settings.clusters, settings.k, rng)
+    parts = np.split(labels, np.cumsum([len(stage.pool) for stage in inputs.stages.values()])[:-1])
+    arrays = dict(zip(inputs.stages, parts, strict=True))
+    atomic.write_folder(folder, {ARRAYS: save_arrays(arrays)})
+
+
+def stage_folder(config: AuditConfig, inputs: AuditInputs, layout: Layout, name: str) -> Path:
+    """Return where `prepare_stage` leaves what it found."""
+    return layout.shared / _stage_key(config, inputs, name)
+
+
+def clusters_folder(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> Path:
+    """Return where `prepare_clusters` leaves what it found."""
+    return layout.shared / _clusters_key(config, inputs)
 
 
 def stage_is_prepared(config: AuditConfig, inputs: AuditInputs, layout: Layout, name: str) -> bool:
     """Return whether `prepare_stage` has been done for a stage."""
-    return (layout.shared / _stage_key(config, inputs, name) / ARRAYS).is_file()
+    return (stage_folder(config, inputs, layout, name) / ARRAYS).is_file()
 
 
 def clusters_are_prepared(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> bool:
     """Return whether `prepare_clusters` has been done."""
-    return (layout.shared / _clusters_key(config, inputs) / ARRAYS).is_file()
+    return (clusters_folder(config, inputs, layout) / ARRAYS).is_file()
 
 
 def load_known(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> dict[str, Known]:
     """Return what `prepare_stage` and `prepare_clusters` found, with labels or heuristics for the rest."""
-    labels = load_arrays((layout.shared / _clusters_key(config, inputs) / ARRAYS).read_bytes())
+    labels = load_arrays((clusters_folder(config, inputs, layout) / ARRAYS).read_bytes())
     known = {}
     for name, stage in inputs.stages.items():
-        folder = layout.shared / _stage_key(config, inputs, name)
+        folder = stage_folder(config, inputs, layout, name)
         arrays = load_arrays((folder / ARRAYS).read_bytes())
         rows = known_rows(stage.pool, {**arrays, "cluster": labels[name]}, _KNOWN_OF_POOL)
         tokens = int(stage.pool.lengths.sum())
@@ -160,15 +166,6 @@ def quality_notes(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> t
                 judge_cost_note(config.quality.judge, f"'{name}'", load_arrays(file.read_bytes())["judge_tokens"])
             )
     return tuple(notes)
-
-
-@contextlib.contextmanager
-def _once(layout: Layout, name: str) -> Iterator[None]:
-    lock = layout.lock(f"shared-{name}")
-    with atomic.storage_errors(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        yield
 
 
 def _signal_cache(layout: Layout, config: AuditConfig, model_hash: str, adapter: Any) -> SignalCache:

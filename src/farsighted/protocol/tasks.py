@@ -1,11 +1,14 @@
-"""The units of work of an audit and the order they must be done in; where they run is `launch`'s business."""
+"""The units of work of an audit; where they run is `launch`'s business.
 
+Any number of processes and hosts may be given the same units in one folder: each is claimed by one of them, and the
+others are told at once who has it.
+"""
+
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
-
-from filelock import FileLock
+from typing import Any, Final, TypedDict
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
@@ -16,11 +19,39 @@ from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.cost import measure_rates
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
-from farsighted.protocol.shared import Known, load_known, prepare_clusters, prepare_stage
-from farsighted.store import atomic
+from farsighted.protocol.shared import (
+    Known,
+    clusters_are_prepared,
+    clusters_folder,
+    load_known,
+    prepare_clusters,
+    prepare_stage,
+    stage_folder,
+    stage_is_prepared,
+)
+from farsighted.store.claims import Claim, ClaimLostError, Claims, Found
 from farsighted.store.layout import Layout
 
+_log = logging.getLogger(__name__)
+
 _SELF_TEST_EXAMPLES = 8
+_DONE: Final = "done"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one process does alone, under a claim of its own."""
+
+    claim: str
+    is_done: Callable[[], bool]
+    """Whether its result is in the audit's folder."""
+
+
+class Held(TypedDict):
+    """Nothing was done, because another process is at it; a JSON value."""
+
+    held_by: str
+    """Which process, for people."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +71,73 @@ class Desk:
         return load_known(self.config, self.inputs, self.layout)
 
 
-def run_stage_task(desk: Desk, name: str) -> None:
+def stage_unit(config: AuditConfig, inputs: AuditInputs, layout: Layout, name: str) -> Unit:
+    """Return the shared work of a stage."""
+    folder = stage_folder(config, inputs, layout, name)
+    return Unit(f"shared-{folder.name}", lambda: stage_is_prepared(config, inputs, layout, name))
+
+
+def clusters_unit(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> Unit:
+    """Return the search for clusters."""
+    folder = clusters_folder(config, inputs, layout)
+    return Unit(f"shared-{folder.name}", lambda: clusters_are_prepared(config, inputs, layout))
+
+
+def cell_unit(layout: Layout, cell_id: str) -> Unit:
+    """Return a cell."""
+    return Unit(cell_id, lambda: layout.finished(cell_id))
+
+
+def run_stage_task(desk: Desk, name: str) -> str | Held:
     """Do the shared work of one stage, after a self-test of the model's signals under every adaptation."""
+
+    def prepare(_: Claim) -> str:
+        _prepare_stage(desk, name)
+        return _DONE
+
+    return _once(desk.layout, stage_unit(*_read(desk), name), prepare)
+
+
+def run_clusters_task(desk: Desk) -> str | Held:
+    """Find the clusters of all pools."""
+
+    def prepare(_: Claim) -> str:
+        prepare_clusters(*_read(desk))
+        return _DONE
+
+    return _once(desk.layout, clusters_unit(*_read(desk)), prepare)
+
+
+def run_cell_task(desk: Desk, cell_id: str) -> str | Held:
+    """Run one cell unless it is done; returns its status."""
+
+    def run(claim: Claim) -> str:
+        cell = _cell(desk, cell_id)
+        context = CellContext(desk.config, desk.inputs, desk.known, desk.layout, desk.should_stop, desk.listener, claim)
+        return run_cell(cell, _learner(desk, cell.adaptation, cell.seed), context)
+
+    return _once(desk.layout, cell_unit(desk.layout, cell_id), run)
+
+
+def _once(layout: Layout, unit: Unit, work: Callable[[Claim], str]) -> str | Held:
+    """Do what no process has done or is doing; returns how it ended, or who is doing it."""
+    if unit.is_done():
+        return _DONE
+    claims = Claims(layout.claims)
+    taken = claims.take(unit.claim)
+    if isinstance(taken, Found):
+        return Held(held_by=str(taken.holder))
+    try:
+        with taken:
+            # Another process may have done it between the look and the claim.
+            return _DONE if unit.is_done() else work(taken)
+    except ClaimLostError as error:
+        _log.warning("%s", error)
+        found = claims.held(unit.claim)
+        return Held(held_by=str(found.holder) if found else "another process")
+
+
+def _prepare_stage(desk: Desk, name: str) -> None:
     examples = desk.inputs.stages[name].pool.tokens[:_SELF_TEST_EXAMPLES]
     # The last one stays loaded for the work itself, which asks for the base model's own bits.
     modes = sorted(desk.config.adaptations, key=lambda mode: mode in EXACT_AT_START)
@@ -50,25 +146,11 @@ def run_stage_task(desk: Desk, name: str) -> None:
         learner.self_test(examples)
     if modes[-1] not in EXACT_AT_START:
         learner = _learner(desk, "lora", seed=0)
-    prepare_stage(learner, desk.config, desk.inputs, desk.layout, name)
+    prepare_stage(learner, *_read(desk), name)
 
 
-def run_clusters_task(desk: Desk) -> None:
-    """Find the clusters of all pools."""
-    prepare_clusters(desk.config, desk.inputs, desk.layout)
-
-
-def run_cell_task(desk: Desk, cell_id: str) -> str:
-    """Run one cell unless it is done; returns its status."""
-    lock = desk.layout.lock(cell_id)
-    with atomic.storage_errors(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        if desk.layout.finished(cell_id):
-            return "done"
-        cell = _cell(desk, cell_id)
-        context = CellContext(desk.config, desk.inputs, desk.known, desk.layout, desk.should_stop, desk.listener)
-        return run_cell(cell, _learner(desk, cell.adaptation, cell.seed), context)
+def _read(desk: Desk) -> tuple[AuditConfig, AuditInputs, Layout]:
+    return desk.config, desk.inputs, desk.layout
 
 
 def run_measure_task(desk: Desk, cell_id: str) -> dict[str, Any]:

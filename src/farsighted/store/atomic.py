@@ -90,11 +90,21 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
             _write_flushed(temporary / MARKER, text_of(MARKED, marker).encode())
             _flush(temporary)
             remove_folder(path)
-            temporary.rename(path)
+            _rename_folder(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _flush(path.parent)
+
+
+def _rename_folder(temporary: Path, path: Path) -> None:
+    try:
+        temporary.rename(path)
+    except OSError:
+        # Another process that was at the same work may have put its own there since: it holds the same thing.
+        if not (path / MARKER).is_file():
+            raise
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_folder(path: Path) -> dict[str, bytes]:

@@ -1,9 +1,10 @@
 """Named arrays on disk under keys that say what decides them; within a limit, the least recently used go first.
 
 An entry is one file: the SHA-256 of its content, then the content. It is written whole or not at all and never changes,
-so a reader needs no lock, and an entry that is deleted while it is read is read to its end. What makes room and writes
-holds one lock, so the limit holds whatever processes share the folder. A cache only saves work: where its folder cannot
-be used, it says so and keeps nothing.
+so a reader needs no claim, and an entry that is deleted while it is read is read to its end. What makes room and writes
+holds one claim, so the limit holds whatever processes share the folder; one that is suspended there for longer than a
+claim lasts may bring the sum out by its entry, until room is made again. A cache only saves work: where its folder
+cannot be used, it says so and keeps nothing.
 """
 
 import contextlib
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from filelock import FileLock, Timeout
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from farsighted.core.errors import StorageError
 from farsighted.store import atomic
+from farsighted.store.claims import Claim, Claims, Found
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +30,12 @@ _ENDING: Final = ".arrays"
 _TOTAL: Final = "bytes.txt"
 """The sum of the entries' sizes, or more: it is raised before an entry is written, so that a killed writer leaves no
 entry uncounted."""
-_LOCKS: Final = "locks"
+_CLAIMS: Final = "claims"
 _ROOM: Final = "room"
+_ROOM_POLL_SECONDS: Final = 0.005
+"""Making room and writing takes as long as a file."""
+_WORK_POLL_SECONDS: Final = 0.1
+"""The work behind a key takes seconds."""
 _KEPT_TENTHS: Final = 9
 """Tenths of the limit that are in use after room was made: a full cache must not be counted for every entry."""
 _DIGEST_BYTES: Final = 32
@@ -44,6 +49,7 @@ class ArrayCache:
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self._folder = folder
+        self._claims = Claims(folder / _CLAIMS)
         self._limit = limit_bytes
         self._told_too_large = False
 
@@ -76,7 +82,7 @@ class ArrayCache:
             self._tell_too_large(len(data))
             return
         try:
-            with self._lock(_ROOM):
+            with self._claims.wait(_ROOM, _ROOM_POLL_SECONDS):
                 self._make_room(len(data))
                 atomic.write_bytes(self._path(key), data)
                 _touch(self._path(key))
@@ -91,38 +97,26 @@ class ArrayCache:
 
         Without `wait` it is not where another process has one. The claim of a killed process ends with it.
         """
-        lock = self._claimed(key, wait) if self._limit else None
-        if lock is not None and not lock.is_locked:
+        taken = self._taken(key, wait) if self._limit else None
+        if isinstance(taken, Found):
             yield False
             return
-        try:
+        with taken or contextlib.nullcontext():
             yield True
-        finally:
-            if lock is not None:
-                lock.release()
 
-    def _claimed(self, key: str, wait: bool) -> FileLock | None:
-        """Return the lock behind a key, held or not; None where the folder cannot be used."""
+    def _taken(self, key: str, wait: bool) -> Claim | Found | None:
+        """Return the claim on a key, this process's or another one's; None where the folder cannot be used."""
         try:
-            # A lock for each first byte of a key: one for each key would litter the folder.
-            lock = self._lock(hashlib.sha256(key.encode()).hexdigest()[:2])
-            with contextlib.suppress(Timeout):
-                lock.acquire(timeout=-1 if wait else 0)
-        except OSError as error:
-            self._give_up(error)
+            return self._claims.wait(key, _WORK_POLL_SECONDS) if wait else self._claims.take(key)
+        except StorageError as error:
+            self._give_up(error.__cause__ or error)
             return None
-        return lock
-
-    def _lock(self, name: str) -> FileLock:
-        path = self._folder / _LOCKS / f"{name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path)
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{_ENDING}"
 
     def _make_room(self, size: int) -> None:
-        """Delete entries where `size` more bytes would exceed the limit, and count them in; under the lock."""
+        """Delete entries where `size` more bytes would exceed the limit, and count them in; under the claim."""
         total = _number(self._folder / _TOTAL)
         if total is None or total + size > self._limit:
             total = self._evict(self._limit * _KEPT_TENTHS // 10 - size)
@@ -131,7 +125,7 @@ class ArrayCache:
     def _evict(self, most: int) -> int:
         """Delete the least recently used entries until the others hold at most `most` bytes; returns what is left."""
         for left in self._folder.glob(f".*{_ENDING}.*"):
-            left.unlink()  # Writers hold the lock, so whoever began this file was killed.
+            left.unlink(missing_ok=True)  # Writers hold the claim, so whoever began this file was killed.
         entries = []
         for path in self._folder.glob(f"*{_ENDING}"):
             # A reader may have deleted it for being damaged.

@@ -178,7 +178,12 @@ class Claims:
 
     def _try(self, folder: Path) -> Claim | Found | None:
         """Return a new claim or the living one; None where another process was quicker, so that all has changed."""
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            if folder.is_file():
+                raise
+            return None  # The folder was there, and was removed before anybody could look what it was.
         chain = _chain(folder)
         if chain and chain[-1].alive:
             return chain[-1]
@@ -188,7 +193,7 @@ class Claims:
             self._make(token, link)
         except FileNotFoundError:
             return None  # Somebody has just finished the work and removed the folder.
-        tokens = [found.token for found in _chain(folder)]
+        tokens = [token for _, token in _links(folder)]
         if token not in tokens and _token(link) == token:
             shutil.rmtree(link, ignore_errors=True)
         return Claim(folder, token, self.beat_seconds) if tokens[-1:] == [token] else None

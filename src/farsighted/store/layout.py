@@ -67,6 +67,11 @@ class Layout:
         return self.root / "logs"
 
     @property
+    def claims(self) -> Path:
+        """Folder of what says which process works on what."""
+        return self.root / "claims"
+
+    @property
     def bad_rows(self) -> Path:
         """Rows that were set aside while reading."""
         return self.root / "bad_rows.jsonl"
@@ -78,10 +83,6 @@ class Layout:
     def checkpoints(self, cell_id: str) -> Path:
         """Folder of the checkpoints of an unfinished cell, each in a folder named by its position."""
         return self.root / "checkpoints" / cell_id
-
-    def lock(self, cell_id: str) -> Path:
-        """Lock file that keeps two processes from the same cell."""
-        return self.root / "locks" / f"{cell_id}.lock"
 
     def finished(self, cell_id: str) -> bool:
         """Whether a cell's folder is complete."""

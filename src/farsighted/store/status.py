@@ -1,10 +1,8 @@
 """How far each cell of an audit is, from what lies on disk."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from farsighted.store.claims import Claims
 from farsighted.store.layout import MARKER, Layout
 from farsighted.store.reader import read_meta
 from farsighted.store.records import PlanRecord
@@ -19,27 +17,24 @@ def cell_statuses(layout: Layout, plan: PlanRecord) -> dict[str, str]:
     return {cell["id"]: _status(layout, cell["id"], plan["failures"]) for cell in plan["cells"]}
 
 
+def cell_holders(layout: Layout, plan: PlanRecord) -> dict[str, str]:
+    """Return who works on the cells that are running, by id: which process, and when it was last heard of."""
+    found = {cell["id"]: Claims(layout.claims).held(cell["id"]) for cell in plan["cells"]}
+    return {
+        cell_id: f"{claim.holder}, heard of {claim.silent_seconds:.0f} s ago"
+        for cell_id, claim in found.items()
+        if claim
+    }
+
+
 def _status(layout: Layout, cell_id: str, failures: Mapping[str, str]) -> str:
     if layout.finished(cell_id):
         return read_meta(layout.cell(cell_id))["status"]
     folder = layout.checkpoints(cell_id)
     positions = [path.name for path in folder.glob("[0-9]*") if (path / MARKER).is_file()] if folder.is_dir() else []
     stages = int(max(positions).split("-")[0]) if positions else 0
-    if _held(layout.lock(cell_id)):
+    if Claims(layout.claims).held(cell_id):
         return f"running, {stages} stages done"
     if cell_id in failures:
         return "failed"
     return f"interrupted after {stages} stages" if positions else "missing"
-
-
-def _held(lock: Path) -> bool:
-    """Whether a process works on the cell; one that was killed holds nothing."""
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # Somebody else's folder, open for reading only: nobody can tell.
-        return False

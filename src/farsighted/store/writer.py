@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from farsighted.core.errors import StorageError
 from farsighted.store import atomic
 from farsighted.store.layout import MARKER, SCHEMA, Layout
 from farsighted.store.record_text import CELL, CHECKPOINT, PLAN, record_of, text_of
@@ -64,7 +65,10 @@ class Checkpoint:
 
 
 def write_checkpoint(layout: Layout, cell_id: str, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, then delete the older ones."""
+    """Write a checkpoint, then delete those that are behind it.
+
+    One that is ahead is another process's, which took over the cell from this one and has run on.
+    """
     folder = layout.checkpoints(cell_id)
     newest = folder / _position(checkpoint.stage, checkpoint.round)
     record: CheckpointRecord = {
@@ -81,7 +85,7 @@ def write_checkpoint(layout: Layout, cell_id: str, checkpoint: Checkpoint) -> No
     }
     atomic.write_folder(newest, files)
     for older in _finished(folder):
-        if older != newest:
+        if older < newest:
             atomic.remove_folder(older)
 
 
@@ -91,11 +95,22 @@ def read_checkpoint(layout: Layout, cell_id: str) -> Checkpoint | None:
     Raises:
         StorageError: It was altered, or is of another schema.
     """
-    folders = _finished(layout.checkpoints(cell_id))
-    if not folders:
-        return None
-    files = atomic.read_folder(folders[-1])
-    meta = record_of(CHECKPOINT, files["meta.json"], folders[-1] / "meta.json")
+    folder = layout.checkpoints(cell_id)
+    found = _finished(folder)
+    while found:
+        try:
+            return _read_checkpoint(found[-1])
+        except StorageError:
+            # Another process may have put a newer one in its place meanwhile.
+            before, found = found, _finished(folder)
+            if found == before:
+                raise
+    return None
+
+
+def _read_checkpoint(folder: Path) -> Checkpoint:
+    files = atomic.read_folder(folder)
+    meta = record_of(CHECKPOINT, files["meta.json"], folder / "meta.json")
     return Checkpoint(
         stage=meta["stage"],
         round=meta["round"],
