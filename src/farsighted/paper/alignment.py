@@ -1,8 +1,7 @@
 """How alike the pools of neighbouring stages are, order by order (claim 10)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -10,9 +9,10 @@ import pyarrow.compute as pc
 from farsighted.metrics.diagnostics import neighbour_alignment
 from farsighted.store.layout import Layout
 from farsighted.store.reader import CellArtifacts, read_cell
+from farsighted.store.records import CellIdentity
 
 
-def alignment_by_order(root: Path, planned: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def alignment_by_order(root: Path, planned: Iterable[CellIdentity]) -> dict[str, float]:
     """Return the alignment of neighbouring pools of every order of which a cell has finished.
 
     `planned`: entries of the plan's `cells`. A pool's mixture is read off the candidates of one cell: every candidate
@@ -21,8 +21,8 @@ def alignment_by_order(root: Path, planned: Iterable[Mapping[str, Any]]) -> dict
     layout = Layout(root)
     found: dict[str, float] = {}
     for cell in planned:
-        order, folder = str(cell["order"]), layout.cell(str(cell["id"]))
-        if order not in found and layout.finished(str(cell["id"])):
+        order, folder = cell["order"], layout.cell(cell["id"])
+        if order not in found and layout.finished(cell["id"]):
             found[order] = neighbour_alignment(_mixtures(read_cell(folder)))
     return found
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from farsighted.core.numbers import number_or_none
 from farsighted.paper import axis_claims, group_claims
@@ -11,6 +11,7 @@ from farsighted.paper.evidence import Evidence
 from farsighted.paper.findings import Finding, Outcome, all_of, decisive_single
 from farsighted.results.groups import Group, Settings
 from farsighted.results.lookup import GroupKey
+from farsighted.store.records import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class ClaimOutcome:
     sentence: str
     parts: tuple[Finding, ...]
 
-    def as_value(self) -> dict[str, Any]:
+    def as_value(self) -> JsonObject:
         """Return the outcome as JSON can hold it: None for NaN."""
         numbers = {key: number_or_none(getattr(self, key)) for key in ("effect", "low", "high")}
         words = {key: getattr(self, key) for key in ("number", "statement", "outcome", "unit", "sentence")}
@@ -162,7 +163,7 @@ def _told(part: Finding) -> str:
     return f"{part.text}{decisive}: {single.number}{note}"
 
 
-def _part_value(part: Finding) -> dict[str, Any]:
+def _part_value(part: Finding) -> JsonObject:
     words = {key: getattr(part, key) for key in ("text", "outcome", "unit", "seeds", "why")}
     numbers = {key: number_or_none(getattr(part, key)) for key in ("effect", "low", "high", "bound")}
     return {**words, **numbers, "parts": [_part_value(inner) for inner in part.parts]}

@@ -3,23 +3,24 @@
 Where the audit lacks what a panel compares, the panel says what was not run.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from farsighted.paper import panels as paper_panels
 from farsighted.report import panels
 from farsighted.report.drawing import LOOK, finished, pictures, sheet
 from farsighted.report.figures import group_style, now_and_later
-from farsighted.results.lookup import Entry, GroupKey, cells, group_keys, slug, summaries, title
+from farsighted.results.lookup import GroupKey, cells, group_keys, slug, summaries, title
+from farsighted.store.result_records import ResultsRecord, SummaryEntry
 
 _MAIN: Final = GroupKey("canonical", "25%", "lora")
 """The setting of the paper's Table 1."""
 
 
 @mpl.rc_context(LOOK)
-def paper_figures(results: Mapping[str, Any]) -> dict[str, bytes]:
+def paper_figures(results: ResultsRecord) -> dict[str, bytes]:
     """Return the paper's figures for the main group of a results value: file name to content, as SVG and PNG."""
     group = main_group(results)
     name = slug(*group)
@@ -30,7 +31,7 @@ def paper_figures(results: Mapping[str, Any]) -> dict[str, bytes]:
     }
 
 
-def main_group(results: Mapping[str, Any]) -> GroupKey:
+def main_group(results: ResultsRecord) -> GroupKey:
     """Return the group that is nearest to the paper's Table 1: canonical order, 25 %, LoRA, or else the first of each.
 
     Raises:
@@ -43,7 +44,7 @@ def main_group(results: Mapping[str, Any]) -> GroupKey:
 
 
 @mpl.rc_context(LOOK)
-def figure_3(results: Mapping[str, Any], group: GroupKey) -> Any:
+def figure_3(results: ResultsRecord, group: GroupKey) -> Figure:
     """Return the counterpart of the paper's Figure 3: budgets, diagnostics, adaptation modes, balanced capability.
 
     Each panel varies one axis of the grid and keeps the others as in `group`.
@@ -70,7 +71,7 @@ def figure_3(results: Mapping[str, Any], group: GroupKey) -> Any:
 
 
 @mpl.rc_context(LOOK)
-def figure_4(results: Mapping[str, Any], group: GroupKey) -> Any:
+def figure_4(results: ResultsRecord, group: GroupKey) -> Figure:
     """Return the counterpart of the paper's Figure 4: task orders, and concentration against forgetting."""
     entries, style = summaries(results, group), group_style(results, group)
     orders = _along(results, group, "order")
@@ -89,8 +90,8 @@ def figure_4(results: Mapping[str, Any], group: GroupKey) -> Any:
 
 
 def _along(
-    results: Mapping[str, Any], group: GroupKey, axis: Literal["order", "budget", "adaptation"]
-) -> dict[str, list[Entry]]:
+    results: ResultsRecord, group: GroupKey, axis: Literal["order", "budget", "adaptation"]
+) -> dict[str, list[SummaryEntry]]:
     """The groups that differ from this one along one axis at most, by their value there, this one's first."""
     values = [
         getattr(key, axis) for key in group_keys(results) if key._replace(**{axis: getattr(group, axis)}) == group

@@ -4,18 +4,20 @@ Letters: K selectors, O orders.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 from scipy.stats import spearmanr
 
 from farsighted.report.drawing import Labels
 from farsighted.report.palette import FAINT, INK, Style
 from farsighted.report.panels import axis_label, budget_lines, long_horizon, reach, say, scatter
-from farsighted.results.lookup import Entry, number_of
+from farsighted.results.lookup import mean_or_nan, number_of
 from farsighted.results.metrics import METRICS
+from farsighted.store.result_records import CellEntry, SummaryEntry, SummaryNumbers
 
 _LONG: Final = METRICS["long_horizon"].column
 _HATCHES: Final = ("", "/////", ".....", "xxxxx", "-----", "ooooo")
@@ -35,7 +37,7 @@ class Lead(NamedTuple):
     """Seeds in which it has a score and another selector has one too."""
 
 
-def why_alone(by_value: Mapping[str, Sequence[Entry]], axis: str) -> str | None:
+def why_alone(by_value: Mapping[str, Sequence[SummaryEntry]], axis: str) -> str | None:
     """Return why nothing can be compared along an axis of the grid, or None where two of its values have scores."""
     if len(by_value) == 1:
         return f"no other {axis} than {next(iter(by_value))} was run"
@@ -46,7 +48,7 @@ def why_alone(by_value: Mapping[str, Sequence[Entry]], axis: str) -> str | None:
     return f"no long-horizon score for {axis}\n{', '.join(without)}"
 
 
-def budgets(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Mapping[str, Style]) -> Labels:
+def budgets(axes: Axes, by_budget: Mapping[str, Sequence[SummaryEntry]], style: Mapping[str, Style]) -> Labels:
     """Draw the long-horizon score over the budgets in the first one's unit, smallest first.
 
     A share and a number of tokens have no order on one axis, so budgets in another unit are left out.
@@ -62,7 +64,9 @@ def budgets(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Mapping[
     return say(axes, reason if len(alike) > 1 or len(by_budget) == 1 else f"no other budget in the unit of {alike[0]}")
 
 
-def correlated(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style: Mapping[str, Style]) -> Labels:
+def correlated(
+    axes: Axes, entries: Sequence[SummaryEntry], keys: tuple[str, str], style: Mapping[str, Style]
+) -> Labels:
     """Draw the scatter of two numbers, and write their rank correlation over the selectors into it.
 
     Reference rows are drawn, but take no part in the correlation.
@@ -70,15 +74,17 @@ def correlated(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style
     write = scatter(axes, entries, keys, style)
     if not axes.lines:
         return write
-    pairs = [[number_of(entry, key)["mean"] for key in keys] for entry in entries if not entry["reference"]]
+    pairs = [[mean_or_nan(number_of(entry, key)) for key in keys] for entry in entries if not entry["reference"]]
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.16 * (high - low))
-    note = _correlation([pair for pair in pairs if None not in pair])
+    note = _correlation([pair for pair in pairs if np.isfinite(pair).all()])
     axes.text(0.98, 0.98, note, transform=axes.transAxes, ha="right", va="top", color=INK)
     return write
 
 
-def adaptation_bars(axes: Any, by_adaptation: Mapping[str, Sequence[Entry]], style: Mapping[str, Style]) -> Labels:
+def adaptation_bars(
+    axes: Axes, by_adaptation: Mapping[str, Sequence[SummaryEntry]], style: Mapping[str, Style]
+) -> Labels:
     """Draw the long-horizon score of every selector under each adaptation mode, with intervals; best on top.
 
     The legend says how far the best selector is from the worst under each mode. Reference rows are in brackets, and do
@@ -91,7 +97,7 @@ def adaptation_bars(axes: Any, by_adaptation: Mapping[str, Sequence[Entry]], sty
         return say(axes, reason)
     found = {mode: {name: long_horizon(entries, name) for name in style} for mode, entries in by_adaptation.items()}
     first = next(iter(found.values()))
-    names = sorted(style, key=lambda name: (first[name] is None, -first[name]["mean"] if first[name] else 0.0))
+    names = sorted(style, key=lambda name: (first[name] is None, -mean_or_nan(first[name]) if first[name] else 0.0))
     height = 0.8 / len(found)
     for number, scores in enumerate(found.values()):
         for row, name in enumerate(names):
@@ -106,15 +112,15 @@ def adaptation_bars(axes: Any, by_adaptation: Mapping[str, Sequence[Entry]], sty
     return _nothing_more
 
 
-def lead(entries: Sequence[Entry], cells: Sequence[Entry]) -> Lead | None:
+def lead(entries: Sequence[SummaryEntry], cells: Sequence[CellEntry]) -> Lead | None:
     """Return the lead of LHAS in one group, or of the first selector where no LHAS was run; reference rows apart.
 
     None where LHAS has no long-horizon score, or nobody else has one. Of several LHAS the one named `lhas` counts, or
     else the first.
     """
     judged = [entry for entry in entries if not entry["reference"]]
-    means = {entry["selector"]: number_of(entry, _LONG.key)["mean"] for entry in judged}
-    means = {name: mean for name, mean in means.items() if mean is not None}
+    found = {entry["selector"]: mean_or_nan(number_of(entry, _LONG.key)) for entry in judged}
+    means = {name: mean for name, mean in found.items() if not np.isnan(mean)}
     ours = [entry["selector"] for entry in judged if entry["family"] == "lhas"]
     if len(means) < 2 or (ours and not means.keys() & ours):
         return None
@@ -126,7 +132,10 @@ def lead(entries: Sequence[Entry], cells: Sequence[Entry]) -> Lead | None:
 
 
 def order_map(
-    axes: Any, by_order: Mapping[str, Sequence[Entry]], leads: Mapping[str, Lead | None], style: Mapping[str, Style]
+    axes: Axes,
+    by_order: Mapping[str, Sequence[SummaryEntry]],
+    leads: Mapping[str, Lead | None],
+    style: Mapping[str, Style],
 ) -> Labels:
     """Draw the long-horizon score of selectors (rows) over stage orders (columns), the best of each order framed.
 
@@ -139,7 +148,7 @@ def order_map(
     if reason is not None:
         return say(axes, reason)
     found = [[long_horizon(entries, name) for entries in by_order.values()] for name in style]
-    score_KO = np.array([[np.nan if score is None else score["mean"] for score in row] for row in found])
+    score_KO = np.array([[mean_or_nan(score) for score in row] for row in found])
     colours = mpl.colormaps["cividis"].with_extremes(bad=_UNMEASURED)
     axes.imshow(np.ma.masked_invalid(score_KO), cmap=colours, aspect="auto")
     _write_cells(axes, score_KO)
@@ -181,7 +190,7 @@ def _correlation(pairs: Sequence[Sequence[float]]) -> str:
     return f"Spearman ρ = {_signed(rho, 2)}, {len(pairs)} selectors"
 
 
-def _bar(axes: Any, score: Any, place: tuple[float, float], look: tuple[str, str]) -> None:
+def _bar(axes: Axes, score: SummaryNumbers | None, place: tuple[float, float], look: tuple[str, str]) -> None:
     """One bar at (middle, height), in (colour, hatch), with its interval; a dash where there is no score."""
     middle, height = place
     colour, hatch = look
@@ -189,17 +198,17 @@ def _bar(axes: Any, score: Any, place: tuple[float, float], look: tuple[str, str
         axes.text(0.0, middle, " – not measured", va="center", fontsize=7, color=FAINT)
         return
     fill = "white" if hatch else colour
-    axes.barh(middle, score["mean"], height, color=fill, edgecolor=colour, hatch=hatch, lw=0.8, alpha=0.85)
-    axes.errorbar(score["mean"], middle, xerr=reach(score), fmt="none", ecolor=INK, lw=1)
+    axes.barh(middle, mean_or_nan(score), height, color=fill, edgecolor=colour, hatch=hatch, lw=0.8, alpha=0.85)
+    axes.errorbar(mean_or_nan(score), middle, xerr=reach(score), fmt="none", ecolor=INK, lw=1)
 
 
-def _spread(entries: Sequence[Entry]) -> float | None:
+def _spread(entries: Sequence[SummaryEntry]) -> float | None:
     scores = [number_of(entry, _LONG.key)["mean"] for entry in entries if not entry["reference"]]
     known = [score for score in scores if score is not None]
     return max(known) - min(known) if len(known) > 1 else None
 
 
-def _legend(axes: Any, spreads: Mapping[str, float | None]) -> None:
+def _legend(axes: Axes, spreads: Mapping[str, float | None]) -> None:
     handles = []
     for number, (mode, spread) in enumerate(spreads.items()):
         hatch = _HATCHES[number % len(_HATCHES)]
@@ -209,17 +218,18 @@ def _legend(axes: Any, spreads: Mapping[str, float | None]) -> None:
     axes.legend(handles=handles, title=title, loc="lower right", fontsize=8, title_fontsize=8, frameon=False)
 
 
-def _firsts(name: str, cells: Sequence[Entry]) -> list[bool]:
+def _firsts(name: str, cells: Sequence[CellEntry]) -> list[bool]:
     """For every seed that the selector and another one have: whether the selector has the highest score."""
     by_seed: dict[int, dict[str, float]] = {}
     for cell in cells:
-        if cell["metrics"][_LONG.key] is not None:
-            by_seed.setdefault(cell["seed"], {})[cell["selector"]] = cell["metrics"][_LONG.key]
+        score = cell["metrics"][_LONG.key]
+        if score is not None:
+            by_seed.setdefault(cell["seed"], {})[cell["selector"]] = score
     shared = [scores for scores in by_seed.values() if name in scores and len(scores) > 1]
     return [scores[name] > max(score for other, score in scores.items() if other != name) for scores in shared]
 
 
-def _write_cells(axes: Any, score_KO: np.ndarray) -> None:
+def _write_cells(axes: Axes, score_KO: np.ndarray) -> None:
     middle = (np.nanmin(score_KO) + np.nanmax(score_KO)) / 2
     for (row, column), score in np.ndenumerate(score_KO):
         text = f"{score:.{_LONG.digits}f}" if np.isfinite(score) else "–"
@@ -227,7 +237,7 @@ def _write_cells(axes: Any, score_KO: np.ndarray) -> None:
         axes.text(column, row, text, ha="center", va="center", fontsize=8.5, color=colour)
 
 
-def _frame_best(axes: Any, score_KO: np.ndarray, judged: Sequence[bool]) -> None:
+def _frame_best(axes: Axes, score_KO: np.ndarray, judged: Sequence[bool]) -> None:
     ranked_KO = np.where(np.array(judged)[:, None] & np.isfinite(score_KO), score_KO, -np.inf)
     for column, row in enumerate(ranked_KO.argmax(axis=0)):
         if np.isfinite(ranked_KO[row, column]):
@@ -235,7 +245,7 @@ def _frame_best(axes: Any, score_KO: np.ndarray, judged: Sequence[bool]) -> None
             axes.add_patch(frame)
 
 
-def _write_leads(axes: Any, leads: Sequence[Lead | None], row: int) -> None:
+def _write_leads(axes: Axes, leads: Sequence[Lead | None], row: int) -> None:
     for column, found in enumerate(leads):
         text = "–" if found is None else f"{_signed(found.margin, _LONG.digits)}\n{found.first} of {found.seeds} seeds"
         axes.text(column, row + 0.15, text, ha="center", va="center", fontsize=8.5, color=INK)
@@ -254,7 +264,7 @@ def _signed(number: float, digits: int) -> str:
     return f"{number:+.{digits}f}".replace("-", "−")
 
 
-def _names(style: Mapping[str, Style], entries: Sequence[Entry]) -> dict[str, str]:
+def _names(style: Mapping[str, Style], entries: Sequence[SummaryEntry]) -> dict[str, str]:
     """The selectors as they stand on an axis: a reference row in brackets."""
     outside = {entry["selector"] for entry in entries if entry["reference"]}
     return {name: f"({name})" if name in outside else name for name in style}

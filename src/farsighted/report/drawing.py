@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 Labels = Callable[[], None]
 """Writes the names of a panel once its axes have their final place."""
@@ -26,16 +28,15 @@ LOOK: Final = {
 _DPI: Final = 150
 
 
-def sheet(heading: str, size: tuple[float, float], lines: int, columns: int) -> tuple[Any, Any]:
+def sheet(heading: str, size: tuple[float, float], lines: int, columns: int) -> tuple[Figure, np.ndarray]:
     """Return a figure with a heading, and its axes (lines, columns); size in inches."""
-    figure: Any = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     FigureCanvasAgg(figure)
     figure.suptitle(heading, fontsize=11)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     return figure, figure.subplots(lines, columns, squeeze=False)
 
 
-def finished(figure: Any, labels: Sequence[Labels]) -> Any:
+def finished(figure: Figure, labels: Sequence[Labels]) -> Figure:
     """Return the figure with its layout fixed and, after that, the labels written, whose places depend on it."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -44,7 +45,7 @@ def finished(figure: Any, labels: Sequence[Labels]) -> Any:
     return figure
 
 
-def pictures(name: str, figure: Any) -> dict[str, bytes]:
+def pictures(name: str, figure: Figure) -> dict[str, bytes]:
     """Return the figure as SVG and PNG: name with suffix to content."""
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "farsighted"})

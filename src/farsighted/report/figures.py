@@ -2,20 +2,21 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 
 from farsighted.report import panels
 from farsighted.report.drawing import LOOK, finished, pictures, sheet
 from farsighted.report.palette import Style, styles
 from farsighted.results.lookup import GroupKey, cells, group_keys, myopia_entry, slug, summaries, title
 from farsighted.results.over_seeds import mean_matrix
+from farsighted.store.result_records import ResultsRecord
 
 
 @mpl.rc_context(LOOK)
-def figures(results: Mapping[str, Any]) -> dict[str, bytes]:
+def figures(results: ResultsRecord) -> dict[str, bytes]:
     """Return every figure of a results value: file name below the audit's folder to content."""
     found: dict[str, bytes] = {}
     style = styles(results["summary"], results["reference"])
@@ -31,7 +32,7 @@ def figures(results: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 @mpl.rc_context(LOOK)
-def now_and_later(results: Mapping[str, Any], group: GroupKey) -> Any:
+def now_and_later(results: ResultsRecord, group: GroupKey) -> Figure:
     """Return a group on one sheet: rank reversal, next-stage learning, trade-off, myopia gap."""
     entries, style = summaries(results, group), group_style(results, group)
     figure, axes = sheet(f"{results['title']}: {title(group)}", (11, max(8.2, 0.48 * len(entries))), 2, 2)
@@ -48,7 +49,7 @@ def now_and_later(results: Mapping[str, Any], group: GroupKey) -> Any:
 
 
 @mpl.rc_context(LOOK)
-def ranks(results: Mapping[str, Any], group: GroupKey) -> Any:
+def ranks(results: ResultsRecord, group: GroupKey) -> Figure:
     """Return the bump chart: rank by immediate gain against rank by long-horizon score."""
     style = group_style(results, group)
     figure, axes = sheet(f"Rank reversal: {title(group)}", (6.5, max(5, 0.24 * len(style))), 1, 1)
@@ -56,7 +57,7 @@ def ranks(results: Mapping[str, Any], group: GroupKey) -> Any:
 
 
 @mpl.rc_context(LOOK)
-def concentration(results: Mapping[str, Any], group: GroupKey) -> Any:
+def concentration(results: ResultsRecord, group: GroupKey) -> Figure:
     """Return the mechanism in one view: update concentration against forgetting."""
     figure, axes = sheet(f"Concentration and forgetting: {title(group)}", (6.5, 5), 1, 1)
     keys = ("update_concentration", "forgetting")
@@ -64,7 +65,7 @@ def concentration(results: Mapping[str, Any], group: GroupKey) -> Any:
 
 
 @mpl.rc_context(LOOK)
-def matrices(results: Mapping[str, Any], group: GroupKey) -> Any:
+def matrices(results: ResultsRecord, group: GroupKey) -> Figure:
     """Return the score matrix of every selector as a heat map, mean over the seeds that finished, on one scale."""
     means = {name: mean_matrix(results, group, name) for name in group_style(results, group)}
     shown = {name: found for name, found in means.items() if found is not None}
@@ -88,13 +89,13 @@ def matrices(results: Mapping[str, Any], group: GroupKey) -> Any:
     return finished(figure, [])
 
 
-def group_style(results: Mapping[str, Any], group: GroupKey) -> dict[str, Style]:
+def group_style(results: ResultsRecord, group: GroupKey) -> dict[str, Style]:
     """Return the styles of a group's selectors, the same as in every other group of the audit."""
     style = styles(results["summary"], results["reference"])
     return {entry["selector"]: style[entry["selector"]] for entry in summaries(results, group)}
 
 
-def _budgets(results: Mapping[str, Any], order: str, adaptation: str, style: Mapping[str, Style]) -> dict[str, bytes]:
+def _budgets(results: ResultsRecord, order: str, adaptation: str, style: Mapping[str, Style]) -> dict[str, bytes]:
     """The long-horizon score over budgets, where the audit has several."""
     groups = [group for group in group_keys(results) if (group.order, group.adaptation) == (order, adaptation)]
     if len(groups) < 2:

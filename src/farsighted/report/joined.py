@@ -1,11 +1,12 @@
 """The item scores and the selections of all cells, each in one table."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import pyarrow as pa
 
 from farsighted.store.reader import CellArtifacts
+from farsighted.store.records import CellRecord
 from farsighted.store.schema import SCORES, SELECTIONS
 
 CELL_COLUMNS: Final = ("cell", "selector", "seed", "order", "budget", "adaptation")
@@ -22,7 +23,7 @@ def joined_selections(cells: Sequence[CellArtifacts]) -> pa.Table:
     return _joined([(cell.meta, cell.selections) for cell in cells], SELECTIONS)
 
 
-def _joined(tables: Sequence[tuple[Mapping[str, Any], pa.Table]], schema: pa.Schema) -> pa.Table:
+def _joined(tables: Sequence[tuple[CellRecord, pa.Table]], schema: pa.Schema) -> pa.Table:
     front = pa.schema([("seed", pa.int64()) if name == "seed" else (name, pa.string()) for name in CELL_COLUMNS])
     empty = pa.schema([*front, *schema]).empty_table()
     named = []

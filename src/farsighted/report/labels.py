@@ -4,15 +4,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from scipy.optimize import isotonic_regression
 
 from farsighted.report.palette import FAINT, INK
 
 FONT_SIZE: Final = 8.5
-_LEADER: Final[dict[str, Any]] = {"arrowstyle": "-", "color": FAINT, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
+_LEADER: Final[dict[str, str | float]] = {"arrowstyle": "-", "color": FAINT, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
 _BESIDE: Final = ((6.0, 0.0), (5.0, 5.0), (0.0, 6.0), (-5.0, 5.0), (-6.0, 0.0), (-5.0, -5.0), (0.0, -6.0), (5.0, -5.0))
 _OFFSETS: Final = (
     *_BESIDE,
@@ -52,7 +53,7 @@ class _Box:
         return (self.right - self.left) * (self.top - self.bottom)
 
 
-def label_points(axes: Any, anchors: Sequence[Anchor]) -> None:
+def label_points(axes: Axes, anchors: Sequence[Anchor]) -> None:
     """Write the name of every point beside it, each where it covers least of points, names and frame.
 
     The axes must have their final limits and place in the figure. Labels are placed one after the other, then all are
@@ -60,8 +61,8 @@ def label_points(axes: Any, anchors: Sequence[Anchor]) -> None:
     """
     figure = axes.figure
     unit = figure.dpi / 72
-    frame = axes.get_window_extent()
-    frame = _Box(frame.x0, frame.y0, frame.x1, frame.y1)
+    extent = axes.get_window_extent()
+    frame = _Box(extent.x0, extent.y0, extent.x1, extent.y1)
     pixels = axes.transData.transform([(anchor.x, anchor.y) for anchor in anchors]) if anchors else np.empty((0, 2))
     sizes = [_text_size(axes, anchor.text) for anchor in anchors]
     dots = [_around(x, y, 3.5 * unit) for x, y in pixels]
@@ -77,7 +78,7 @@ def label_points(axes: Any, anchors: Sequence[Anchor]) -> None:
         _annotate(axes, anchor, _OFFSETS[chosen[index]])
 
 
-def label_line_ends(axes: Any, anchors: Sequence[Anchor], *, left: bool = False, gap: float = 1.25) -> None:
+def label_line_ends(axes: Axes, anchors: Sequence[Anchor], *, left: bool = False, gap: float = 1.25) -> None:
     """Write the names of lines at their ends, moved apart as little as possible (least squares) to stay legible.
 
     `gap` is the distance of two labels in heights of text; it shrinks where the frame is too low for all of them. The
@@ -110,10 +111,10 @@ def label_line_ends(axes: Any, anchors: Sequence[Anchor], *, left: bool = False,
         )
 
 
-def _text_size(axes: Any, text: str) -> tuple[float, float]:
+def _text_size(axes: Axes, text: str) -> tuple[float, float]:
     """Width and height in pixels."""
     probe = axes.text(0, 0, text, fontsize=FONT_SIZE, transform=None)
-    extent = probe.get_window_extent(axes.figure.canvas.get_renderer())
+    extent = probe.get_window_extent()
     probe.remove()
     return extent.width, extent.height
 
@@ -144,7 +145,7 @@ def _cost(box: _Box, others: Sequence[_Box], frame: _Box) -> float:
     return sum(box.overlap(other) for other in others) + 5 * (box.area - box.overlap(frame))
 
 
-def _annotate(axes: Any, anchor: Anchor, offset: tuple[float, float]) -> None:
+def _annotate(axes: Axes, anchor: Anchor, offset: tuple[float, float]) -> None:
     far = max(map(abs, offset)) > 8
     across, up = _direction(offset)
     arrow = _LEADER if far else None

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from farsighted.results.lookup import Entry
+from farsighted.store.result_records import SummaryEntry
 
 INK: Final = "#222222"
 FAINT: Final = "#8a8a8a"
@@ -30,12 +30,12 @@ class Style:
         return "white" if self.dashed else self.colour
 
     @property
-    def line(self) -> Any:
+    def line(self) -> str | tuple[int, tuple[int, int]]:
         """Line style."""
         return (0, (4, 2)) if self.dashed else "-"
 
 
-def styles(summary: Sequence[Entry], reference: str) -> Mapping[str, Style]:
+def styles(summary: Sequence[SummaryEntry], reference: str) -> Mapping[str, Style]:
     """Return a style a selector: the reference selector dark grey, reference rows grey, dashed and hollow.
 
     Beyond seven selectors colours come again with other markers, so that the pair stays unique up to 49.

@@ -4,20 +4,22 @@ A panel without data says so and why: an empty frame would look like a result. L
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 
 from farsighted.report.drawing import Labels
 from farsighted.report.labels import Anchor, label_line_ends, label_points
 from farsighted.report.palette import FAINT, FARSIGHTED, INK, MYOPIC, Style
 from farsighted.results.columns import Column
-from farsighted.results.lookup import Entry, number_of
+from farsighted.results.lookup import mean_or_nan, number_of
 from farsighted.results.metrics import METRICS, all_rows
 from farsighted.results.over_seeds import mean_curve
+from farsighted.store.result_records import CellEntry, MyopiaEntry, SummaryEntry, SummaryNumbers
 
 
-def scatter(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style: Mapping[str, Style]) -> Labels:
+def scatter(axes: Axes, entries: Sequence[SummaryEntry], keys: tuple[str, str], style: Mapping[str, Style]) -> Labels:
     """Draw one point a selector: mean over seeds of two numbers, with their intervals."""
     columns = [all_rows()[key].column for key in keys]
     axes.set_xlabel(axis_label(columns[0], "→", "←"))
@@ -28,14 +30,14 @@ def scatter(axes: Any, entries: Sequence[Entry], keys: tuple[str, str], style: M
         return say(axes, f"{columns[0].label} or {columns[1].label} was not measured")
     for name, (x, y) in shown.items():
         look = style[name]
-        axes.errorbar(x["mean"], y["mean"], xerr=reach(x), yerr=reach(y), color=look.colour, alpha=0.35, lw=1)
-        axes.plot(x["mean"], y["mean"], look.marker, color=look.colour, mfc=look.fill, ms=7, zorder=3)
-    anchors = [Anchor(x["mean"], y["mean"], name) for name, (x, y) in shown.items()]
+        axes.errorbar(mean_or_nan(x), mean_or_nan(y), xerr=reach(x), yerr=reach(y), color=look.colour, alpha=0.35, lw=1)
+        axes.plot(mean_or_nan(x), mean_or_nan(y), look.marker, color=look.colour, mfc=look.fill, ms=7, zorder=3)
+    anchors = [Anchor(mean_or_nan(x), mean_or_nan(y), name) for name, (x, y) in shown.items()]
     axes.margins(0.1)
     return lambda: label_points(axes, anchors)
 
 
-def learning_curves(axes: Any, cells: Sequence[Entry], style: Mapping[str, Style]) -> Labels:
+def learning_curves(axes: Axes, cells: Sequence[CellEntry], style: Mapping[str, Style]) -> Labels:
     """Draw how the next stage is learned: the neutral probe's score over its tokens, mean over stages and seeds."""
     axes.set_xlabel("Response tokens of the next stage (neutral probe)")
     axes.set_ylabel("Score on the next stage (better ↑)")
@@ -53,7 +55,7 @@ def learning_curves(axes: Any, cells: Sequence[Entry], style: Mapping[str, Style
     return lambda: label_line_ends(axes, anchors)
 
 
-def gap_bars(axes: Any, entry: Entry | None) -> Labels:
+def gap_bars(axes: Axes, entry: MyopiaEntry | None) -> Labels:
     """Draw the signed myopia gap of every selector, its interval, and the size of its contribution to Eq. 3."""
     axes.set_xlabel("Signed myopia gap: far-sighted < 0 < myopic")
     if entry is None:
@@ -77,7 +79,7 @@ def gap_bars(axes: Any, entry: Entry | None) -> Labels:
     return _no_labels
 
 
-def bump(axes: Any, entry: Entry | None, style: Mapping[str, Style]) -> Labels:
+def bump(axes: Axes, entry: MyopiaEntry | None, style: Mapping[str, Style]) -> Labels:
     """Draw how ranks change from immediate gain to long-horizon score, mean over seeds, best on top."""
     if entry is None:
         return say(axes, "no seed that two selectors finished in full")
@@ -91,17 +93,16 @@ def bump(axes: Any, entry: Entry | None, style: Mapping[str, Style]) -> Labels:
     axes.set_xticks([0, 1], ["rank by\nimmediate gain", "rank by\nlong-horizon score"])
     axes.set_yticks(range(1, count + 1))
     axes.set_ylabel("Mean rank over seeds (1 = best)")
-    ends = [(0, "rank_immediate", True), (1, "rank_long", False)]
 
     def write() -> None:
-        for x, key, left in ends:
-            anchors = [Anchor(x, gap[key], name) for name, gap in entry["selectors"].items()]
-            label_line_ends(axes, anchors, left=left)
+        gaps = entry["selectors"].items()
+        label_line_ends(axes, [Anchor(0, gap["rank_immediate"], name) for name, gap in gaps], left=True)
+        label_line_ends(axes, [Anchor(1, gap["rank_long"], name) for name, gap in gaps])
 
     return write
 
 
-def budget_lines(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Mapping[str, Style]) -> Labels:
+def budget_lines(axes: Axes, by_budget: Mapping[str, Sequence[SummaryEntry]], style: Mapping[str, Style]) -> Labels:
     """Draw the long-horizon score over budgets, with intervals; a budget without a score interrupts the line.
 
     The selectors stand a little beside each other, so that their intervals can be told apart.
@@ -117,7 +118,7 @@ def budget_lines(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Map
         if not shown:
             continue
         x = np.arange(len(found)) + shift
-        y = [np.nan if score is None else score["mean"] for score in found]
+        y = [mean_or_nan(score) for score in found]
         for place in shown:
             axes.errorbar(x[place], y[place], yerr=reach(found[place]), fmt="none", ecolor=look.colour, alpha=0.4, lw=1)
         axes.plot(x, y, ls=look.line, marker=look.marker, mfc=look.fill, color=look.colour, ms=6, lw=1.8)
@@ -127,7 +128,7 @@ def budget_lines(axes: Any, by_budget: Mapping[str, Sequence[Entry]], style: Map
     return (lambda: label_line_ends(axes, anchors)) if anchors else say(axes, "no long-horizon score was measured")
 
 
-def heat_map(axes: Any, matrix_ST: np.ndarray, stages: Sequence[str], limits: tuple[float, float]) -> Any:
+def heat_map(axes: Axes, matrix_ST: np.ndarray, stages: Sequence[str], limits: tuple[float, float]) -> AxesImage:
     """Draw a score matrix: a row a model (base, after each stage), a column a validation set; grey = not evaluated.
 
     Returns the image, for the colour bar that several share.
@@ -147,7 +148,7 @@ def heat_map(axes: Any, matrix_ST: np.ndarray, stages: Sequence[str], limits: tu
     return image
 
 
-def say(axes: Any, reason: str) -> Labels:
+def say(axes: Axes, reason: str) -> Labels:
     """Write why there is nothing to draw."""
     axes.text(0.5, 0.5, f"Not drawn: {reason}.", transform=axes.transAxes, ha="center", va="center", color=FAINT)
     axes.set_xticks([])
@@ -161,17 +162,18 @@ def axis_label(column: Column, more: str, less: str) -> str:
     return column.label if arrow is None else f"{column.label} (better {arrow})"
 
 
-def reach(number: Mapping[str, Any]) -> list[list[float]] | None:
+def reach(number: SummaryNumbers | None) -> list[list[float]] | None:
     """Return the distances to the ends of the interval, or None where there is none.
 
     An end on the wrong side of the mean, as extremes have it, counts 0.
     """
-    if number["low"] is None or number["high"] is None:
+    if number is None or number["low"] is None or number["high"] is None:
         return None
-    return [[max(number["mean"] - number["low"], 0.0)], [max(number["high"] - number["mean"], 0.0)]]
+    mean = mean_or_nan(number)
+    return [[max(mean - number["low"], 0.0)], [max(number["high"] - mean, 0.0)]]
 
 
-def long_horizon(entries: Sequence[Entry], selector: str) -> Any:
+def long_horizon(entries: Sequence[SummaryEntry], selector: str) -> SummaryNumbers | None:
     """Return the long-horizon score of a selector in a group, or None where it has none."""
     scores = [entry["metrics"]["long_horizon"] for entry in entries if entry["selector"] == selector]
     return next((score for score in scores if score["mean"] is not None), None)

@@ -1,16 +1,16 @@
 """Every raw measure of every set, whichever of them is the set's score."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from farsighted.core.measures import MEASURES
 from farsighted.report.typesetting import Measured, Table, TableRow
 from farsighted.results.columns import Column
 from farsighted.results.lookup import GroupKey, cells, seed_note, summaries, title
 from farsighted.results.over_seeds import RawMeasure, Spread, raw_measures_shown, raw_percent
+from farsighted.store.result_records import ResultsRecord
 
 
-def raw_table(results: Mapping[str, Any], group: GroupKey) -> Table:
+def raw_table(results: ResultsRecord, group: GroupKey) -> Table:
     """Return the final model's raw measures on every set, in percent, mean ± sd over seeds; the base model on top."""
     finished = [cell for cell in cells(results, group) if cell["status"] == "done"]
     shown = raw_measures_shown(finished)

@@ -1,13 +1,12 @@
 """The page that a person reads first: a plain answer, and the two-level scorecard, now and later."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from farsighted.report.tables import SIGNED_GAP, rows, signed_gaps
 from farsighted.report.typesetting import Measured, Table, to_markdown
 from farsighted.results.columns import COSTS, STABILITY, Column
 from farsighted.results.lookup import (
-    Entry,
     GroupKey,
     cells,
     group_keys,
@@ -19,6 +18,7 @@ from farsighted.results.lookup import (
     title,
 )
 from farsighted.results.metrics import level
+from farsighted.store.result_records import CellEntry, DifferenceNumbers, ResultsRecord, SummaryEntry
 
 _SPENT: Final = [COSTS[key] for key in ("trained_tokens", "scored_tokens", "scoring_seconds", "training_seconds")]
 _STABILITY: Final = Column("stability", "Non-finite / loss spikes / gradient spikes", None, 0)
@@ -53,7 +53,7 @@ RATIO_NOTE: Final = (
 )
 
 
-def scorecard(results: Mapping[str, Any]) -> str:
+def scorecard(results: ResultsRecord) -> str:
     """Return the scorecard as Markdown: answer, two levels a group, what is missing, notes."""
     groups = group_keys(results)
     lines = [f"# {results['title']}", "", "## Which selectors are short-sighted?", ""]
@@ -72,7 +72,7 @@ def scorecard(results: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def level_one(results: Mapping[str, Any], group: GroupKey) -> Table:
+def level_one(results: ResultsRecord, group: GroupKey) -> Table:
     """Return the ordinary metrics of selection: scores now, tokens, seconds, stability."""
     entries = summaries(results, group)
     planned = {
@@ -81,7 +81,7 @@ def level_one(results: Mapping[str, Any], group: GroupKey) -> Table:
 
     metrics = level(1)
 
-    def numbers(entry: Entry) -> list[Measured | str]:
+    def numbers(entry: SummaryEntry) -> list[Measured | str]:
         return [
             *(Measured.of(number_of(entry, row.key)) for row in metrics),
             *(Measured(entry["cost"][column.key]) for column in _SPENT),
@@ -93,12 +93,12 @@ def level_one(results: Mapping[str, Any], group: GroupKey) -> Table:
     return Table(f"Level 1, {title(group)}", columns, rows(entries, numbers), [seed_note(entries)])
 
 
-def level_two(results: Mapping[str, Any], group: GroupKey) -> Table:
+def level_two(results: ResultsRecord, group: GroupKey) -> Table:
     """Return the long-horizon metrics, with the interval of the long-horizon score and of the signed gap."""
     entries, metrics = summaries(results, group), level(2)
     gaps = signed_gaps(results, group)
 
-    def numbers(entry: Entry) -> list[Measured | str]:
+    def numbers(entry: SummaryEntry) -> list[Measured | str]:
         name = entry["selector"]
         bound = _bound(cells(results, group), name)
         return [
@@ -114,14 +114,14 @@ def level_two(results: Mapping[str, Any], group: GroupKey) -> Table:
     return Table(f"Level 2, {title(group)}", columns, rows(entries, numbers), [note], intervals)
 
 
-def _answer(results: Mapping[str, Any], group: GroupKey, *, named: bool) -> str:
+def _answer(results: ResultsRecord, group: GroupKey, *, named: bool) -> str:
     """One paragraph without a table: who is short-sighted, who is not, and how sure that is."""
     judged = [entry for entry in summaries(results, group) if entry["verdict"] and entry["seeds"]]
     reference = results["reference"]
     start = [f"**{_heading(group)}.**"] if named else []
     if not judged:
         return " ".join([*start, f"Nothing can be said yet: no selector but '{reference}' has finished a seed."])
-    by_kind: dict[str, list[Entry]] = {}
+    by_kind: dict[str, list[SummaryEntry]] = {}
     for entry in judged:
         by_kind.setdefault(_kind(entry), []).append(entry)
     sentences = {
@@ -136,11 +136,11 @@ def _answer(results: Mapping[str, Any], group: GroupKey, *, named: bool) -> str:
     return " ".join([*start, *text, *_disagreement(results, group)])
 
 
-def _kind(entry: Entry) -> str:
+def _kind(entry: SummaryEntry) -> str:
     """The verdict, with `myopic` split: who loses now as well is not short-sighted but worse."""
     if entry["verdict"] != "myopic":
         return str(entry["verdict"])
-    high = entry["difference"]["current"]["high"]
+    high = entry["difference"]["current"]["high"] if entry["difference"] else None
     return "worse" if high is not None and high < 0 else "short-sighted"
 
 
@@ -148,12 +148,14 @@ def _heading(group: GroupKey) -> str:
     return f"O{title(group)[1:]}"
 
 
-def _listed(entries: Sequence[Entry]) -> str:
+def _listed(entries: Sequence[SummaryEntry]) -> str:
     """Selectors with their differences: `loss (-0.041, interval -0.060 to -0.021; +2.1 points now)`."""
     return "; ".join(f"**{entry['selector']}**{_differences(entry['difference'])}" for entry in entries)
 
 
-def _differences(difference: Mapping[str, Any]) -> str:
+def _differences(difference: Mapping[str, DifferenceNumbers] | None) -> str:
+    if difference is None:
+        return ""
     later, now = difference["long_horizon"], difference["current"]
     if later["low"] is None:
         return ""
@@ -161,7 +163,7 @@ def _differences(difference: Mapping[str, Any]) -> str:
     return f" ({text})" if now["mean"] is None else f" ({text}; {now['mean']:+.1f} points now)"
 
 
-def _disagreement(results: Mapping[str, Any], group: GroupKey) -> list[str]:
+def _disagreement(results: ResultsRecord, group: GroupKey) -> list[str]:
     entry = myopia_entry(results, group)
     if entry is None:
         return []
@@ -174,14 +176,14 @@ def _disagreement(results: Mapping[str, Any], group: GroupKey) -> list[str]:
     return [f"{text}; {name} falls most, from rank {fall['rank_immediate']:.1f} to {fall['rank_long']:.1f}."]
 
 
-def _bound(entries: Sequence[Entry], selector: str) -> str:
+def _bound(entries: Sequence[CellEntry], selector: str) -> str:
     """The sign of a ratio that compares lower bounds."""
     censored = [cell["censored"] for cell in entries if cell["selector"] == selector and cell["censored"]]
     own, reference = (any(count[key] for count in censored) for key in ("selector", "reference"))
     return {(False, False): "", (True, False): "> ", (False, True): "< ", (True, True): "? "}[own, reference]
 
 
-def _verdicts(results: Mapping[str, Any], group: GroupKey) -> list[str]:
+def _verdicts(results: ResultsRecord, group: GroupKey) -> list[str]:
     return [
         f"- **{entry['selector']}: {entry['verdict']}.** {entry['why']}{_design(entry)}"
         for entry in summaries(results, group)
@@ -189,7 +191,7 @@ def _verdicts(results: Mapping[str, Any], group: GroupKey) -> list[str]:
     ]
 
 
-def _design(entry: Entry) -> str:
+def _design(entry: SummaryEntry) -> str:
     """How large an audit would have to be, where this one was too small."""
     power = entry["power"]
     if entry["verdict"] != "inconclusive" or power is None or not power["resolvable"]:
@@ -201,7 +203,7 @@ def _design(entry: Entry) -> str:
     )
 
 
-def _absent(results: Mapping[str, Any]) -> list[str]:
+def _absent(results: ResultsRecord) -> list[str]:
     """The cells that diverged or have not finished, and numbers that are missing from those that have."""
     lost = [cell for cell in results["cells"] if cell["status"] != "done"]
     lines = [f"- {_cell(cell)} **{cell['status']}**: {_with_examples(cell)}" for cell in lost]
@@ -218,11 +220,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _cell(cell: Entry) -> str:
+def _cell(cell: CellEntry) -> str:
     return f"{cell['selector']}, seed {cell['seed']}, {title(GroupKey.of(cell))}:"
 
 
-def _with_examples(cell: Entry) -> str:
+def _with_examples(cell: CellEntry) -> str:
     examples = cell["example_ids"]
     if not examples:
         return str(cell["reason"])
@@ -230,7 +232,7 @@ def _with_examples(cell: Entry) -> str:
     return f"{cell['reason']} Examples: {', '.join(examples[:5])}{more}."
 
 
-def _reading(results: Mapping[str, Any]) -> list[str]:
+def _reading(results: ResultsRecord) -> list[str]:
     """What the reader must know; the note on reference rows only where there are some."""
     has_references = any(entry["reference"] for entry in results["summary"])
     notes = [

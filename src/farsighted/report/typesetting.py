@@ -8,9 +8,10 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from farsighted.results.columns import Column
+from farsighted.store.result_records import SummaryNumbers
 
 Mark = Literal["", "best", "second"]
 
@@ -30,9 +31,9 @@ class Measured:
     """What stands before the number where it is a bound (`>`, `<`); such a number is never best or second."""
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any], sign: str = "") -> "Measured":
-        """Return an entry {"mean", "sd", "low", "high", "n"} of results.json as a value; absent keys are None."""
-        return cls(**{key: entry.get(key) for key in ("mean", *_SPREAD)}, sign=sign)
+    def of(cls, entry: SummaryNumbers, sign: str = "") -> "Measured":
+        """Return a number over seeds of results.json as a value."""
+        return cls(entry["mean"], entry["sd"], entry["low"], entry["high"], entry["n"], sign)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ A view of one's own is offered by an installed package under the entry points `f
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from farsighted.core.doors import Door
 from farsighted.core.errors import ConfigError
@@ -16,6 +16,7 @@ from farsighted.report.scorecard import scorecard
 from farsighted.report.tables import tables
 from farsighted.report.typesetting import WRITERS
 from farsighted.store.reader import CellArtifacts
+from farsighted.store.result_records import ResultsRecord
 from farsighted.store.writer import table_bytes
 
 DOOR: Final = Door("farsighted.views", "View", ConfigError)
@@ -26,7 +27,7 @@ DOOR: Final = Door("farsighted.views", "View", ConfigError)
 class Seen:
     """What a view may look at."""
 
-    results: Mapping[str, Any]
+    results: ResultsRecord
     """The value of results.json."""
     cells: Sequence[CellArtifacts]
     """The artifacts of the cells that have run, under the names that the plan has for them."""

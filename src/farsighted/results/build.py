@@ -1,9 +1,8 @@
 """From the artifacts of an audit to its numbers."""
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import NamedTuple
 
 from farsighted.results.cells import absent_value, report_value
 from farsighted.results.folder import planned_cells, planned_groups
@@ -13,12 +12,14 @@ from farsighted.results.rankings import myopia, overlap
 from farsighted.results.summary import summarise_group
 from farsighted.store.layout import SCHEMA
 from farsighted.store.reader import CellArtifacts
-from farsighted.store.records import PlanRecord
+from farsighted.store.record_text import RESULTS, text_of
+from farsighted.store.records import PlannedCell, PlanRecord
+from farsighted.store.result_records import CellEntry, MyopiaEntry, OverlapEntry, ResultsRecord, SummaryEntry
 
 
 def build_results(
     cells: Sequence[CellArtifacts], audit: PlanRecord, groups: Mapping[GroupKey, Group] | None = None
-) -> dict[str, Any]:
+) -> ResultsRecord:
     """Return everything that the report says, as the JSON value of results.json.
 
     A planned cell without artifacts is entered as `missing`, artifacts that the plan does not name are left out with a
@@ -37,13 +38,13 @@ def build_results(
     planned = {cell["id"]: cell for cell in audit["cells"]}
     by_id = planned_cells(cells, audit)
     measured = planned_groups(cells, audit) if groups is None else groups
-    members: dict[GroupKey, list[Mapping[str, Any]]] = {}
+    members: dict[GroupKey, list[PlannedCell]] = {}
     for cell in planned.values():
         members.setdefault(GroupKey.of(cell), []).append(cell)
     failures = audit["failures"]
     absent = {name: absent_value(cell, failures.get(name)) for name, cell in planned.items() if name not in by_id}
     parts = [_group_part(measured[key], named, absent, settings) for key, named in members.items()]
-    entries = {entry["id"]: entry for part in parts for entry in part["cells"]}
+    entries = {entry["id"]: entry for part in parts for entry in part.cells}
     strangers = sorted({cell.meta["id"] for cell in cells} - planned.keys())
     return {
         "schema": SCHEMA,
@@ -53,48 +54,53 @@ def build_results(
         "command": audit["command"],
         "environment": audit["environment"],
         "reference": settings.reference,
-        "sets": {name: rule for cell in by_id.values() for name, rule in cell.meta.get("evaluation", {}).items()},
+        "sets": {name: rule for cell in by_id.values() for name, rule in cell.meta["evaluation"].items()},
         "cells": [entries[name] for name in planned],
-        **{key: [item for part in parts for item in part[key]] for key in ("summary", "myopia", "overlap")},
+        "summary": [entry for part in parts for entry in part.summary],
+        "myopia": [part.myopia for part in parts if part.myopia is not None],
+        "overlap": [entry for part in parts for entry in part.overlap],
         "notes": [*audit["notes"], *_stranger_notes(strangers), *_notes(parts)],
     }
 
 
-def to_json(results: Mapping[str, Any]) -> str:
+def to_json(results: ResultsRecord) -> str:
     """Return the text of results.json; a NaN in it would be a mistake of this program and is refused."""
-    return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return text_of(RESULTS, results)
+
+
+class _GroupPart(NamedTuple):
+    """Everything that results.json says about one group."""
+
+    key: GroupKey
+    cells: list[CellEntry]
+    summary: list[SummaryEntry]
+    myopia: MyopiaEntry | None
+    overlap: list[OverlapEntry]
 
 
 def _group_part(
-    group: Group, planned: Sequence[Mapping[str, Any]], absent: Mapping[str, dict[str, Any]], settings: Settings
-) -> dict[str, Any]:
-    """Everything that results.json says about one group."""
-    names = [str(cell["id"]) for cell in planned]
-    ran = {str(cell.meta["id"]): cell for cell in group.cells.values()}
+    group: Group, planned: Sequence[PlannedCell], absent: Mapping[str, CellEntry], settings: Settings
+) -> _GroupPart:
+    names = [cell["id"] for cell in planned]
+    ran = {cell.meta["id"]: cell for cell in group.cells.values()}
     entries = [
         report_value(ran[name], settings.weights, settings.reference) if name in ran else absent[name] for name in names
     ]
-    ranked = list(dict.fromkeys(str(cell["selector"]) for cell in planned if not cell["reference"]))
-    gap = myopia(group, ranked, settings)
-    return {
-        "key": group.key,
-        "cells": entries,
-        "summary": summarise_group(group, planned, entries, settings),
-        "myopia": [] if gap is None else [gap],
-        "overlap": overlap(group, ranked),
-    }
+    ranked = list(dict.fromkeys(cell["selector"] for cell in planned if not cell["reference"]))
+    summary = summarise_group(group, planned, entries, settings)
+    return _GroupPart(group.key, entries, summary, myopia(group, ranked, settings), overlap(group, ranked))
 
 
-def _notes(parts: Sequence[Mapping[str, Any]]) -> list[str]:
+def _notes(parts: Sequence[_GroupPart]) -> list[str]:
     """What a reader must know before reading a ranking."""
     notes = []
     for part in parts:
-        name = ", ".join(part["key"])
-        if not part["myopia"]:
+        name = ", ".join(part.key)
+        gap = part.myopia
+        if gap is None:
             notes.append(f"No myopia gap for {name}: it needs one seed that two selectors finished in full.")
             continue
-        gap = part["myopia"][0]
-        planned = {entry["seed"] for entry in part["cells"]}
+        planned = {entry["seed"] for entry in part.cells}
         if len(gap["seeds"]) < len(planned):
             listed = ", ".join(map(str, gap["seeds"]))
             notes.append(f"The myopia gap of {name} is over the seeds that all its selectors finished: {listed}.")

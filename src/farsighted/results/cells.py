@@ -2,9 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,17 +13,15 @@ from farsighted.results.columns import COSTS, STABILITY
 from farsighted.results.metrics import DIAGNOSTICS, METRICS, VARIANTS, Metric, Weights, all_rows, variants
 from farsighted.results.set_scores import CurveScores, SetScores
 from farsighted.results.thresholds import Crossings
-
-IDENTITY = ("id", "selector", "seed", "order", "budget", "adaptation", "reference")
-"""What a planned cell is known by; the rest of an entry exists only once the cell has run."""
+from farsighted.store.records import CellRecord, Numbers, PlannedCell, StageNumbers, identity_of
+from farsighted.store.result_records import CellEntry, CensoredRecord, CurveEntry, RawRow
 
 
 @dataclass(frozen=True, slots=True)
 class CellReport:
     """A cell that has run to its end or diverged, with everything that a report needs of it."""
 
-    meta: Mapping[str, Any]
-    """cell.json."""
+    meta: CellRecord
     scores: SetScores
     values: dict[str, float]
     """Every metric and diagnostic; NaN where missing."""
@@ -32,7 +29,7 @@ class CellReport:
     """Every metric of every resample of items, (B,); a diagnostic has no items, so its replicates are constant."""
     chosen: frozenset[str]
     """The examples that were trained on, named `stage number/id`."""
-    raw: Sequence[Mapping[str, Any]] = ()
+    raw: Sequence[RawRow] = ()
     """Raw measures of base and final model, as they go into results.json."""
     crossings: Crossings | None = None
     """Its tokens to the common thresholds; None where it takes no part in them, or the reference has not finished."""
@@ -40,7 +37,7 @@ class CellReport:
     @property
     def done(self) -> bool:
         """Whether the cell ran to its end."""
-        return bool(self.meta["status"] == "done")
+        return self.meta["status"] == "done"
 
     @property
     def ranked(self) -> bool:
@@ -48,17 +45,23 @@ class CellReport:
         return self.done and not self.meta["reference"]
 
 
-def report_value(cell: CellReport, weights: Weights, reference: str) -> dict[str, Any]:
+def report_value(cell: CellReport, weights: Weights, reference: str) -> CellEntry:
     """Return the entry of a cell that has run."""
     missing = [row for key, row in all_rows().items() if math.isnan(cell.values[key])]
-    stages = [_stage_value(stage) for stage in cell.meta["per_stage"]]
     return {
-        **{key: cell.meta[key] for key in IDENTITY},
-        **{key: cell.meta[key] for key in ("family", "stages", "granularity", "status", "reason")},
-        "example_ids": cell.meta.get("example_ids", []),
+        **identity_of(cell.meta),
+        "family": cell.meta["family"],
+        "stages": cell.meta["stages"],
+        "granularity": cell.meta["granularity"],
+        "status": cell.meta["status"],
+        "reason": cell.meta["reason"],
+        "example_ids": cell.meta["example_ids"],
         "score_matrix": [[number_or_none(score) for score in row] for row in cell.scores.matrix_ST],
         "ood": {name.partition("/")[2]: number_or_none(score) for name, score in cell.scores.ood.items()},
-        "probes": {kind: [_curve_value(curve) for curve in curves] for kind, curves in cell.scores.probes.items()},
+        "probes": {
+            "neutral": [_curve_value(curve) for curve in cell.scores.probes["neutral"]],
+            "own": [_curve_value(curve) for curve in cell.scores.probes["own"]],
+        },
         "measures": list(cell.raw),
         "metrics": {key: number_or_none(cell.values[key]) for key in METRICS},
         "diagnostics": {key: number_or_none(cell.values[key]) for key in DIAGNOSTICS},
@@ -66,22 +69,23 @@ def report_value(cell: CellReport, weights: Weights, reference: str) -> dict[str
         "censored": _censored(cell.crossings),
         "variants": {key: number_or_none(value) if cell.done else None for key, value in variants(cell.scores).items()},
         "cost": _cost(cell.meta),
-        "stability": stability(cell.meta["per_stage"]),
-        **{key: cell.meta.get(key) for key in ("adapter_hash", "selection_hash")},
-        "per_stage": stages,
+        "stability": {**stability(cell.meta["per_stage"])},
+        "adapter_hash": cell.meta["adapter_hash"],
+        "selection_hash": cell.meta["selection_hash"],
+        "per_stage": cell.meta["per_stage"],
     }
 
 
-def absent_value(planned: Mapping[str, Any], failure: str | None = None) -> dict[str, Any]:
+def absent_value(planned: PlannedCell, failure: str | None = None) -> CellEntry:
     """Return the entry of a cell that is in the plan, but of which there is no finished folder.
 
     `failure`: why it was given up, where it was.
     """
     unfinished = "The cell has not finished. Run the same command again: it goes on with what is left."
     return {
-        **{key: planned[key] for key in IDENTITY},
-        "family": planned.get("family"),
-        "stages": planned.get("stages", []),
+        **identity_of(planned),
+        "family": planned["family"],
+        "stages": planned["stages"],
         "granularity": None,
         "status": "missing",
         "reason": failure or unfinished,
@@ -103,7 +107,7 @@ def absent_value(planned: Mapping[str, Any], failure: str | None = None) -> dict
     }
 
 
-def stability(per_stage: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def stability(per_stage: Iterable[StageNumbers]) -> dict[str, int]:
     """Return the counts of training stability over all stages (spec §3).
 
     `non_finite` counts steps whose loss or gradient norm is not finite; spikes are counted within a stage, for a jump
@@ -111,7 +115,7 @@ def stability(per_stage: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """
     counts = dict.fromkeys(STABILITY, 0)
     for stage in per_stage:
-        losses, norms = ([_nan(value) for value in stage.get(key, [])] for key in ("losses", "grad_norms"))
+        losses, norms = ([_nan(value) for value in values] for values in (stage["losses"], stage["grad_norms"]))
         counts["non_finite"] += count_non_finite(a + b for a, b in itertools.zip_longest(losses, norms, fillvalue=0.0))
         counts["loss_spikes"] += count_spikes(losses)
         counts["grad_norm_spikes"] += count_spikes(norms)
@@ -122,12 +126,7 @@ def _nan(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _stage_value(stage: Mapping[str, Any]) -> dict[str, Any]:
-    lists = {key: [number_or_none(value) for value in stage.get(key, [])] for key in ("losses", "grad_norms")}
-    return {**stage, **lists}
-
-
-def _curve_value(curve: CurveScores) -> dict[str, Any]:
+def _curve_value(curve: CurveScores) -> CurveEntry:
     return {
         "after_stage": curve.after_stage,
         "stage": curve.stage,
@@ -137,7 +136,7 @@ def _curve_value(curve: CurveScores) -> dict[str, Any]:
     }
 
 
-def _censored(crossings: Crossings | None) -> dict[str, int] | None:
+def _censored(crossings: Crossings | None) -> CensoredRecord | None:
     if crossings is None:
         return None
     return {
@@ -147,10 +146,17 @@ def _censored(crossings: Crossings | None) -> dict[str, int] | None:
     }
 
 
-def _cost(meta: Mapping[str, Any]) -> dict[str, float | None]:
-    over_stages = ("scoring_seconds", "training_seconds", "scored_tokens", "trained_tokens")
-    cost: dict[str, float | None] = {key: sum(stage[key] for stage in meta["per_stage"]) for key in over_stages}
-    cost |= {key: meta.get(key) for key in ("evaluation_seconds", "probe_seconds", "probe_tokens")}
+def _cost(meta: CellRecord) -> Numbers:
+    stages = meta["per_stage"]
+    cost: Numbers = {
+        "scoring_seconds": sum(stage["scoring_seconds"] for stage in stages),
+        "training_seconds": sum(stage["training_seconds"] for stage in stages),
+        "scored_tokens": sum(stage["scored_tokens"] for stage in stages),
+        "trained_tokens": sum(stage["trained_tokens"] for stage in stages),
+        "evaluation_seconds": meta["evaluation_seconds"],
+        "probe_seconds": meta["probe_seconds"],
+        "probe_tokens": meta["probe_tokens"],
+    }
     return {key: cost[key] for key in COSTS}
 
 
@@ -162,9 +168,9 @@ def _reason(row: Metric, cell: CellReport, weights: Weights, reference: str) -> 
         # A part of weight 0 is not needed.
         needed = [part for part, weight in row.parts(weights).items() if weight != 0]
         return f"needs {' and '.join(part for part in needed if math.isnan(cell.values[part]))}"
-    recorded = cell.meta.get("missing", {}).get(row.key)
+    recorded = cell.meta["missing"].get(row.key)
     if recorded:
-        return str(recorded)
+        return recorded
     if len(cell.meta["stages"]) < row.least_stages:
         return "there is only one stage, and nothing follows it"
     return _why_not_compared(cell, reference) if row.compares else row.missing

@@ -1,11 +1,12 @@
 """Finding things in the value of results.json, and naming them."""
 
+import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-Entry = Mapping[str, Any]
-"""One entry of `summary` or `cells` in results.json."""
+from farsighted.store.records import GroupRecord
+from farsighted.store.result_records import CellEntry, MyopiaEntry, ResultsRecord, SummaryEntry, SummaryNumbers
 
 
 class GroupKey(NamedTuple):
@@ -16,34 +17,43 @@ class GroupKey(NamedTuple):
     adaptation: str
 
     @classmethod
-    def of(cls, cell: Mapping[str, Any]) -> "GroupKey":
+    def of(cls, cell: GroupRecord) -> "GroupKey":
         """Return the group of a planned cell, of a cell.json or of an entry of results.json."""
         return cls(cell["order"], cell["budget"], cell["adaptation"])
 
+    def record(self) -> GroupRecord:
+        """Return the group as it stands in an entry of results.json."""
+        return {"order": self.order, "budget": self.budget, "adaptation": self.adaptation}
 
-def group_keys(results: Mapping[str, Any]) -> list[GroupKey]:
+
+def group_keys(results: ResultsRecord) -> list[GroupKey]:
     """Return the groups of a results value, in the order of the plan."""
     return list(dict.fromkeys(GroupKey.of(entry) for entry in results["summary"]))
 
 
-def summaries(results: Mapping[str, Any], group: GroupKey) -> list[Entry]:
+def summaries(results: ResultsRecord, group: GroupKey) -> list[SummaryEntry]:
     """Return the summary entries of one group."""
     return [entry for entry in results["summary"] if GroupKey.of(entry) == group]
 
 
-def cells(results: Mapping[str, Any], group: GroupKey) -> list[Mapping[str, Any]]:
+def cells(results: ResultsRecord, group: GroupKey) -> list[CellEntry]:
     """Return the cell entries of one group."""
     return [cell for cell in results["cells"] if GroupKey.of(cell) == group]
 
 
-def myopia_entry(results: Mapping[str, Any], group: GroupKey) -> Mapping[str, Any] | None:
+def myopia_entry(results: ResultsRecord, group: GroupKey) -> MyopiaEntry | None:
     """Return the myopia gap of one group, or None where it could not be had."""
     return next((entry for entry in results["myopia"] if GroupKey.of(entry) == group), None)
 
 
-def number_of(entry: Entry, key: str) -> Any:
+def number_of(entry: SummaryEntry, key: str) -> SummaryNumbers:
     """Return a metric or a diagnostic of a summary entry: mean, sd, low, high, n."""
-    return entry["metrics" if key in entry["metrics"] else "diagnostics"][key]
+    return entry["metrics"][key] if key in entry["metrics"] else entry["diagnostics"][key]
+
+
+def mean_or_nan(number: SummaryNumbers | None) -> float:
+    """Return the mean of a number over seeds; NaN where there is none."""
+    return math.nan if number is None or number["mean"] is None else number["mean"]
 
 
 def title(group: GroupKey) -> str:
@@ -60,7 +70,7 @@ def slug(*words: str) -> str:
     return "_".join(re.sub(r"[^A-Za-z0-9.]+", "-", word.replace("%", "pct")).strip("-") for word in words)
 
 
-def seed_note(entries: Sequence[Entry]) -> str:
+def seed_note(entries: Sequence[SummaryEntry]) -> str:
     """Return the sentence that says over how many seeds the numbers are."""
     counts = sorted({len(entry["seeds"]) for entry in entries})
     if len(counts) == 1:

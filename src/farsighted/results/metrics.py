@@ -6,7 +6,7 @@ none for the measured values and (B,) for the replicates. Letters: S stages scor
 B resamples.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple
@@ -18,6 +18,7 @@ from farsighted.metrics.horizon import HorizonWeights, ULongWeights
 from farsighted.results.columns import Column
 from farsighted.results.set_scores import SetScores
 from farsighted.results.thresholds import Crossings
+from farsighted.store.records import CellRecord, StageNumbers
 
 Unit = Literal["points", "AUC", "score", "ratio", "nats", "difficulty", "quality", "share", "cosine"]
 
@@ -87,7 +88,7 @@ def inputs_of(scores: SetScores, weights: Weights) -> dict[str, object]:
     }
 
 
-def records_of(meta: Mapping[str, Any]) -> dict[str, object]:
+def records_of(meta: CellRecord) -> dict[str, object]:
     """Return what a diagnostic may need of one cell's cell.json, by name."""
     return {"run": meta["run"], "per_stage": meta["per_stage"]}
 
@@ -119,14 +120,14 @@ def variants(scores: SetScores) -> dict[str, np.ndarray]:
     return {key: function(scores.matrix_ST) for key, function in VARIANTS.items()}
 
 
-def _recorded(key: str, run: Mapping[str, float | None]) -> float:
-    value = run.get(key)
+def _recorded(key: str, numbers: Mapping[str, float | None]) -> float:
+    value = numbers.get(key)
     return np.nan if value is None else float(value)
 
 
-def _mean_drift(per_stage: Iterable[Mapping[str, Any]]) -> float:
+def _mean_drift(per_stage: Sequence[StageNumbers]) -> float:
     """The mean over the stages that have one before them."""
-    drift = [_recorded("adapter_drift", stage) for stage in [*per_stage][1:]]
+    drift = [np.nan if stage["adapter_drift"] is None else stage["adapter_drift"] for stage in per_stage[1:]]
     return float(np.mean(drift)) if drift else np.nan
 
 

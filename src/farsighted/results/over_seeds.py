@@ -3,13 +3,15 @@
 Letters: S stages scored (0 = base), T tasks, P points of a probe curve.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from farsighted.core.measures import MEASURES
-from farsighted.results.lookup import Entry, GroupKey, cells
+from farsighted.results.lookup import GroupKey, cells
+from farsighted.results.raw import measure_of
+from farsighted.store.result_records import CellEntry, ResultsRecord
 
 
 class MeanMatrix(NamedTuple):
@@ -43,7 +45,7 @@ class Spread(NamedTuple):
     n: int
 
 
-def mean_matrix(results: Mapping[str, Any], group: GroupKey, selector: str) -> MeanMatrix | None:
+def mean_matrix(results: ResultsRecord, group: GroupKey, selector: str) -> MeanMatrix | None:
     """Return the mean of a selector's score matrices, 0..100, or None where no cell has finished."""
     done = _finished(cells(results, group), selector)
     if not done:
@@ -52,7 +54,7 @@ def mean_matrix(results: Mapping[str, Any], group: GroupKey, selector: str) -> M
     return MeanMatrix(list(done[0]["stages"]), scores.mean(axis=0))
 
 
-def mean_curve(entries: Sequence[Entry], selector: str) -> MeanCurve | None:
+def mean_curve(entries: Sequence[CellEntry], selector: str) -> MeanCurve | None:
     """Return the mean curve of a selector's neutral probes, over stages and seeds, or None where there is none.
 
     Tokens are averaged point by point, as the cells' probes have the same number of points; a curve with another number
@@ -64,10 +66,11 @@ def mean_curve(entries: Sequence[Entry], selector: str) -> MeanCurve | None:
     same = [curve for curve in whole if len(curve["scores"]) == points]
     if not same:
         return None
-    return MeanCurve(*(np.mean([curve[key] for curve in same], axis=0) for key in ("tokens", "scores")))
+    tokens_P = np.mean([curve["tokens"] for curve in same], axis=0)
+    return MeanCurve(tokens_P, np.array([curve["scores"] for curve in same], dtype=np.float64).mean(axis=0))
 
 
-def mean_overlap(results: Mapping[str, Any], group: GroupKey) -> dict[frozenset[str], Spread]:
+def mean_overlap(results: ResultsRecord, group: GroupKey) -> dict[frozenset[str], Spread]:
     """Return the mean Jaccard index of the chosen examples of every two selectors, 0..1."""
     found: dict[frozenset[str], list[float]] = {}
     for pair in results["overlap"]:
@@ -76,7 +79,7 @@ def mean_overlap(results: Mapping[str, Any], group: GroupKey) -> dict[frozenset[
     return {pair: Spread(sum(values) / len(values), None, len(values)) for pair, values in found.items()}
 
 
-def raw_measures_shown(finished: Sequence[Entry]) -> list[RawMeasure]:
+def raw_measures_shown(finished: Sequence[CellEntry]) -> list[RawMeasure]:
     """Return the shares that the first of some finished cells was measured by, validation sets first."""
     entries = finished[0]["measures"] if finished else []
     order = {"validation": 0, "ood": 1}
@@ -86,23 +89,24 @@ def raw_measures_shown(finished: Sequence[Entry]) -> list[RawMeasure]:
         for entry in sorted(entries, key=lambda entry: order[entry["kind"]])
         if entry["after_stage"] > 0
         for measure in shares
-        if entry.get(measure) is not None
+        if measure_of(entry, measure) is not None
     ]
     return list(dict.fromkeys(found))
 
 
-def raw_percent(own: Sequence[Entry], shown: RawMeasure, *, base: bool = False) -> Spread | None:
+def raw_percent(own: Sequence[CellEntry], shown: RawMeasure, *, base: bool = False) -> Spread | None:
     """Return a raw measure of the final or the base model in percent, over some cells; None without a value."""
-    values = [
-        100 * entry[shown.measure]
+    found = [
+        measure_of(entry, shown.measure)
         for cell in own
         for entry in cell["measures"]
         if (entry["kind"], entry["set"]) == (shown.kind, shown.set) and (entry["after_stage"] == 0) == base
     ]
+    values = [100 * value for value in found if value is not None]
     if not values:
         return None
     return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))
 
 
-def _finished(entries: Sequence[Entry], selector: str) -> list[Entry]:
+def _finished(entries: Sequence[CellEntry], selector: str) -> list[CellEntry]:
     return [cell for cell in entries if cell["selector"] == selector and cell["status"] == "done"]

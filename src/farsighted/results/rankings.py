@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,9 +10,10 @@ from farsighted.metrics import horizon, intervals
 from farsighted.metrics.diagnostics import jaccard
 from farsighted.metrics.horizon import MyopiaGap
 from farsighted.results.groups import Group, Settings
+from farsighted.store.result_records import MyopiaEntry, OverlapEntry
 
 
-def myopia(group: Group, selectors: Sequence[str], settings: Settings) -> dict[str, Any] | None:
+def myopia(group: Group, selectors: Sequence[str], settings: Settings) -> MyopiaEntry | None:
     """Return the myopia gap of the group with its interval, or None where it cannot be had.
 
     Over the seeds that all selectors have finished with an immediate gain and a long-horizon score; a selector that has
@@ -29,7 +29,7 @@ def myopia(group: Group, selectors: Sequence[str], settings: Settings) -> dict[s
     family = intervals.interval(replicas.family, settings.confidence)
     signed = [intervals.interval(replicas.signed_K[:, k], settings.confidence) for k in range(len(names))]
     return {
-        **group.key._asdict(),
+        **group.key.record(),
         "seeds": common,
         "family": float(gap.family),
         "low": number_or_none(family.low),
@@ -59,16 +59,16 @@ def myopia_gaps(group: Group, selectors: Sequence[str], seeds: Sequence[int]) ->
     return horizon.myopia_gap(*measured), horizon.myopia_gap(*resampled)
 
 
-def overlap(group: Group, selectors: Sequence[str]) -> list[dict[str, Any]]:
+def overlap(group: Group, selectors: Sequence[str]) -> list[OverlapEntry]:
     """Return the Jaccard index of the chosen examples of every two selectors, for every seed that both finished."""
     seeds = sorted({seed for _, seed in group.cells})
-    found = []
+    found: list[OverlapEntry] = []
     for seed, (a, b) in itertools.product(seeds, itertools.combinations(selectors, 2)):
         pair = [group.cells.get((name, seed)) for name in (a, b)]
         chosen = [cell.chosen for cell in pair if cell is not None and cell.done]
         if len(chosen) == 2:
             index = number_or_none(jaccard(*chosen))
-            found.append({"seed": seed, **group.key._asdict(), "a": a, "b": b, "jaccard": index})
+            found.append({"seed": seed, **group.key.record(), "a": a, "b": b, "jaccard": index})
     return found
 
 

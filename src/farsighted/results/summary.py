@@ -1,8 +1,6 @@
 """Selectors over seeds: mean, spread, interval, difference to the reference, verdict (spec §2, "Uncertainty")."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,13 +11,22 @@ from farsighted.results.cells import CellReport, stability
 from farsighted.results.columns import COSTS, STABILITY
 from farsighted.results.groups import Group, Sample, Settings
 from farsighted.results.metrics import DIAGNOSTICS, METRICS, all_rows
+from farsighted.store.records import CellIdentity, Numbers, PlannedCell
+from farsighted.store.result_records import (
+    CellEntry,
+    ComparedNumbers,
+    DifferenceNumbers,
+    PowerNumbers,
+    SummaryEntry,
+    SummaryNumbers,
+)
 
 _UNKNOWN = Difference(float("nan"), float("nan"), float("nan"))
 
 
 def summarise_group(
-    group: Group, planned: Sequence[Mapping[str, Any]], entries: Sequence[Mapping[str, Any]], settings: Settings
-) -> list[dict[str, Any]]:
+    group: Group, planned: Sequence[PlannedCell], entries: Sequence[CellEntry], settings: Settings
+) -> list[SummaryEntry]:
     """Return one entry a planned selector, in the order of the plan.
 
     Intervals of metrics come from resampling items x seeds with the same draws for all selectors; a diagnostic has no
@@ -32,13 +39,13 @@ def summarise_group(
         entries: their entries in results.json, for cost and stability.
         settings: reference, confidence.
     """
-    selectors = {str(cell["selector"]): bool(cell["reference"]) for cell in planned}
+    selectors = {cell["selector"]: cell["reference"] for cell in planned}
     return [
         {
             "selector": name,
-            "family": next((entry["family"] for entry in entries if _is(entry, name) and entry["family"]), None),
+            "family": next(cell["family"] for cell in planned if _is(cell, name)),
             "reference": is_reference,
-            **group.key._asdict(),
+            **group.key.record(),
             "seeds": sorted(entry["seed"] for entry in entries if _is(entry, name) and entry["status"] == "done"),
             "metrics": {key: _summary(group, name, key, settings) for key in METRICS},
             "diagnostics": {key: _summary(group, name, key, settings) for key in DIAGNOSTICS},
@@ -50,21 +57,27 @@ def summarise_group(
     ]
 
 
-def _is(entry: Mapping[str, Any], selector: str) -> bool:
-    return bool(entry["selector"] == selector)
+def _is(cell: CellIdentity, selector: str) -> bool:
+    return cell["selector"] == selector
 
 
-def _summary(group: Group, selector: str, key: str, settings: Settings) -> dict[str, float | int | None]:
+def _summary(group: Group, selector: str, key: str, settings: Settings) -> SummaryNumbers:
     seeds = group.finished_seeds(selector, key)
     if not seeds:
         return {"mean": None, "sd": None, "low": None, "high": None, "n": 0}
     sample = group.sample(selector, key, seeds)
     summary = intervals.summarise(sample.values_Z, sample.replicates_B, settings.confidence)
-    return {**{name: number_or_none(getattr(summary, name)) for name in ("mean", "sd", "low", "high")}, "n": summary.n}
+    return {
+        "mean": number_or_none(summary.mean),
+        "sd": number_or_none(summary.sd),
+        "low": number_or_none(summary.low),
+        "high": number_or_none(summary.high),
+        "n": summary.n,
+    }
 
 
-def _mean_cost(entries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    found = {key: [e["cost"][key] for e in entries if e["cost"][key] is not None] for key in COSTS}
+def _mean_cost(entries: Sequence[CellEntry]) -> Numbers:
+    found = {key: [cost for entry in entries if (cost := entry["cost"][key]) is not None] for key in COSTS}
     return {key: float(np.mean(values)) if values else None for key, values in found.items()}
 
 
@@ -73,7 +86,7 @@ def _sum_stability(cells: Sequence[CellReport]) -> dict[str, int]:
     return {key: sum(count[key] for count in counts) for key in STABILITY}
 
 
-def _compared(group: Group, selector: str, is_reference: bool, settings: Settings) -> dict[str, Any]:
+def _compared(group: Group, selector: str, is_reference: bool, settings: Settings) -> ComparedNumbers:
     """The part of an entry that compares the selector with the reference."""
     if selector == settings.reference:
         why = "This is the selector that the others are compared with."
@@ -81,15 +94,15 @@ def _compared(group: Group, selector: str, is_reference: bool, settings: Setting
     pairs = {key: _pair(group, selector, key, settings.reference) for key in all_rows()}
     differences = {key: _difference(pair, settings) for key, pair in pairs.items()}
     seeds = _paired_seeds(group, selector, "long_horizon", settings.reference)
-    part: dict[str, Any] = {
-        "difference": {key: _numbers(difference) for key, difference in differences.items()},
+    verdict = intervals.verdict(differences["long_horizon"], differences["current"], f"'{settings.reference}'")
+    outside = "This is a reference row: shown, but outside ranks and verdicts."
+    return {
+        "difference": {key: _difference_numbers(difference) for key, difference in differences.items()},
         "paired_seeds": seeds,
         "power": _power(group, differences["long_horizon"], pairs["long_horizon"]),
+        "verdict": None if is_reference else verdict.label,
+        "why": outside if is_reference else f"{verdict.why} {_basis(seeds)}",
     }
-    if is_reference:
-        return {**part, "verdict": None, "why": "This is a reference row: shown, but outside ranks and verdicts."}
-    verdict = intervals.verdict(differences["long_horizon"], differences["current"], f"'{settings.reference}'")
-    return {**part, "verdict": verdict.label, "why": f"{verdict.why} {_basis(seeds)}"}
 
 
 def _basis(seeds: Sequence[int]) -> str:
@@ -117,13 +130,15 @@ def _difference(pair: tuple[Sample, Sample] | None, settings: Settings) -> Diffe
     )
 
 
-def _numbers(value: Any) -> dict[str, Any]:
-    """A frozen value as JSON: its fields, None for NaN."""
-    fields = dataclasses.asdict(value)
-    return {key: number_or_none(field) if isinstance(field, float) else field for key, field in fields.items()}
+def _difference_numbers(found: Difference) -> DifferenceNumbers:
+    return {
+        "mean": number_or_none(found.mean),
+        "low": number_or_none(found.low),
+        "high": number_or_none(found.high),
+    }
 
 
-def _power(group: Group, difference: Difference, pair: tuple[Sample, Sample] | None) -> dict[str, Any] | None:
+def _power(group: Group, difference: Difference, pair: tuple[Sample, Sample] | None) -> PowerNumbers | None:
     """How many items and seeds would resolve the observed difference of the long-horizon score, and what there is."""
     if pair is None:
         return None
@@ -131,4 +146,16 @@ def _power(group: Group, difference: Difference, pair: tuple[Sample, Sample] | N
     seeds = len(own.values_Z)
     spread = [float((a - b).std(ddof=1)) for a, b in zip(own[2:], reference[2:], strict=True)]
     precision = Precision(group.items, seeds, spread[0], spread[1] if seeds > 1 else float("nan"))
-    return {**_numbers(intervals.power(difference.mean, precision)), "measured": _numbers(precision)}
+    power = intervals.power(difference.mean, precision)
+    return {
+        "items": power.items,
+        "seeds": power.seeds,
+        "growth": number_or_none(power.growth),
+        "resolvable": power.resolvable,
+        "measured": {
+            "items": precision.items,
+            "seeds": precision.seeds,
+            "se_items": number_or_none(precision.se_items),
+            "se_seeds": number_or_none(precision.se_seeds),
+        },
+    }

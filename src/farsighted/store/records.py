@@ -80,7 +80,16 @@ CellStatus = Literal["done", "diverged"]
 """How a cell ended that has run."""
 
 
-class CellIdentity(TypedDict):
+class GroupRecord(TypedDict):
+    """What the cells of a group have in common."""
+
+    order: str
+    """Name of the order of stages."""
+    budget: str
+    adaptation: str
+
+
+class CellIdentity(GroupRecord):
     """What a cell is known by."""
 
     id: str
@@ -88,10 +97,6 @@ class CellIdentity(TypedDict):
     selector: str
     """Label of its selector."""
     seed: int
-    order: str
-    """Name of its order of stages."""
-    budget: str
-    adaptation: str
     reference: bool
     """Shown, but outside ranks, gap and verdicts."""
 

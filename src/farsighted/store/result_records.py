@@ -10,6 +10,7 @@ from farsighted.store.records import (
     RECORD_RULES,
     CellIdentity,
     ConfigRecord,
+    GroupRecord,
     Numbers,
     SetRule,
     StageNumbers,
@@ -78,7 +79,7 @@ class CellEntry(CellIdentity):
     censored: CensoredRecord | None
     variants: Numbers
     cost: Numbers
-    stability: dict[str, int]
+    stability: dict[str, int | None]
     adapter_hash: str | None
     selection_hash: str | None
     per_stage: list[StageNumbers]
@@ -122,15 +123,19 @@ class PowerNumbers(TypedDict):
     measured: PrecisionNumbers
 
 
-class GroupRecord(TypedDict):
-    """What the cells of a group have in common."""
+class ComparedNumbers(TypedDict):
+    """A selector beside the reference selector, over seeds."""
 
-    order: str
-    budget: str
-    adaptation: str
+    difference: dict[str, DifferenceNumbers] | None
+    """By metric or diagnostic; null for the reference selector itself."""
+    paired_seeds: list[int]
+    """Seeds that both have finished with a long-horizon score."""
+    verdict: str | None
+    why: str
+    power: PowerNumbers | None
 
 
-class SummaryEntry(GroupRecord):
+class SummaryEntry(GroupRecord, ComparedNumbers):
     """A selector over seeds."""
 
     selector: str
@@ -142,12 +147,6 @@ class SummaryEntry(GroupRecord):
     diagnostics: dict[str, SummaryNumbers]
     cost: Numbers
     stability: dict[str, int]
-    difference: dict[str, DifferenceNumbers] | None
-    """Null for the reference selector itself."""
-    paired_seeds: list[int]
-    verdict: str | None
-    why: str
-    power: PowerNumbers | None
 
 
 class MyopiaPart(TypedDict):
