@@ -67,11 +67,27 @@ def test_without_a_map_the_way_to_one_is_named(monkeypatch, tmp_path):
         load_map(None)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"schema": 99}), json.dumps({"schema": 1})])
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"schema": 1})])
 def test_what_is_no_map_is_refused(tmp_path, text):
     path = tmp_path / "map.json"
     path.write_text(text)
-    with pytest.raises(StorageError, match="Make one with"):
+    with pytest.raises(StorageError, match="make one with"):
+        load_map(path)
+
+
+def test_a_map_of_a_newer_version_is_refused(tmp_path):
+    path = tmp_path / "map.json"
+    path.write_text('{"schema": 99}')
+    with pytest.raises(StorageError, match="must have `schema` 1, but has 99, of a newer version"):
+        load_map(path)
+
+
+def test_a_map_that_lacks_a_column_is_refused_by_its_name(tmp_path, found):
+    value = json.loads(map_json(found, "command"))
+    value["columns"][0] = "parameters.gap"
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps(value))
+    with pytest.raises(StorageError, match=r"must have a column 'parameters.alignment'"):
         load_map(path)
 
 

@@ -1,13 +1,16 @@
+import json
+
 import pytest
 
 from farsighted.core.errors import StorageError
 from farsighted.phase_map.records import append_record, open_records, read_records, write_records
 
-WHO = {"seed": 0}
+WHO = {"seed": 0, "sizes": {}, "settings": "x"}
+WHOLE = {key: {} for key in ("parameters", "measured", "random", "differences", "standard_errors")}
 
 
 def record(number):
-    return {"point": number, "value": number / 3}
+    return {"point": number, "data_seed": 0, "seed": 0, "world": "w", **WHOLE, "measured": {"noise": number / 3}}
 
 
 def test_what_was_appended_is_read_back_by_point(tmp_path):
@@ -37,9 +40,24 @@ def test_the_same_records_give_the_same_bytes_in_whatever_order_they_came(tmp_pa
 
 def test_records_of_another_design_are_refused(tmp_path):
     path = tmp_path / "records.jsonl"
-    write_records(path, {"seed": 1}, [record(0)])
+    write_records(path, WHO | {"seed": 1}, [record(0)])
     with pytest.raises(StorageError, match="Choose another folder with --out"):
         open_records(path, WHO)
+
+
+@pytest.mark.parametrize(
+    ("head", "point", "what"),
+    [
+        ({"schema": 99}, {}, "must have `schema` 1, but has 99, of a newer version"),
+        ({"schema": 1, "design": {}}, {}, "must have the key `design.seed`"),
+        ({"schema": 1, "design": WHO}, {"world": 3}, "must hold a text under `world`, but holds 3"),
+    ],
+)
+def test_a_line_of_another_schema_or_that_does_not_fit_is_refused(tmp_path, head, point, what):
+    path = tmp_path / "records.jsonl"
+    path.write_text(f"{json.dumps(head)}\n{json.dumps(record(0) | point)}\n")
+    with pytest.raises(StorageError, match=what):
+        read_records(path)
 
 
 def test_a_file_that_is_no_record_is_refused_with_what_makes_one(tmp_path):

@@ -6,9 +6,10 @@ Points are the beginning of a scrambled Sobol sequence: a longer map contains a 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from scipy.stats import qmc
+from typing_extensions import TypedDict
 
 from farsighted.config.audit import AuditConfig
 from farsighted.config.load import load_config
@@ -141,7 +142,16 @@ def _learning_rate(rank: int) -> float:
     return preset.training.learning_rate * preset.lora.r / rank
 
 
-def identity(seed: int, sizes: Sizes) -> dict[str, Any]:
+class DesignKey(TypedDict):
+    """What decides the records of a design."""
+
+    seed: int
+    sizes: dict[str, int]
+    settings: str
+    """Hash of all that its points have in common."""
+
+
+def identity(seed: int, sizes: Sizes) -> DesignKey:
     """Return what decides the records of a design: two runs with the same identity may share a file."""
     config = point_config(DesignPoint(0, 0.0, 0.0, 0.0, 50.0, 2, 0, 0), sizes)
     settings = config.model_dump(mode="json", exclude={"title", "data_root", "cache", "checkpoint", "full"})

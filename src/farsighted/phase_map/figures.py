@@ -4,10 +4,13 @@ Shape letters: P points, B bins of an axis.
 """
 
 import itertools
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from farsighted.phase_map.design import AXES
 from farsighted.phase_map.map import PhaseMap
@@ -58,7 +61,7 @@ def binned(phase_map: PhaseMap, selector: str, across: str, up: str) -> Binned:
     return Binned(mean_BB, error_BB)
 
 
-def _sheet(phase_map: PhaseMap, selector: str) -> Any:
+def _sheet(phase_map: PhaseMap, selector: str) -> Figure:
     pairs = list(itertools.combinations(AXES, 2))
     parts = {pair: binned(phase_map, selector, *pair) for pair in pairs}
     means = np.array([part.mean_BB for part in parts.values()])
@@ -75,7 +78,7 @@ def _sheet(phase_map: PhaseMap, selector: str) -> Any:
     return finished(figure, [])
 
 
-def _panel(axes: Any, pair: tuple[str, str], part: Binned, limit: float) -> Any:
+def _panel(axes: Axes, pair: tuple[str, str], part: Binned, limit: float) -> AxesImage:
     """Draw one pair of axes; grey = no point. Returns the image."""
     across, up = (AXES[name] for name in pair)
     extent = (across.low, across.high, up.low, up.high)

@@ -4,19 +4,24 @@ Shape letters: P points, C coordinates.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal
 
 import numpy as np
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from farsighted.core.errors import ConfigError, StorageError
 from farsighted.metrics.correlation import spearman
-from farsighted.phase_map.design import AXES, LATER, NOW, REFERENCE, SELECTORS
-from farsighted.phase_map.rules import COORDINATES, Rule, fit_rule, rule_json, rule_of
-from farsighted.phase_map.verdicts import Differences, inside, region_row, regions
+from farsighted.phase_map.design import AXES, LATER, NOW, REFERENCE, SELECTORS, DesignKey
+from farsighted.phase_map.records import PointRecord
+from farsighted.phase_map.rules import COORDINATES, Rule, RuleRecord, fit_rule, rule_json, rule_of
+from farsighted.phase_map.verdicts import Differences, RegionNumbers, inside, region_row, regions
+from farsighted.store.record_text import RecordFile, record_of
+from farsighted.store.records import RECORD_RULES
 
 SCHEMA: Final = 1
 MEASURED: Final = ("alignment", "embedding_alignment", "redundancy", "noise", "budget", "rank")
@@ -35,7 +40,7 @@ _DIGITS: Final = 5
 class PhaseMap:
     """Points and rules."""
 
-    design: Mapping[str, Any]
+    design: DesignKey
     """What decides its records (`design.identity`)."""
     parameters: Mapping[str, np.ndarray]
     """Axis to (P,)."""
@@ -57,9 +62,9 @@ class PhaseMap:
         return np.stack([self.measured[name] for name in COORDINATES], axis=-1)
 
 
-def map_of_records(records: Iterable[Mapping[str, Any]], design: Mapping[str, Any]) -> PhaseMap:
+def map_of_records(records: Iterable[PointRecord], design: DesignKey) -> PhaseMap:
     """Return the map of records, with rules fitted; raises `DataError` for less than 20 points."""
-    ordered = sorted(records, key=lambda record: int(record["point"]))
+    ordered = sorted(records, key=lambda record: record["point"])
     measured = {name: _column(record["measured"][name] for record in ordered) for name in MEASURED}
     parameters = {name: _column(record["parameters"][name] for record in ordered) for name in AXES}
     differences = {}
@@ -83,14 +88,32 @@ def recovery(phase_map: PhaseMap) -> dict[str, float]:
     return found
 
 
-def region_rows(phase_map: PhaseMap) -> list[dict[str, Any]]:
+class RegionRow(RegionNumbers):
+    """A selector in a region."""
+
+    selector: str
+    axis: str | None
+    """Null for all of the map."""
+    part: str
+    region: str
+    """In words."""
+
+
+def region_rows(phase_map: PhaseMap) -> list[RegionRow]:
     """Return every selector in every region: `region_row`, with selector, axis, part and title."""
-    rows = []
+    rows: list[RegionRow] = []
     for selector, found in phase_map.differences.items():
         for region in regions():
             inside_P = inside(region, phase_map.parameters, phase_map.points)
-            name = {"selector": selector, "axis": region.axis, "part": region.part, "region": region.title}
-            rows.append(name | region_row(found.take(inside_P)))
+            rows.append(
+                {
+                    "selector": selector,
+                    "axis": region.axis,
+                    "part": region.part,
+                    "region": region.title,
+                    **region_row(found.take(inside_P)),
+                }
+            )
     return rows
 
 
@@ -122,28 +145,46 @@ def map_json(phase_map: PhaseMap, command: str) -> str:
 
 def map_of_json(text: str, where: str) -> PhaseMap:
     """Return the map of a map.json; raises `StorageError` where it is none of this version."""
+    value = record_of(_MAP, text, Path(where))
+    column = {name: _column(row[place] for row in value["points"]) for place, name in enumerate(value["columns"])}
     try:
-        value = json.loads(text)
-        if value["schema"] != SCHEMA:
-            raise ValueError(f"its schema is {value['schema']}, not {SCHEMA}")  # noqa: TRY301 — one message for all
-        rows: Sequence[Sequence[float | None]] = value["points"]
-        column = {name: _column(row[place] for row in rows) for place, name in enumerate(value["columns"])}
-        differences = {
-            name: Differences(*(column[f"{name}.{field}"] for field in Differences._fields)) for name in value["rules"]
-        }
         return PhaseMap(
             value["design"],
             {name: column[f"parameters.{name}"] for name in AXES},
             {name: column[f"measured.{name}"] for name in MEASURED},
-            differences,
+            {
+                name: Differences(*(column[f"{name}.{field}"] for field in Differences._fields))
+                for name in value["rules"]
+            },
             {name: rule_of(rules["now"]) for name, rules in value["rules"].items()},
             {name: rule_of(rules["later"]) for name, rules in value["rules"].items()},
         )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except KeyError as error:
         raise StorageError(
-            f"'{where}' must be the map.json of `farsighted phase-map`, but cannot be used ({error}). Make one with "
-            "`farsighted phase-map --out DIR`."
+            f"'{where}' must have a column {error} among its `columns`, but has not: {_MAP.mend}"
         ) from error
+
+
+class RulesRecord(TypedDict):
+    """The two rules of a selector."""
+
+    now: RuleRecord
+    later: RuleRecord
+
+
+@with_config(RECORD_RULES)
+class MapRecord(TypedDict):
+    """map.json, as far as it is read again."""
+
+    schema: Literal[1]
+    design: DesignKey
+    rules: dict[str, RulesRecord]
+    columns: list[str]
+    points: list[list[float | None]]
+    """One row a point, one number a column."""
+
+
+_MAP: Final = RecordFile("map.json", MapRecord, "make one with `farsighted phase-map --out DIR`.")
 
 
 def load_map(path: Path | None) -> PhaseMap:

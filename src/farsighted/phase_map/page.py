@@ -1,12 +1,13 @@
 """The map in words: phase_map.md, with the command that made every number of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
 from farsighted.phase_map.design import AXES, METRICS, SELECTORS
-from farsighted.phase_map.map import ESTIMATED, PhaseMap, recovery, region_rows
+from farsighted.phase_map.map import ESTIMATED, PhaseMap, RegionRow, recovery, region_rows
+from farsighted.phase_map.records import PointRecord
 from farsighted.phase_map.rules import Rule, sentence
 from farsighted.phase_map.verdicts import MEANINGS, VERDICTS
 from farsighted.results.lookup import slug
@@ -22,7 +23,7 @@ _LABELS: Final = {
 }
 
 
-def page(phase_map: PhaseMap, records: Sequence[Mapping[str, Any]], command: str) -> str:
+def page(phase_map: PhaseMap, records: Sequence[PointRecord], command: str) -> str:
     """Return phase_map.md: how it was made, differences, regions, rules, and how well the estimates do."""
     parts = (
         _made(phase_map, command),
@@ -57,7 +58,7 @@ def _made(phase_map: PhaseMap, command: str) -> Iterator[str]:
     )
 
 
-def _overall(phase_map: PhaseMap, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _overall(phase_map: PhaseMap, records: Sequence[PointRecord]) -> Iterator[str]:
     yield from ("## Differences to random, mean ± standard error over all worlds", "")
     yield _pipe(["selector", *(_LABELS[key] for key in METRICS)])
     yield _pipe(["---", *("---:" for _ in METRICS)])
@@ -129,13 +130,13 @@ def _regions(phase_map: PhaseMap) -> Iterator[str]:
         yield ""
 
 
-def _means(row: Mapping[str, Any]) -> list[str]:
+def _means(row: RegionRow) -> list[str]:
     if row["now"] is None:
         return ["–", "–"]
     return [f"{row['now']:+.2f} ± {row['now_error']:.2f}", f"{row['later']:+.4f} ± {row['later_error']:.4f}"]
 
 
-def _shares(row: Mapping[str, Any]) -> list[str]:
+def _shares(row: RegionRow) -> list[str]:
     total = sum(row[name] for name in VERDICTS)
     return [f"{100 * row[name] / total:.0f} %" if total else "–" for name in VERDICTS]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -26,12 +26,13 @@ from farsighted.phase_map.design import (
 )
 from farsighted.phase_map.measure import measure_pools, rank_share
 from farsighted.phase_map.pools import read_pools
-from farsighted.phase_map.records import Record
+from farsighted.phase_map.records import PointRecord
 from farsighted.results.groups import Group, Settings, report_group
 from farsighted.results.lookup import GroupKey
 from farsighted.store import atomic
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_cell
+from farsighted.store.records import Numbers
 
 OPENER: Final = "farsighted.phase_map.point:open_points"
 
@@ -61,7 +62,7 @@ class _Asked:
 _ASKED: Final = TypeAdapter(_Asked)
 
 
-def run_point(point: DesignPoint, sizes: Sizes, should_stop: Callable[[], bool] = lambda: False) -> Record:
+def run_point(point: DesignPoint, sizes: Sizes, should_stop: Callable[[], bool] = lambda: False) -> PointRecord:
     """Run the seven cells of a point and return its record, a JSON value; None where a cell diverged.
 
     Raises:
@@ -73,8 +74,11 @@ def run_point(point: DesignPoint, sizes: Sizes, should_stop: Callable[[], bool] 
         run_here(prepared, prepared.cells, root, should_stop, Silent())
         artifacts = [read_cell(Layout(root).cell(cell.id)) for cell in prepared.cells]
         dumped = config.record()
-        place = measure_pools(read_pools(root, tuple(prepared.inputs.stages), {"config": dumped, "notes": ()}))
+        place = measure_pools(
+            read_pools(root, tuple(prepared.inputs.stages), {"config": dumped, "notes": [], "cells": []})
+        )
     group = report_group(GroupKey.of(artifacts[0].meta), artifacts, Settings.of(dumped))
+    compared = _compared(group, point.seed)
     return {
         "point": point.number,
         "parameters": point.parameters,
@@ -82,12 +86,16 @@ def run_point(point: DesignPoint, sizes: Sizes, should_stop: Callable[[], bool] 
         "seed": point.seed,
         "world": prepared.inputs.model_hash,
         "measured": {
-            **{name: number_or_none(getattr(place, name)) for name in ("alignment", "embedding_alignment")},
-            **{name: number_or_none(getattr(place, name)) for name in ("redundancy", "noise")},
+            "alignment": number_or_none(place.alignment),
+            "embedding_alignment": number_or_none(place.embedding_alignment),
+            "redundancy": number_or_none(place.redundancy),
+            "noise": number_or_none(place.noise),
             "budget": point.budget / 100,
             "rank": rank_share(point.rank, place.width),
         },
-        **_differences(group, point.seed),
+        "random": compared.random,
+        "differences": compared.differences,
+        "standard_errors": compared.errors,
     }
 
 
@@ -96,12 +104,20 @@ def world_hash(point: DesignPoint, sizes: Sizes) -> str:
     return prepare(point_config(point, sizes)).inputs.model_hash
 
 
-def _differences(group: Group, seed: int) -> Mapping[str, object]:
+class _Compared(NamedTuple):
     """The random selector's values; the others' differences, with standard errors of those now and later."""
+
+    random: Numbers
+    differences: dict[str, Numbers]
+    errors: dict[str, Numbers]
+
+
+def _compared(group: Group, seed: int) -> _Compared:
     if (REFERENCE, seed) not in group.cells:
         raise StorageError("A point of the map must have a cell of random selection, but has none. Run it again.")
     base = group.cells[REFERENCE, seed]
-    differences, errors = {}, {}
+    differences: dict[str, Numbers] = {}
+    errors: dict[str, Numbers] = {}
     for name in SELECTORS:
         if name == REFERENCE:
             continue
@@ -112,4 +128,4 @@ def _differences(group: Group, seed: int) -> Mapping[str, object]:
             for key in (NOW, LATER)
         }
     reference = {key: number_or_none(base.values[key]) for key in METRICS}
-    return {"random": reference, "differences": differences, "standard_errors": errors}
+    return _Compared(reference, differences, errors)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from farsighted.core.errors import StorageError
 from farsighted.phase_map.measure import PoolSignals
 from farsighted.store.layout import MARKER, Layout
+from farsighted.store.records import PlannedRecord
 from farsighted.store.writer import read_table
 
 _ARRAYS: Final = "arrays.safetensors"
@@ -25,7 +26,7 @@ class _Prepared(NamedTuple):
     arrays: Mapping[str, np.ndarray]
 
 
-def read_pools(root: Path, stages: Sequence[str], plan: Mapping[str, Any]) -> tuple[PoolSignals, ...]:
+def read_pools(root: Path, stages: Sequence[str], plan: PlannedRecord) -> tuple[PoolSignals, ...]:
     """Return the pools of an audit in the order of `stages`, from what its cells share.
 
     Where a folder holds the shared work of several versions of the audit, the newest counts.
@@ -61,7 +62,7 @@ def read_pools(root: Path, stages: Sequence[str], plan: Mapping[str, Any]) -> tu
     return tuple(pools)
 
 
-def quality_is_known(stage: str, plan: Mapping[str, Any]) -> bool:
+def quality_is_known(stage: str, plan: PlannedRecord) -> bool:
     """Return whether a stage's quality is a label or a judgement, and not the work of rule filters or of the NLL."""
     ruled = f"'{stage}': quality comes from rule filters"
     source = plan["config"]["quality"]["source"]

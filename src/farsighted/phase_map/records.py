@@ -6,18 +6,58 @@ measured, lines stand in the order in which points were finished; at the end in 
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Final, Literal
+
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from farsighted.core.errors import StorageError
+from farsighted.phase_map.design import DesignKey
 from farsighted.store import atomic
+from farsighted.store.record_text import RecordFile, record_of, text_of
+from farsighted.store.records import RECORD_RULES, Numbers
 
-Record = Mapping[str, Any]
-SCHEMA = 1
+SCHEMA: Final = 1
+_MEND: Final = "make it with `farsighted phase-map --out DIR`."
 
 
-def open_records(path: Path, identity: Mapping[str, Any]) -> dict[int, Record]:
+@with_config(RECORD_RULES)
+class DesignRecord(TypedDict):
+    """The first line of the file."""
+
+    schema: Literal[1]
+    design: DesignKey
+
+
+@with_config(RECORD_RULES)
+class PointRecord(TypedDict):
+    """One point; null where a number does not exist."""
+
+    point: int
+    """Number in the design."""
+    parameters: dict[str, float]
+    """Axis to the true parameter of the point's world."""
+    data_seed: int
+    seed: int
+    world: str
+    """Content hash of the world."""
+    measured: Numbers
+    """Coordinate to what the pools show of it."""
+    random: Numbers
+    """Metrics of random selection."""
+    differences: dict[str, Numbers]
+    """Selector to its metrics minus those of random selection."""
+    standard_errors: dict[str, Numbers]
+    """Likewise, of the differences now and later, over items."""
+
+
+_HEAD: Final = RecordFile("records.jsonl", DesignRecord, _MEND, indent=None)
+_POINT: Final = RecordFile("records.jsonl", PointRecord, _MEND, indent=None)
+
+
+def open_records(path: Path, identity: DesignKey) -> dict[int, PointRecord]:
     """Return the records that a file holds, by point; the file is there afterwards, and every line of it whole.
 
     A last line without an end was being written when its writer was killed: it is dropped.
@@ -29,47 +69,42 @@ def open_records(path: Path, identity: Mapping[str, Any]) -> dict[int, Record]:
     Raises:
         StorageError: The file belongs to another design, or cannot be read or written.
     """
-    head = {"schema": SCHEMA, "design": dict(identity)}
     if not path.exists():
         write_records(path, identity, ())
         return {}
-    found, records = read_records(path)
-    if found != head:
+    head, records = read_records(path)
+    if head["design"] != identity:
         raise StorageError(
-            f"'{path}' must hold records of the design {json.dumps(head['design'])}, but holds those of "
-            f"{json.dumps(found.get('design'))}. Choose another folder with --out, or delete the file."
+            f"'{path}' must hold records of the design {json.dumps(identity)}, but holds those of "
+            f"{json.dumps(head['design'])}. Choose another folder with --out, or delete the file."
         )
     write_records(path, identity, records.values())
     return records
 
 
-def read_records(path: Path) -> tuple[Mapping[str, Any], dict[int, Record]]:
-    """Return the first line and the records of a file, by point; raises `StorageError` where it cannot be read."""
+def read_records(path: Path) -> tuple[DesignRecord, dict[int, PointRecord]]:
+    """Return the first line and the records of a file, by point; raises `StorageError` where one does not fit."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [json.loads(line) for line in lines if line.endswith("\n")]
-        return whole[0], {int(record["point"]): record for record in whole[1:]}
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise StorageError(
-            f"'{path}' must hold the records of a phase map, one JSON object a line, but cannot be read ({error}). "
-            "Make them with `farsighted phase-map --out DIR`."
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"'{path}' cannot be read ({error}): {_MEND}") from error
+    whole = [line for line in lines if line.endswith("\n")]
+    if not whole:
+        raise StorageError(f"'{path}' must hold the records of a phase map, but is empty: {_MEND}")
+    records = [record_of(_POINT, line, path) for line in whole[1:]]
+    return record_of(_HEAD, whole[0], path), {record["point"]: record for record in records}
 
 
-def append_record(path: Path, record: Record) -> None:
+def append_record(path: Path, record: PointRecord) -> None:
     """Put a record at the end of the file, on disk when this returns; raises `StorageError`."""
     with atomic.storage_errors(path), path.open("ab") as file:
-        file.write(_line(record))
+        file.write(text_of(_POINT, record).encode())
         file.flush()
         os.fsync(file.fileno())
 
 
-def write_records(path: Path, identity: Mapping[str, Any], records: Iterable[Record]) -> None:
+def write_records(path: Path, identity: DesignKey, records: Iterable[PointRecord]) -> None:
     """Write the whole file in one step, points in order: the same records give the same bytes."""
-    ordered = sorted(records, key=lambda record: int(record["point"]))
-    head = {"schema": SCHEMA, "design": dict(identity)}
-    atomic.write_bytes(path, b"".join(_line(value) for value in (head, *ordered)))
-
-
-def _line(value: Record) -> bytes:
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    head: DesignRecord = {"schema": SCHEMA, "design": identity}
+    lines = [text_of(_POINT, record) for record in sorted(records, key=lambda record: record["point"])]
+    atomic.write_text(path, "".join([text_of(_HEAD, head), *lines]))

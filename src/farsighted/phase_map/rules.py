@@ -4,11 +4,12 @@ Candidates are a tree of at most two questions in a row and a straight line; bot
 the trivial rule, the mean of all points. Shape letters: P points, C coordinates, F folds.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Literal, Protocol, final
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from farsighted.core.errors import DataError
 from farsighted.core.rng import MAP_FOLDS, stream
@@ -21,8 +22,67 @@ _FOLDS: Final = 10
 _LEAF: Final = 0.08
 """Least share of the points in a leaf."""
 
-Form = Mapping[str, Any]
-"""A rule as a JSON value: {"kind": "mean" | "line" | "tree", ...}; see `predict`."""
+
+class MeanForm(TypedDict):
+    """The same everywhere."""
+
+    kind: Literal["mean"]
+    value: float
+
+
+class LineForm(TypedDict):
+    """A straight line in the coordinates."""
+
+    kind: Literal["line"]
+    intercept: float
+    slopes: dict[str, float]
+
+
+@final
+class Leaf(TypedDict):
+    """The end of a tree's branch."""
+
+    value: float
+    points: int
+    """That it was fitted to."""
+
+
+@final
+class Fork(TypedDict):
+    """A question of a tree: is the coordinate at most the cut?"""
+
+    coordinate: str
+    cut: float
+    below: "Node"
+    above: "Node"
+
+
+Node = Leaf | Fork
+
+
+class TreeForm(TypedDict):
+    """A tree of at most two questions in a row."""
+
+    kind: Literal["tree"]
+    root: Node
+
+
+Form = MeanForm | LineForm | TreeForm
+"""What a rule predicts with; see `predict`."""
+
+
+class RuleRecord(TypedDict):
+    """A rule in map.json."""
+
+    form: Form
+    candidate: str
+    error: float
+    trivial_error: float
+    better: bool
+    residuals: list[float | None]
+    """By point; null where nothing was measured."""
+
+
 Fitter = Callable[[np.ndarray, np.ndarray], Form]
 
 
@@ -95,7 +155,7 @@ def sentence(form: Form, unit: str = "") -> str:
     return "; ".join(f"{mean:+.3g}{unit} {where}" for where, mean in _leaves(form["root"], ()))
 
 
-def _leaves(node: Form, path: tuple[str, ...]) -> list[tuple[str, float]]:
+def _leaves(node: Node, path: tuple[str, ...]) -> list[tuple[str, float]]:
     if "value" in node:
         return [("where " + " and ".join(path) if path else "everywhere", float(node["value"]))]
     name, cut = node["coordinate"], node["cut"]
@@ -103,7 +163,7 @@ def _leaves(node: Form, path: tuple[str, ...]) -> list[tuple[str, float]]:
     return below + _leaves(node["above"], (*path, f"{name} > {cut:.2f}"))
 
 
-def _leaf(node: Form, place_C: np.ndarray) -> float:
+def _leaf(node: Node, place_C: np.ndarray) -> float:
     while "value" not in node:
         below = place_C[COORDINATES.index(node["coordinate"])] <= node["cut"]
         node = node["below" if below else "above"]
@@ -142,7 +202,18 @@ def _tree(x_PC: np.ndarray, y_P: np.ndarray) -> Form:
     return {"kind": "tree", "root": _node(tree, 0)}
 
 
-def _node(tree: Any, place: int) -> Form:
+class Tree(Protocol):
+    """A tree of scikit-learn: a row a node, -1 = no child."""
+
+    children_left: np.ndarray
+    children_right: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    value: np.ndarray
+    n_node_samples: np.ndarray
+
+
+def _node(tree: Tree, place: int) -> Node:
     below, above = int(tree.children_left[place]), int(tree.children_right[place])
     if below < 0:
         return {"value": float(tree.value[place].item()), "points": int(tree.n_node_samples[place])}
@@ -154,18 +225,19 @@ def _node(tree: Any, place: int) -> Form:
     }
 
 
-_KEPT: Final = ("form", "candidate", "error", "trivial_error", "better")
-
-
-def rule_json(rule: Rule, digits: int = 5) -> dict[str, Any]:
+def rule_json(rule: Rule, digits: int = 5) -> RuleRecord:
     """Return a rule as a JSON value; residuals with so many significant digits, None where there is none."""
-    residuals = [None if np.isnan(value) else float(f"{value:.{digits}g}") for value in rule.residuals_P.tolist()]
-    kept = {name: getattr(rule, name) for name in _KEPT}
-    return kept | {"residuals": residuals}
+    return {
+        "form": rule.form,
+        "candidate": rule.candidate,
+        "error": rule.error,
+        "trivial_error": rule.trivial_error,
+        "better": rule.better,
+        "residuals": [None if np.isnan(value) else float(f"{value:.{digits}g}") for value in rule.residuals_P.tolist()],
+    }
 
 
-def rule_of(value: Mapping[str, Any]) -> Rule:
+def rule_of(value: RuleRecord) -> Rule:
     """Return the rule of a JSON value."""
-    residuals: Sequence[float | None] = value["residuals"]
-    kept = {name: value[name] for name in _KEPT}
-    return Rule(**kept, residuals_P=np.array([np.nan if one is None else one for one in residuals]))
+    residuals_P = np.array([np.nan if one is None else one for one in value["residuals"]])
+    return Rule(value["form"], value["candidate"], value["error"], value["trivial_error"], value["better"], residuals_P)

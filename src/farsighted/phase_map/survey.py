@@ -14,10 +14,10 @@ from farsighted.launch.build import executor_maker
 from farsighted.launch.work import Executor, Launch, Opening, Task, TaskResult
 from farsighted.phase_map.design import FULL, DesignPoint, Sizes, design_points, identity
 from farsighted.phase_map.point import OPENER, world_hash
-from farsighted.phase_map.records import Record, append_record, open_records, write_records
+from farsighted.phase_map.records import PointRecord, append_record, open_records, write_records
 from farsighted.store import atomic
 
-_RECORD: Final = TypeAdapter(Record)
+_RECORD: Final = TypeAdapter(PointRecord)
 Told = Callable[[int, int], None]
 """Is told how many points are there, and of how many."""
 
@@ -75,7 +75,7 @@ class _Keeper:
     """An observer that writes every record down as soon as it is there, and says how many there are."""
 
     path: Path
-    records: dict[int, Record]
+    records: dict[int, PointRecord]
     done: int
     total: int
     told: Told
@@ -98,12 +98,12 @@ class _Keeper:
         if outcome.failure is None:
             record = _RECORD.validate_python(outcome.result)
             append_record(self.path, record)
-            self.records[int(record["point"])] = record
+            self.records[record["point"]] = record
             self.done += 1
             self.told(self.done, self.total)
 
 
-def _check_world(path: Path, wanted: Sequence[DesignPoint], records: dict[int, Record], sizes: Sizes) -> None:
+def _check_world(path: Path, wanted: Sequence[DesignPoint], records: dict[int, PointRecord], sizes: Sizes) -> None:
     """Compare the world of one recorded point: a configuration does not tell how the program makes worlds."""
     known = next((point for point in wanted if point.number in records), None)
     if known is not None and world_hash(known, sizes) != records[known.number]["world"]:

@@ -7,7 +7,7 @@ score; a difference counts where it exceeds two standard errors.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, TypedDict, get_args
 
 import numpy as np
 
@@ -104,18 +104,48 @@ def inside(region: Region, parameters: Mapping[str, np.ndarray], points: int) ->
     return inside_P
 
 
-def region_row(found: Differences) -> dict[str, Any]:
+class RegionNumbers(TypedDict):
+    """What a selector is over the points of a region; null below two points."""
+
+    points: int
+    better: int
+    """Points with this verdict."""
+    harmless: int
+    myopic: int
+    worse: int
+    now: float | None
+    now_error: float | None
+    """Standard error over points."""
+    later: float | None
+    later_error: float | None
+    verdict: Verdict | None
+    """That of the means."""
+
+
+def region_row(found: Differences) -> RegionNumbers:
     """Return what a selector is over the points of a region: means, their standard errors over points, counts, verdict.
 
     The verdict is that of the means; how often single points have which is beside it. All None below two points.
     """
     known = found.take(found.known)
     counts = Counter(verdicts(found))
-    row: dict[str, Any] = {"points": len(known.now_P), **{name: counts[name] for name in VERDICTS}}
-    if len(known.now_P) < 2:
-        return row | dict.fromkeys(("now", "now_error", "later", "later_error", "verdict"))
-    numbers = []
-    for values_P in (known.now_P, known.later_P):
-        numbers += [float(values_P.mean()), float(values_P.std(ddof=1) / np.sqrt(len(values_P)))]
-    keys = ("now", "now_error", "later", "later_error")
-    return row | dict(zip(keys, numbers, strict=True)) | {"verdict": verdict(*numbers)}
+    enough = len(known.now_P) > 1
+    now, now_error = _mean_error(known.now_P) if enough else (None, None)
+    later, later_error = _mean_error(known.later_P) if enough else (None, None)
+    means = (now, now_error, later, later_error)
+    return {
+        "points": len(known.now_P),
+        "better": counts["better"],
+        "harmless": counts["harmless"],
+        "myopic": counts["myopic"],
+        "worse": counts["worse"],
+        "now": now,
+        "now_error": now_error,
+        "later": later,
+        "later_error": later_error,
+        "verdict": None if None in means else verdict(*(value for value in means if value is not None)),
+    }
+
+
+def _mean_error(values_P: np.ndarray) -> tuple[float, float]:
+    return float(values_P.mean()), float(values_P.std(ddof=1) / np.sqrt(len(values_P)))
