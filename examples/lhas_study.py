@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 from farsighted.api import audit
 from farsighted.metrics.intervals import interval
 from farsighted.results.folder import groups_of
+from farsighted.store.layout import Layout
+from farsighted.store.reader import read_results
+from farsighted.store.result_records import ResultsRecord, SummaryEntry
 
 _log = logging.getLogger("lhas_study")
 
@@ -96,17 +99,16 @@ AUDITS: Mapping[str, Study] = {
 }
 
 
-def run(name: str, out: Path, seeds: int, workers: int, overrides: Sequence[str]) -> dict[str, Any]:
+def run(name: str, out: Path, seeds: int, workers: int, overrides: Sequence[str]) -> ResultsRecord:
     """Run one audit, or what is missing of it; returns its results."""
     study = AUDITS[name]
     settings = [f"seeds={list(range(seeds))}", f"statistics.reference={study.reference}", "references=[]"]
     chosen = "selectors=" + json.dumps(list(study.selectors), ensure_ascii=False)
-    paths = audit(study.preset, out / name, [chosen, *settings, *study.changes, *overrides], workers)
-    found: dict[str, Any] = json.loads(paths.results.read_text())
-    return found
+    audit(study.preset, out / name, [chosen, *settings, *study.changes, *overrides], workers)
+    return read_results(Layout(out / name))
 
 
-def table(results: Mapping[str, Any]) -> str:
+def table(results: ResultsRecord) -> str:
     """Return the selectors' means and their differences to the reference with intervals, as Markdown."""
     reference = results["reference"]
     heads = [
@@ -142,7 +144,7 @@ def inside_against_alone(folder: Path, confidence: float = 0.95) -> str:
     return "\n".join(lines)
 
 
-def _gap(entry: Mapping[str, Any], key: str, digits: int) -> str:
+def _gap(entry: SummaryEntry, key: str, digits: int) -> str:
     if not entry["difference"]:
         return "–"
     found = entry["difference"][key]
