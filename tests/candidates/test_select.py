@@ -6,7 +6,7 @@ import pytest
 
 from farsighted.candidates.select import select_from_files
 from farsighted.config.select import select_config
-from farsighted.core.errors import ConfigError, DataError
+from farsighted.core.errors import ConfigError, DataError, SelectorError
 from farsighted.core.names import FAMILIES
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.protocol.shared import load_known
@@ -14,6 +14,7 @@ from farsighted.protocol.tasks import run_clusters_task, run_stage_task
 from farsighted.selectors import Scored
 from farsighted.worlds.skills.suite import build_suite
 from oracles.micro import desk_of, nano_config, row_of, without_labels, write_jsonl
+from oracles.own_signals import KINDS
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +233,24 @@ def test_labels_spare_the_model_its_passes(files, passes):
     assert passes == [["embedding"]]
     selected(files, {"name": "coverage_floor", "selector": "quality"}, "5 examples")
     assert passes == [["embedding"]]
+
+
+@pytest.mark.parametrize("kind", ["text", "forward", "backward", "reference"])
+def test_a_signal_of_anyones_decides_a_selection_with_a_history_or_without(files, kind):
+    reads = {"name": "oracles.own_signals:Reads", "signal": KINDS[kind]}
+    plain = selected(files, reads, history=files / "history.jsonl")
+    assert selected(files, reads, history=files / "history.jsonl").ids == plain.ids
+    if kind == "text":
+        share_N = [
+            len(item.example.prompt) / len(item.example.prompt + item.example.response) for item in plain.pool.tokens
+        ]
+        np.testing.assert_allclose(plain.ranking.score, share_N)
+    if kind == "reference":
+        nll = selected(files, "loss").ranking.score
+        np.testing.assert_array_equal(plain.ranking.score, nll)
+
+
+def test_a_signal_of_a_warm_up_run_is_refused_before_a_model_is_loaded(files, monkeypatch):
+    monkeypatch.setattr("farsighted.candidates.select.load_model", None)
+    with pytest.raises(SelectorError, match="must do without a warm-up run, but the selector needs 'learned'"):
+        selected(files, {"name": "oracles.own_signals:Reads", "signal": KINDS["warm_up"]})

@@ -16,6 +16,7 @@ from farsighted.candidates.grades import judge_cost_note, pool_quality
 from farsighted.candidates.kept_signals import SignalCache
 from farsighted.config.select import SelectConfig
 from farsighted.core import fingerprint
+from farsighted.core.errors import SelectorError
 from farsighted.core.rng import stream
 from farsighted.core.values import Pool, Signals, Tokens, labels_of
 from farsighted.data.chosen import Selected
@@ -30,7 +31,9 @@ from farsighted.models.folder import model_folder, model_hash, sentence_model
 from farsighted.models.loading import load_model
 from farsighted.models.sentence import SentenceEncoder
 from farsighted.selectors import Selector, build_selector, rank_checked
-from farsighted.signals.table import CONTEXT_NAMES, check_needs
+from farsighted.signals.provided import once_signals
+from farsighted.signals.registry import signal_named
+from farsighted.signals.table import CONTEXT_NAMES, check_needs, readings_of
 from farsighted.store.cache import ArrayCache
 from farsighted.store.layout import RESULT_VERSION
 
@@ -71,6 +74,7 @@ def select_from_files(options: SelectConfig, selector: Selector | None = None) -
     """
     named = options.selector
     selector = selector or build_selector({"name": named.name, **named.parameters})
+    needs = _without_training(check_needs(selector.needs))
     folder = model_folder(options.model)
     reader = reader_of(folder, options)
     data = reader.read(options.data, options.turns)
@@ -80,7 +84,7 @@ def select_from_files(options: SelectConfig, selector: Selector | None = None) -
     readings = (data, history, proxy)
     refuse_unmet(options.names, frozenset[str]().union(*(found.examples.names for found in readings)))
     model = _frozen_model(folder, options, pool.tokens[:8])
-    seen = _seen(model, options, _Texts(data.tokens, history.tokens, proxy.tokens), check_needs(selector.needs))
+    seen = _seen(model, options, _Texts(data.tokens, history.tokens, proxy.tokens), needs)
     state = selector.init()
     if seen.history is not None:
         state = selector.observe(state, seen.history)
@@ -97,6 +101,17 @@ def select_from_files(options: SelectConfig, selector: Selector | None = None) -
         notes=(*(note for found in readings for note in found.notes), *seen.notes),
         bad_rows=tuple(row for found in readings for row in found.examples.bad_rows),
     )
+
+
+def _without_training(needs: frozenset[str]) -> frozenset[str]:
+    """Return the needs; raises `SelectorError` for a signal that takes a training run."""
+    trained = next((name for name in sorted(needs) if signal_named(name).cost == "warm_up"), None)
+    if trained is not None:
+        raise SelectorError(
+            f"A selection without training must do without a warm-up run, but the selector needs '{trained}', which "
+            "comes from one. Take another selector, or compare it in an audit."
+        )
+    return needs
 
 
 def _frozen_model(folder: Path, options: SelectConfig, sample: Sequence[Tokens]) -> FrozenModel:
@@ -156,12 +171,15 @@ def _stand_in_for_proxy(pool: Sequence[Tokens], seed: int) -> tuple[Tokens, ...]
 def _rows(model: FrozenModel, options: SelectConfig, texts: _Texts, needs: frozenset[str]) -> dict[str, np.ndarray]:
     """Return what is needed of pool and history, one row each, and `judge_tokens` where a judge was asked."""
     both = Pool("data and history", (*texts.pool, *texts.history))
-    passes = of_passes(needs) | _stand_in_passes(both.tokens, options, needs)
+    # What is read of a model that never changes is read of this one, which nobody trains.
+    once = frozenset(name for name in needs if signal_named(name).is_once)
+    passes = of_passes(needs) | readings_of(once) | _stand_in_passes(both.tokens, options, needs)
     # Apart, so that the pool's signals serve whatever history it is seen with.
     scored = [model.signals(part, passes).rows for part in (texts.pool, texts.history) if part]
     measured = {name: np.concatenate([rows[name] for rows in scored]) for name in passes}
     measured["size"] = budget_sizes(both, options.budget.unit)
     measured["origin"] = np.zeros(len(both), dtype=np.int32)
+    measured |= once_signals(once, [item.example for item in both.tokens], measured) if once else {}
     if "quality" in needs:
         nll_N, judged = measured.get("nll"), options.kept_in / "judge"
         measured |= pool_quality(model.learner, options.quality, both.tokens, nll_N, judged, _SETTINGS.batch_tokens)
