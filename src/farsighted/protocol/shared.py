@@ -7,9 +7,10 @@ of a seed start from are in a cache with a limit (`protocol.signal_cache`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import pyarrow as pa
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
@@ -22,7 +23,7 @@ from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens, labels_of
-from farsighted.evaluation.sets import evaluate
+from farsighted.evaluation.sets import EvaluationSet, evaluate
 from farsighted.learners.base import EXACT_AT_START, Learner
 from farsighted.models.sentence import SentenceEncoder
 from farsighted.protocol.inputs import AuditInputs
@@ -46,7 +47,7 @@ class Known:
     """embedding, cluster, difficulty, quality, tokens."""
     embedding_seconds: float
     embedding_tokens: int
-    base_scores: Any
+    base_scores: pa.Table
     """Rows of `scores.parquet`: the base model on the stage's evaluation sets."""
 
 
@@ -168,12 +169,12 @@ def quality_notes(config: AuditConfig, inputs: AuditInputs, layout: Layout) -> t
     return tuple(notes)
 
 
-def _signal_cache(layout: Layout, config: AuditConfig, model_hash: str, adapter: Any) -> SignalCache:
+def _signal_cache(layout: Layout, config: AuditConfig, model_hash: str, adapter: object) -> SignalCache:
     entries = ArrayCache(layout.signals, config.cache.megabytes * _MEGABYTE)
     return SignalCache(entries, _model_key(config, model_hash), adapter, config.evaluation.batch_tokens)
 
 
-def _model_key(config: AuditConfig, model_hash: str) -> list[Any]:
+def _model_key(config: AuditConfig, model_hash: str) -> list[object]:
     """What decides the passes over the base model, to the last bit; a GPU rounds otherwise than a processor."""
     return [RESULT_VERSION, model_hash, config.model.dtype, config.model.device, config.evaluation.batch_tokens]
 
@@ -197,7 +198,7 @@ def _stage_key(config: AuditConfig, inputs: AuditInputs, name: str) -> str:
     )[:16]
 
 
-def _quality_key(config: AuditConfig) -> Any:
+def _quality_key(config: AuditConfig) -> object:
     prices = {"judge": {"dollars_per_million_read", "dollars_per_million_written"}}
     return config.quality.model_dump(mode="json", exclude=prices)
 
@@ -208,7 +209,7 @@ def _clusters_key(config: AuditConfig, inputs: AuditInputs) -> str:
     return fingerprint.of_json(["clusters", keys, settings])[:16]
 
 
-def _owned_ood(inputs: AuditInputs, name: str) -> list[Any]:
+def _owned_ood(inputs: AuditInputs, name: str) -> list[EvaluationSet]:
     """Shifted sets that this stage is the first to name, so that each is scored once."""
     owner: dict[str, str] = {}
     for stage in inputs.stages.values():
