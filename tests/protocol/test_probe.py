@@ -29,8 +29,8 @@ def desk(tmp_path):
 
 def probe(desk, learner, seed=0, after=1):
     scores = ScoreRows()
-    tokens = run_neutral_probe(learner, desk.inputs.stages["math"], desk.config, (seed, after, 3), scores)
-    return tokens, scores.table()
+    probed = run_neutral_probe(learner, desk.inputs.stages["math"], desk.config, (seed, after, 3), scores)
+    return probed.trained_tokens, scores.table()
 
 
 @given(st.integers(1, 40), st.data())

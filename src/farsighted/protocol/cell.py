@@ -25,10 +25,12 @@ from farsighted.protocol.scores import ScoredAt
 from farsighted.protocol.shared import FirstSignals, Known
 from farsighted.protocol.stages import stage_input
 from farsighted.protocol.summary import cell_meta, stage_numbers
+from farsighted.protocol.told import Told
 from farsighted.store.claims import Claim
 from farsighted.store.layout import Layout
 from farsighted.store.records import CellRecord, CellStatus
 from farsighted.store.writer import Checkpoint, read_checkpoint, write_cell, write_checkpoint
+from farsighted.training.record import StageRecord
 from farsighted.training.stage import (
     ModelSignals,
     StageInput,
@@ -85,6 +87,7 @@ class _CellRun:
             for index in range(1, len(cell.stages) + 1)
         ]
         self.done = CellProgress(state=cell.selector.init())
+        self.told = Told(cell.id, cell.stages, context.listener)
         self.stage: StageProgress | None = None
         self.stage_start = self.start_parameters
         self.written = time.monotonic()
@@ -103,8 +106,10 @@ class _CellRun:
     def publish(self, status: CellStatus, reason: str | None, example_ids: tuple[str, ...]) -> None:
         """Write the finished cell."""
         self.context.claim.check()
+        self.told.tell_scores(self.done.scores)
         if self.stage is not None:
             stage = self._stage_input()
+            self.told.tell_steps(stage.pool.name, self.stage.record)
             numbers = stage_numbers(stage, self.stage, ChangeInner(0.0, 0.0, 0.0), self._embedding_cost(stage))
             self.done.per_stage.append(numbers)
             self.done.selections.extend(self.stage.record.tables)
@@ -128,7 +133,7 @@ class _CellRun:
             self.stage = StageProgress(state=self.done.state)
             self.stage_start = self.learner.parameters()
             self.learner.begin_stage(stage.steps)
-        watcher = _CellWatcher(self, stage)
+        watcher = _CellWatcher(self, stage, self.stage.record)
         self.stage = run_stage(self.learner, self.cell.selector, stage, self.stage, self._model_signals(stage), watcher)
 
     def _model_signals(self, stage: StageInput) -> ModelSignals:
@@ -149,19 +154,22 @@ class _CellRun:
         after = self.done.stages + 1
         with self.done.timed("evaluation_seconds"):
             self._evaluate(after)
+        self.told.tell_scores(self.done.scores)
         end = self.learner.parameters()
         change = self.learner.change_inner(self.start_parameters, self.stage_start, end)
         self.done.finish_stage(progress, stage_numbers(stage, progress, change, self._embedding_cost(stage)))
         self.stage = None
+        self.told.begin_stage()
         if after < len(self.cell.stages):
             # Before the probe, which is to measure the state that the next stage starts from.
             self.learner.next_stage(after + 1)
             with self.done.timed("probe_seconds"):
                 following = self.context.inputs.stages[self.cell.stages[after]]
                 position = (self.cell.seed, after, self.inputs[after].steps)
-                self.done.probe_tokens += run_neutral_probe(
-                    self.learner, following, self.context.config, position, self.done.scores
-                )
+                probed = run_neutral_probe(self.learner, following, self.context.config, position, self.done.scores)
+                self.done.probe_tokens += probed.trained_tokens
+            self.told.tell_probe(stage.pool.name, probed)
+            self.told.tell_scores(self.done.scores)
             if time.monotonic() - self.written >= self.context.config.checkpoint.seconds:
                 self._checkpoint()
 
@@ -175,6 +183,7 @@ class _CellRun:
     def _base_scores(self) -> None:
         for name in self.context.inputs.stages:
             self.done.scores.tables.append(self.context.known[name].base_scores)
+        self.told.tell_scores(self.done.scores)
 
     def _evaluate(self, after: int) -> None:
         names = self.cell.stages
@@ -220,6 +229,7 @@ class _CellRun:
         arrays = unpack(checkpoint.arrays)
         self.learner.load_parameters(arrays["parameters"])
         self.done, self.stage = CellProgress.load(checkpoint, arrays)
+        self.told.skip(self.done.scores, None if self.stage is None else self.stage.record)
         if self.stage is not None:
             self.stage_start = arrays["stage_start"]
             self.learner.begin_stage(self.inputs[self.done.stages].steps)
@@ -229,8 +239,8 @@ class _CellRun:
 class _CellWatcher:
     """Stops on request, reports progress, and draws the selector's own probe curve from the first steps of a stage."""
 
-    def __init__(self, run: _CellRun, stage: StageInput) -> None:
-        self._run, self._stage = run, stage
+    def __init__(self, run: _CellRun, stage: StageInput, record: StageRecord) -> None:
+        self._run, self._stage, self._record = run, stage, record
         config = run.context.config
         self._points = probe_points(config.probe) if stage.index > 1 else ()
         self._set = probe_set(run.context.inputs.stages[stage.pool.name], config)
@@ -248,7 +258,8 @@ class _CellWatcher:
         self._run.heed(progress)
 
     def after_step(self, steps: int, trained_tokens: int) -> None:
-        """Report, and evaluate where the own probe has a point."""
+        """Tell, and evaluate where the own probe has a point."""
+        self._run.told.tell_steps(self._stage.pool.name, self._record)
         self._run.context.listener.progressed((self._before + steps) / self._total)
         if steps in self._points:
             self._evaluate(trained_tokens, self._points.index(steps) + 1)
@@ -258,3 +269,4 @@ class _CellWatcher:
         with done.timed("probe_seconds"):
             place = ScoredAt("probe_own", self._stage.index - 1, trained_tokens, point)
             done.scores.add(place, self._set, evaluate(self._run.learner, self._set))
+        self._run.told.tell_scores(done.scores)

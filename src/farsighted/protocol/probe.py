@@ -1,6 +1,7 @@
 """Future adaptation: how fast does the model that a selector leaves behind learn the next stage (spec §2)?"""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,10 +31,19 @@ def probe_set(stage: StageInputs, config: AuditConfig) -> EvaluationSet:
     return items if items.score_reads_options else items.without_options()
 
 
+class Probed(NamedTuple):
+    """What a neutral probe did beside its curve."""
+
+    trained_tokens: int
+    """Response tokens."""
+    losses: tuple[float, ...]
+    grad_norms: tuple[float, ...]
+
+
 def run_neutral_probe(
     learner: Learner, stage: StageInputs, config: AuditConfig, position: tuple[int, int, int], scores: ScoreRows
-) -> int:
-    """Train a branch of the model on a random subset of the next stage and record its curve; returns trained tokens.
+) -> Probed:
+    """Train a branch of the model on a random subset of the next stage and record its curve.
 
     `position`: seed, finished stages, steps that the next stage is planned with. The subset depends on the seed and the
     stage alone, so every selector's model is probed with the same examples; the learner is left as it was found.
@@ -44,14 +54,18 @@ def run_neutral_probe(
     order = stream(seed, "data", after_stage + 1, NEUTRAL_PROBE).permutation(len(stage.pool))
     size, trained, point = config.training.batch_size, 0, 0
     scores.add(ScoredAt("probe_neutral", after_stage), items, evaluate(learner, items))
+    losses: list[float] = []
+    norms: list[float] = []
     learner.begin_stage(max(planned, config.probe.steps))
     for step in range(config.probe.steps):
         rows = order[np.arange(step * size, (step + 1) * size) % len(order)]
         batch = [stage.pool.tokens[row] for row in rows]
-        learner.step(batch, stream(seed, "dropout", after_stage + 1, NEUTRAL_PROBE, step))
+        taken = learner.step(batch, stream(seed, "dropout", after_stage + 1, NEUTRAL_PROBE, step))
+        losses.append(float(taken.loss))
+        norms.append(float(taken.grad_norm))
         trained += sum(tokens.response_length for tokens in batch)
         if step + 1 in probe_points(config.probe):
             point += 1
             scores.add(ScoredAt("probe_neutral", after_stage, trained, point), items, evaluate(learner, items))
     learner.load_parameters(before)
-    return trained
+    return Probed(trained, tuple(losses), tuple(norms))
