@@ -16,7 +16,6 @@ from farsighted.core.names import FAMILIES
 from farsighted.launch.inline import InlineExecutor
 from farsighted.launch.work import Launch
 from farsighted.learners.causal_lm import CausalLM
-from farsighted.report.write import ReportPaths
 from farsighted.results.columns import COSTS, STABILITY
 from farsighted.results.metrics import DIAGNOSTICS, METRICS, VARIANTS
 from farsighted.store.layout import MARKER, Layout
@@ -25,6 +24,7 @@ from farsighted.worlds.skills.suite import build_suite
 from oracles.cli import run_cli
 from oracles.executors import Interrupted, none_may_start
 from oracles.micro import nano_config, row_of, write_jsonl
+from oracles.no_pages import no_pages
 
 JUDGES = """
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ def inline(monkeypatch):
 
     def report(out):
         reported.append(out)
-        return ReportPaths(out, {})
+        return no_pages(out)
 
     monkeypatch.setattr(api, "write_results", report)
     return reported

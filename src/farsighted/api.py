@@ -22,7 +22,19 @@ from farsighted.launch.build import executor_maker
 from farsighted.launch.elsewhere import SharedFolder
 from farsighted.launch.inline import InlineExecutor
 from farsighted.launch.observers import Silent
-from farsighted.launch.work import Executor, Handler, Launch, Line, MakeExecutor, Observer, Opening, Task, TaskResult
+from farsighted.launch.trackers import find_trackers, tracked
+from farsighted.launch.work import (
+    Executor,
+    Handler,
+    Launch,
+    Line,
+    MakeExecutor,
+    Observer,
+    Opening,
+    Task,
+    TaskResult,
+    Tracker,
+)
 from farsighted.protocol.cost import AuditCost, Rates, estimate
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
@@ -32,11 +44,12 @@ from farsighted.protocol.plan import Cell, plan_cells, short_stages
 from farsighted.protocol.refusals import refuse_impossible
 from farsighted.protocol.shared import clusters_are_prepared, quality_notes, stage_is_prepared
 from farsighted.report.write import ReportPaths, write_results
+from farsighted.results.readings import summary_readings
 from farsighted.selectors import Selector, SelectorSpec
 from farsighted.store import atomic
 from farsighted.store.claims import Claims
 from farsighted.store.layout import SCHEMA, Layout
-from farsighted.store.reader import read_meta, refuse_other_versions
+from farsighted.store.reader import read_meta, read_results, refuse_other_versions
 from farsighted.store.records import PlanRecord
 from farsighted.store.writer import write_plan
 
@@ -89,13 +102,15 @@ def check_model(prepared: Prepared) -> None:
     check_loadable(folder, config.model.dtype, config.model.device, in_4_bits="qlora" in config.adaptations)
 
 
-def audit(
+def audit(  # noqa: PLR0913 — the one call that a user writes: its options are its arguments
     source: str | Path | Mapping[str, Any] | AuditConfig,
     out: str | Path,
     overrides: Iterable[str] = (),
     workers: int = 1,
     observer: Observer | None = None,
+    *,
     executor: str | MakeExecutor = "local",
+    trackers: Sequence[str | Tracker] = (),
 ) -> ReportPaths:
     """Run an audit, or what is missing of it, and write its report.
 
@@ -107,6 +122,9 @@ def audit(
         observer: Is told of progress and of every number.
         executor: Who runs the cells: "local" in processes of their own, "inline" in this one, or a name that an
             installed package or `package.module:Name` stands for.
+        trackers: Who else is told of progress and of every number; names as for `executor`, or functions of the folder
+            and the resolved configuration that return an observer. One that raises is dropped with a note to the
+            observer (a `RuntimeWarning` where there is none).
 
     Raises:
         FarsightedError: With what is wrong, where, and what to do. `CellsFailedError` and
@@ -115,15 +133,18 @@ def audit(
     """
     plain = source.model_dump(mode="json") if isinstance(source, AuditConfig) else source
     config = load_config(plain, overrides)
-    return run_prepared(prepare(config), Path(out), Launch(workers, executor), observer or Silent())
+    return run_prepared(prepare(config), Path(out), Launch(workers, executor, trackers), observer or Silent())
 
 
 def run_prepared(
     prepared: Prepared, out: Path, launch: Launch, observer: Observer, command: str | None = None
 ) -> ReportPaths:
     """Run the missing cells of a prepared audit and write its report; raises as `audit` does."""
-    failures = run_cells(prepared, out, launch, observer, command)
-    paths = write_results(out)
+    trackers = find_trackers(launch.trackers)
+    with tracked(observer, trackers, out, prepared.config.model_dump(mode="json")) as everyone:
+        failures = run_cells(prepared, out, launch, everyone, command)
+        paths = write_results(out)
+        everyone.numbers(Task("report", "summary"), summary_readings(read_results(Layout(out))["summary"]))
     if failures:
         logs = f"Messages of the workers are in {Layout(out).logs}; the same command tries again."
         others = f"The others are in {paths.scorecard}."

@@ -3,9 +3,10 @@ import json
 import pytest
 
 from farsighted import api
-from farsighted.report.write import ReportPaths
 from oracles.cli import run_cli
 from oracles.micro import nano_config, write_yaml
+from oracles.no_pages import no_pages as write_no_pages
+from oracles.recorder import Recorder
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def nano(tmp_path):
 
 @pytest.fixture
 def no_pages(monkeypatch):
-    monkeypatch.setattr(api, "write_results", lambda out: ReportPaths(out, {}))
+    monkeypatch.setattr(api, "write_results", write_no_pages)
 
 
 INLINE = ("-w", "1", "--executor", "inline")
@@ -98,6 +99,21 @@ def test_an_executor_that_there_is_not_ends_with_2_and_the_nearest_name(nano, tm
     said = run_cli("audit", nano, "--out", tmp_path / "out", "--executor", "lcoal")
     assert said.code == 2
     assert "There is no executor 'lcoal'. Did you mean 'local'?" in said.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_trackers_are_named_and_one_that_fails_is_told_in_a_line(nano, tmp_path, no_pages):
+    trackers = ("--tracker", "oracles.recorder:Recorder", "--tracker", "oracles.recorder:no_account")
+    said = run_cli("audit", nano, "--out", tmp_path / "out", *INLINE, *trackers)
+    assert said.code == 0
+    assert said.err.splitlines()[0].startswith("Note: The tracker no_account was dropped")
+    assert {reading.what for reading in Recorder.made[-1].readings()} >= {"loss", "grad_norm", "score"}
+
+
+def test_a_tracker_that_there_is_not_ends_with_2_before_anything_is_written(nano, tmp_path):
+    said = run_cli("audit", nano, "--out", tmp_path / "out", *NONE, "--tracker", "wandb")
+    assert said.code == 2
+    assert "There is no tracker 'wandb'." in said.err
     assert not (tmp_path / "out").exists()
 
 

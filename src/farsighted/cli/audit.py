@@ -12,6 +12,7 @@ from farsighted.cli.options import (
     Overrides,
     Selector,
     Source,
+    TrackerNames,
     Workers,
     load,
     out_folder,
@@ -28,11 +29,12 @@ def audit_command(
     out: Out = None,
     workers: Workers = 0,
     executor: ExecutorName = "local",
+    tracker: TrackerNames = None,
     selector: Selector = None,
     allow_code_execution: AllowCode = False,
 ) -> None:
     """Run what is missing of an audit, and print where its report is."""
-    launch = Launch(worker_count(workers), executor)
+    launch = Launch(worker_count(workers), executor, tuple(tracker or ()))
     prepared = prepare(load(source, overrides, selector, allow_code_execution))
     folder = out_folder(source, out)
     missing = prepared.missing(Layout(folder))

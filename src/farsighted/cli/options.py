@@ -24,6 +24,14 @@ ExecutorName = Annotated[
         "package offers, or package.module:Name.",
     ),
 ]
+TrackerNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker",
+        help="Who else is told of every loss, score and verdict: a name that an installed package offers, or "
+        "package.module:Name. May be repeated.",
+    ),
+]
 Selector = Annotated[
     list[str] | None,
     typer.Option("--selector", "-s", help="A selector to add: a name or package.module:Name. May be repeated."),

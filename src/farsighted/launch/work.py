@@ -122,6 +122,13 @@ class Executor(Protocol):
 MakeExecutor = Callable[[Opening], Executor]
 """What stands behind an executor's name."""
 
+Tracker = Callable[[Path, Mapping[str, object]], Observer]
+"""Makes an observer, given an audit's folder and its resolved configuration, a JSON value.
+
+By the first task the folder holds `audit.json`, which names the cells. An observer that is a context manager as well is
+entered before the first task, and left after the last number or with the error that ended the audit.
+"""
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -131,6 +138,8 @@ class Launch:
     """Tasks at the same time."""
     executor: str | MakeExecutor = "local"
     """A name that `launch.build` knows, or what makes the executor."""
+    trackers: Sequence[str | Tracker] = ()
+    """Who else is told of progress and of every number: names that `launch.trackers` knows, or trackers themselves."""
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` where nobody would do the work."""
