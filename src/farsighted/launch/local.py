@@ -169,7 +169,11 @@ class LocalExecutor:
             if failure.ends_everything:
                 raise failure.error()
         worker.task = None
-        shift.end(TaskResult(task, message.get("result"), message.get("message")), message["event"] == "interrupted")
+        interrupted = message["event"] == "interrupted"
+        # A task may stop by itself, as one within another does: then nobody waits for the rest either.
+        if interrupted and not self._stopping:
+            self._interrupt()
+        shift.end(TaskResult(task, message.get("result"), message.get("message")), interrupted)
         self._next(worker, shift)
 
     def _bury(self, worker: _Worker, code: int, shift: "_Shift") -> None:
