@@ -145,9 +145,9 @@ def inside_against_alone(folder: Path, confidence: float = 0.95) -> str:
 
 
 def _gap(entry: SummaryEntry, key: str, digits: int) -> str:
-    if not entry["difference"]:
+    found = entry["difference"][key] if entry["difference"] else None
+    if found is None or found["mean"] is None or found["low"] is None or found["high"] is None:
         return "–"
-    found = entry["difference"][key]
     return _shown(found["mean"], found["low"], found["high"], digits)
 
 

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from farsighted.core.errors import StorageError
-from farsighted.store.reader import finished_cells, read_cell
+from farsighted.store.layout import Layout
+from farsighted.store.reader import finished_cells, read_cell, refuse_other_versions
 from oracles.whole_records import cell_record
 
 
@@ -42,6 +43,23 @@ def test_a_cell_reads_back_as_it_was_written(tmp_path):
     assert cell.meta == cell_record(id="a")
     assert cell.scores.to_pylist() == [{"item": "a", "score": 50.0}]
     assert cell.selections.to_pylist() == [{"id": "x", "chosen": True}]
+
+
+def test_a_folder_of_this_version_may_be_gone_on_with_whatever_the_old_plan_lacks(tmp_path):
+    write_cell(tmp_path, "a")
+    (tmp_path / "audit.json").write_text('{"schema": 1}')
+    refuse_other_versions(Layout(tmp_path), ["a", "not run yet"])
+
+
+def test_a_folder_with_a_newer_plan_or_a_newer_cell_of_the_grid_may_not(tmp_path):
+    newer = write_cell(tmp_path, "a") / "cell.json"
+    newer.write_text(json.dumps(cell_record(schema=99)))
+    refuse_other_versions(Layout(tmp_path), ["another grid's cell counts not"])
+    with pytest.raises(StorageError, match=r"cell\.json' must have `schema` 1, but has 99"):
+        refuse_other_versions(Layout(tmp_path), ["a"])
+    (tmp_path / "audit.json").write_text('{"schema": 99}')
+    with pytest.raises(StorageError, match=r"audit\.json' must have `schema` 1, but has 99"):
+        refuse_other_versions(Layout(tmp_path), [])
 
 
 @pytest.mark.parametrize("name", ["cell.json", "scores.parquet", "selections.parquet"])

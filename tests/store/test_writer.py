@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -106,6 +107,23 @@ def test_a_checkpoint_with_one_altered_byte_is_refused(layout):
     data[-1] ^= 1
     (folder / "arrays.safetensors").write_bytes(data)
     with pytest.raises(StorageError, match=r"arrays\.safetensors was altered"):
+        read_checkpoint(layout, "x")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"schema": 99}, "must have `schema` 1, but has 99, of a newer version"),
+        ({"meta": {}}, r"must have the key `meta\."),
+    ],
+)
+def test_a_checkpoint_of_another_schema_or_that_does_not_fit_is_refused(layout, change, what):
+    write_checkpoint(layout, "x", CHECKPOINT)
+    (folder,) = layout.checkpoints("x").iterdir()
+    files = atomic.read_folder(folder)
+    meta = json.loads(files["meta.json"]) | change
+    atomic.write_folder(folder, files | {"meta.json": json.dumps(meta).encode()})
+    with pytest.raises(StorageError, match=what):
         read_checkpoint(layout, "x")
 
 
