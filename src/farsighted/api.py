@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import Final, Unpack
 
 from pydantic import TypeAdapter
 
@@ -103,7 +103,7 @@ def check_model(prepared: Prepared) -> None:
 
 
 def audit(  # noqa: PLR0913 — the one call that a user writes: its options are its arguments
-    source: str | Path | Mapping[str, Any] | AuditConfig,
+    source: str | Path | Mapping[str, object] | AuditConfig,
     out: str | Path,
     overrides: Iterable[str] = (),
     workers: int = 1,
