@@ -74,7 +74,8 @@ def test_effects_that_add_up_begin_anew_after_a_failure():
     def begin():
         total["sum"] = 0
 
-    def run(batch):
+    def run(batch, rows):
+        assert [TEXTS[row] for row in rows] == batch
         total["sum"] += sum(len(tokens.ids) for tokens in batch)  # in place before the failure, as gradients are
         return memory.run(batch)
 
@@ -83,7 +84,9 @@ def test_effects_that_add_up_begin_anew_after_a_failure():
     assert found["length"].tolist() == LENGTHS
 
 
-@pytest.mark.parametrize("runner", [in_batches, lambda t, s, run: in_batches_or_again(t, s, lambda: None, run)])
+@pytest.mark.parametrize(
+    "runner", [in_batches, lambda t, s, run: in_batches_or_again(t, s, lambda: None, lambda batch, rows: run(batch))]
+)
 def test_a_single_example_that_does_not_fit_is_named(runner):
     with pytest.raises(ModelError, match=r"'e1' with 9 tokens does not\. Lower `model\.context`"):
         runner(TEXTS, PassSize(1000), Memory(8).run)

@@ -14,7 +14,7 @@ from farsighted.learners.optim import OptimizerSettings
 from farsighted.models.folder import TINY, model_folder
 from farsighted.models.loading import load_model
 from oracles.hf_reference import greedy, hf_batch_loss, plain_batch_loss, response_log_probabilities
-from oracles.signal_autograd import make_batch, mean_nll, norm_of, tiny_llama
+from oracles.signal_autograd import make_batch, mean_nll, norm_of, tiny_llama, weighted_gradient
 from oracles.tiny_folder import read_texts, save_tiny
 
 RNG = np.random.default_rng
@@ -178,6 +178,39 @@ def test_the_sketches_of_a_step_are_those_that_scoring_would_have_given(adaptati
     expected = found.signals(BATCH, frozenset({"grad_sketch"}))["grad_sketch"]
     sketch = found.step(BATCH, RNG(9)).sketch
     np.testing.assert_allclose(sketch, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+@every_adaptation
+@pytest.mark.parametrize("micro_batch_tokens", [8192, 18], ids=["whole", "parts"])
+def test_a_weighted_step_goes_along_the_gradient_of_the_weighted_losses(adaptation, micro_batch_tokens):
+    optimizer = OptimizerSettings(5e-3, "constant", warmup_share=0.0, grad_clip=1e9)
+    found, plain = (
+        trained(adaptation=adaptation, micro_batch_tokens=micro_batch_tokens, optimizer=optimizer) for _ in range(2)
+    )
+    weight = np.array([0.1, 2.0, 1.0, 0.5, 1.4, 1.0])
+    expected = weighted_gradient(found._lm, BATCH, weight)
+    for one in (found, plain):
+        one.begin_stage(10)
+    record, unweighted = found.step(BATCH, RNG(0), weight), plain.step(BATCH, RNG(0))
+    assert record.grad_norm == pytest.approx(norm_of(expected), rel=1e-4)
+    assert record.grad_norm != pytest.approx(unweighted.grad_norm, rel=1e-2)
+    moments = found.optimizer_state()
+    for name, gradient in expected.items():
+        wanted = gradient.numpy()
+        np.testing.assert_allclose(
+            moments[f"exp_avg|{name}"] / 0.1, wanted, rtol=1e-3, atol=1e-5 * np.abs(wanted).max(), err_msg=name
+        )
+    assert record.loss == unweighted.loss
+    near = {"rtol": 1e-3, "atol": 1e-4 * np.abs(unweighted.sketch).max()}
+    np.testing.assert_allclose(record.sketch, unweighted.sketch, **near)
+
+
+@every_adaptation
+def test_weights_of_one_change_no_bit(adaptation):
+    one, two = trained(adaptation=adaptation), trained(adaptation=adaptation)
+    records = one.step(BATCH, RNG(0)), two.step(BATCH, RNG(0), np.ones(len(BATCH)))
+    assert records[0].sketch.tobytes() == records[1].sketch.tobytes()
+    assert same(one.parameters(), two.parameters())
 
 
 def too_large(run, room):

@@ -7,7 +7,7 @@ from farsighted.learners.adapters import Full, Lora
 from farsighted.learners.one_by_one import OneByOnePasses, build_passes
 from farsighted.learners.passes import Passes, trunk_and_head
 from farsighted.learners.peft_by_name import named_peft
-from oracles.signal_autograd import example_gradients, make_batch, norm_of, tiny_llama
+from oracles.signal_autograd import example_gradients, make_batch, norm_of, tiny_llama, weighted_gradient
 
 BATCH = make_batch([(3, 4), (1, 1), (5, 2), (2, 7)])[1]
 NEEDS = frozenset({"nll", "grad_norm", "grad_sketch", "embedding", "head_sketch", "nuclear_norm"})
@@ -40,13 +40,28 @@ def test_one_by_one_trains_as_a_batch_does(adaptation):
     grads = []
     results = []
     for passes in (Passes(*trunk_and_head(lm)), OneByOnePasses(*trunk_and_head(lm))):
-        results.append(passes.train(BATCH, TOTAL))
+        results.append(passes.train(BATCH, TOTAL, np.ones(len(BATCH))))
         grads.append({name: p.grad.clone() for name, p in lm.named_parameters() if p.requires_grad})
         lm.zero_grad()
     for name, gradient in grads[0].items():
         torch.testing.assert_close(grads[1][name], gradient, rtol=1e-3, atol=1e-6)
     for name, values in results[0].items():
         np.testing.assert_allclose(results[1][name], values, rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("adaptation", [Lora(3, 5.0), Full()], ids=["lora", "full"])
+def test_one_by_one_weighs_losses_and_leaves_sketches_as_they_are(adaptation):
+    lm, weight = adapted(adaptation), np.array([0.1, 1.9, 0.5, 1.5])
+    passes = OneByOnePasses(*trunk_and_head(lm))
+    expected = weighted_gradient(lm, BATCH, weight)
+    plain = passes.train(BATCH, TOTAL, np.ones(len(BATCH)))
+    lm.zero_grad()
+    found = passes.train(BATCH, TOTAL, weight)
+    for name, parameter in lm.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-3, atol=1e-6)
+    assert found["sketch"].tobytes() == plain["sketch"].tobytes()
+    assert found["nll_sum"].tobytes() == plain["nll_sum"].tobytes()
 
 
 def test_norms_of_an_adapter_that_no_batch_can_read_are_those_of_the_library():
@@ -70,4 +85,4 @@ def test_a_loss_that_is_not_finite_names_the_example():
     with torch.no_grad():
         lm.model.norm.weight.fill_(float("nan"))
     with pytest.raises(DivergedError, match="The training loss is not finite"):
-        passes.train(BATCH, TOTAL)
+        passes.train(BATCH, TOTAL, np.ones(len(BATCH)))

@@ -99,7 +99,7 @@ def test_training_adds_the_gradient_of_the_share_of_a_loss_over_more_examples(ad
     lm, passes = adapted
     parameters = [p for p in lm.parameters() if p.requires_grad]
     lm.zero_grad()
-    found = [passes.train(part, TOTAL) for part in (BATCH[:2], BATCH[2:])]
+    found = [passes.train(part, TOTAL, np.ones(len(part))) for part in (BATCH[:2], BATCH[2:])]
     ours = [p.grad.clone() for p in parameters]
     lm.zero_grad()
     nll = [
@@ -159,7 +159,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_backward_pass(adapted):
     with torch.no_grad():
         lm.lm_head.weight[BATCH[3].ids[-1]] = torch.inf
     with pytest.raises(DivergedError, match="The training loss is not finite"):
-        passes_over(lm).train(BATCH, TOTAL)
+        passes_over(lm).train(BATCH, TOTAL, np.ones(len(BATCH)))
     assert all(p.grad is None for p in lm.parameters())
 
 

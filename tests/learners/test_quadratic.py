@@ -239,3 +239,19 @@ def test_each_adaptation_steps_at_its_own_rate(mode, rate):
     found.begin_stage(5)
     record = found.step(POOL[:4], np.random.default_rng(0))
     assert np.linalg.norm(found.parameters()["weight"]) == pytest.approx(rate * record.grad_norm)
+
+
+@pytest.mark.parametrize("rank", [6, None])
+def test_a_weighted_step_goes_along_the_mean_of_the_weighted_gradients(rank):
+    found, plain = moved(rank), moved(rank)
+    before, subspace = weight_of(found), found.parameters().get("subspace", np.eye(WORLD.direction_ND.shape[1]))
+    weight = np.array([0.5, 2.0, 0.5])
+    for one in (found, plain):
+        one.begin_stage(4)
+    record, unweighted = found.step(POOL[:3], RANDOM, weight), plain.step(POOL[:3], RANDOM)
+    gradients = [gradient(WORLD.direction_ND[row], WORLD.target_N[row], before, subspace) for row in ROWS[:3]]
+    mean = sum(factor * np.array(one) for factor, one in zip(weight, gradients, strict=True)) / 3
+    np.testing.assert_allclose(weight_of(found) - before, -0.5 * subspace @ mean, rtol=1e-9, atol=1e-12)
+    assert record.grad_norm == pytest.approx(np.linalg.norm(mean))
+    assert record.loss == unweighted.loss
+    assert record.sketch.tolist() == unweighted.sketch.tolist()

@@ -35,11 +35,11 @@ def learner(adaptation, dtype=torch.float32, kept_bytes=2**30, batch_tokens=1638
     return found
 
 
-def both_ways(adaptation, rows, dtype=torch.float32, **options):
+def both_ways(adaptation, rows, dtype=torch.float32, weight=None, **options):
     """The record and the parameters of the same step, from one pass and from two."""
     one, two = learner(adaptation, dtype, **options), learner(adaptation, dtype, **options)
     kept = one.signals_kept(BATCH, NEEDS).kept
-    records = one.step_kept(kept, np.array(rows)), two.step([BATCH[row] for row in rows], RNG(1))
+    records = one.step_kept(kept, np.array(rows), weight), two.step([BATCH[row] for row in rows], RNG(1), weight)
     return records, (one, two)
 
 
@@ -50,6 +50,22 @@ def test_a_step_from_the_scoring_pass_is_the_step_of_a_second_pass(adaptation, r
     assert one.loss == pytest.approx(two.loss, rel=1e-5)
     assert one.grad_norm == pytest.approx(two.grad_norm, rel=1e-4)
     np.testing.assert_allclose(one.sketch, two.sketch, rtol=1e-3, atol=1e-4 * np.abs(two.sketch).max())
+    moments = [found.optimizer_state() for found in learners]
+    for name in (name for name in moments[0] if name.startswith("exp_avg|")):
+        wanted = moments[1][name]
+        np.testing.assert_allclose(moments[0][name], wanted, rtol=1e-3, atol=1e-5 * np.abs(wanted).max(), err_msg=name)
+
+
+@every_adaptation
+@pytest.mark.parametrize("batch_tokens", [16384, 16])
+def test_a_weighted_step_from_the_scoring_pass_is_the_weighted_step_of_a_second_pass(adaptation, batch_tokens):
+    weight = np.array([0.2, 1.8, 1.0, 1.0])
+    (one, two), learners = both_ways(adaptation, [5, 1, 6, 3], weight=weight, batch_tokens=batch_tokens)
+    (plain, _), _ = both_ways(adaptation, [5, 1, 6, 3], batch_tokens=batch_tokens)
+    assert one.loss == pytest.approx(two.loss, rel=1e-5)
+    assert one.grad_norm == pytest.approx(two.grad_norm, rel=1e-4)
+    assert one.grad_norm != pytest.approx(plain.grad_norm, rel=1e-3)
+    np.testing.assert_allclose(one.sketch, plain.sketch, rtol=1e-3, atol=1e-4 * np.abs(plain.sketch).max())
     moments = [found.optimizer_state() for found in learners]
     for name in (name for name in moments[0] if name.startswith("exp_avg|")):
         wanted = moments[1][name]

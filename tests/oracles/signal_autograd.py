@@ -88,6 +88,16 @@ def example_gradients(model: LlamaForCausalLM, tokens: Tokens) -> dict[str, Tens
     return dict(zip(trainable, gradients, strict=True))
 
 
+def weighted_gradient(model: LlamaForCausalLM, batch: Sequence[Tokens], weight: np.ndarray) -> dict[str, Tensor]:
+    """The gradient of the weighted NLL over the response tokens of a batch, divided by their number."""
+    total = sum(tokens.response_length for tokens in batch)
+    found: dict[str, Tensor] = {}
+    for tokens, factor in zip(batch, weight.tolist(), strict=True):
+        for name, gradient in example_gradients(model, tokens).items():
+            found[name] = found.get(name, 0) + factor * tokens.response_length / total * gradient
+    return found
+
+
 def norm_of(gradients: dict[str, Tensor]) -> float:
     """The norm of the concatenated gradient."""
     return float(torch.cat([gradient.flatten() for gradient in gradients.values()]).norm())

@@ -264,11 +264,11 @@ class Exploding(FakeLearner):
 
     steps_left = 4
 
-    def step(self, batch, dropout):
+    def step(self, batch, dropout, weight=None):
         self.steps_left -= 1
         if self.steps_left == 0:
             self._weight_D = np.full_like(self._weight_D, np.nan)
-        return super().step(batch, dropout)
+        return super().step(batch, dropout, weight)
 
 
 def test_a_model_that_leaves_the_numbers_ends_its_cell_with_what_was_done_until_then(world):

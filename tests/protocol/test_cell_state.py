@@ -89,7 +89,15 @@ def test_a_round_in_progress_keeps_its_picks_and_its_steps():
     assert between.picked is None
     _, within = loaded(done(), dataclasses.replace(running(), picked=np.array([4, 1, 3]), round_steps=2))
     np.testing.assert_array_equal(within.picked, [4, 1, 3])
+    assert within.picked_weight is None
     assert within.round_steps == 2
+
+
+def test_the_weights_of_a_rounds_picks_come_back_bit_for_bit():
+    weight = np.array([0.1, 1 / 3, 2.0])
+    stage = dataclasses.replace(running(), picked=np.array([4, 1, 3]), picked_weight=weight, round_steps=1)
+    _, within = loaded(done(), stage)
+    assert within.picked_weight.tobytes() == weight.tobytes()
 
 
 def test_picks_of_a_stage_are_in_the_same_order_before_and_after():

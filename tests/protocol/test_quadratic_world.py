@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from farsighted import audit
@@ -104,3 +106,20 @@ assert "torch" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_importance_weights_are_trained_with_and_written_down(tmp_path):
+    """The same ranking with and without weights: the first picks are the same, and training differs."""
+    own = "{name: 'oracles.weighted:Weighing', signal: grad_norm, label: weighing}"
+    audit("quadratic", tmp_path, [*SMALL, "seeds=[0]", f"selectors=[random,gradient,{own}]"])
+    config = load_config("quadratic", [*SMALL, "seeds=[0]", f"selectors=[random,gradient,{own}]"])
+    tables = {}
+    for cell in plan_cells(config, load_inputs(config)):
+        tables[cell.label] = pq.read_table(Layout(tmp_path).cell(cell.id) / "selections.parquet")
+    plain, weighted = tables["gradient"], tables["weighing"]
+    assert "weight" not in plain.column_names
+    score = weighted["score"].to_numpy()
+    np.testing.assert_allclose(weighted["weight"].to_numpy(), 1 / (0.25 + score), rtol=1e-12)
+    first = pc.field("stage_index") * 1000 + pc.field("step") == 1000
+    assert plain.filter(first)["score"].to_pylist() == weighted.filter(first)["score"].to_pylist()
+    assert plain["score"].to_pylist() != weighted["score"].to_pylist()

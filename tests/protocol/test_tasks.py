@@ -1,11 +1,13 @@
+import contextlib
 import dataclasses
 import json
 import os
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from farsighted.core.errors import ConfigError, ModelError
+from farsighted.core.errors import ConfigError, InterruptedRunError, ModelError
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.protocol.cost import Rates
 from farsighted.protocol.tasks import (
@@ -20,6 +22,7 @@ from farsighted.protocol.tasks import (
 from farsighted.store.claims import Claims
 from farsighted.store.layout import MARKER
 from farsighted.store.processes import Process
+from oracles.fake_world import stop_at
 from oracles.micro import assert_same_cell, desk_of, nano_config
 
 GRID = {"seeds": [0, 1], "selectors": ["random", "utility_diversity"], "adaptations": ["lora", "full"]}
@@ -145,3 +148,40 @@ def test_measuring_gives_json_and_writes_nothing(desks, tmp_path):
     found = run_measure_task(desk, cell_of(desk, "utility_diversity").id)
     assert Rates(**json.loads(json.dumps(found))).label == "utility_diversity"
     assert not (tmp_path / "out").exists()
+
+
+WEIGHTED = {
+    "selectors": [
+        "random",
+        *({"name": "oracles.weighted:Weighing", "signal": name, "label": name} for name in ("nll", "grad_norm")),
+    ],
+    "lora": {"r": 2, "alpha": 4, "targets": ["q_proj"]},
+}
+
+
+@pytest.mark.parametrize("granularity", ["batch", "round"])
+def test_a_language_model_is_trained_with_importance_weights_and_goes_on_from_a_checkpoint(tmp_path, granularity):
+    """By gradient norm, the step comes from the scoring pass where a round has one step."""
+    config = nano_config(tmp_path, **WEIGHTED, training={"batch_size": 2, "granularity": granularity, "rounds": 2})
+    whole, broken = (prepared_desk(config, tmp_path / name) for name in ("whole", "broken"))
+    for label in ("nll", "grad_norm"):
+        cell = cell_of(whole, label)
+        assert run_cell_task(whole, cell.id) == "done"
+        table = pq.read_table(whole.layout.cell(cell.id) / "selections.parquet")
+        assert np.isfinite(table["weight"].to_numpy()).all()
+        status = None
+        while status is None:
+            with contextlib.suppress(InterruptedRunError):
+                status = run_cell_task(dataclasses.replace(broken, should_stop=stop_at(3)), cell.id)
+        assert_same_cell(*(desk.layout.cell(cell.id) for desk in (whole, broken)))
+    assert run_cell_task(whole, cell_of(whole).id) == "done"
+    table = pq.read_table(whole.layout.cell(cell_of(whole).id) / "selections.parquet")
+    assert "weight" not in table.column_names
+
+
+def prepared_desk(config, out):
+    desk = desk_of(config, out)
+    for name in desk.inputs.stages:
+        run_stage_task(desk, name)
+    run_clusters_task(desk)
+    return desk

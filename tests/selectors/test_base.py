@@ -109,3 +109,30 @@ def test_whole_number_scores_rank_without_overflow():
 def test_shipping_selectors_satisfy_the_protocol_at_run_time():
     assert isinstance(Loss(), Selector)
     assert not isinstance("loss", Selector)
+
+
+def weighed_by(weight):
+    return rank_checked(Answer(Ranking(np.arange(3), np.zeros(3), weight=weight)), THREE, {}, RNG).weight
+
+
+def test_weights_are_floats_and_none_stay_none():
+    assert weighed_by(None) is None
+    assert weighed_by(np.array([1, 0, 2], dtype=np.int8)).tolist() == [1.0, 0.0, 2.0]
+    assert weighed_by([1, 0, 2]).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("weight", "error", "sentence"),
+    [
+        (np.ones(2), SelectorError, "The weight of selector 'answer' must be 3 numbers"),
+        (np.ones((3, 1)), SelectorError, "The weight of selector 'answer' must be 3 numbers"),
+        (np.array(["1", "1", "1"]), SelectorError, "The weight of selector 'answer' must be 3 numbers"),
+        (np.array([1.0, -0.5, 1.0]), SelectorError, r"must be at least 0.*reach from -0\.5 to 1\. Clip or shift"),
+        (np.zeros(3), SelectorError, "one of them above 0"),
+        (np.array([1.0, np.nan, 1.0]), DivergedError, "The weight of selector 'answer' must be finite"),
+        (np.array([1.0, np.inf, 1.0]), DivergedError, "The weight of selector 'answer' must be finite"),
+    ],
+)
+def test_weights_that_cannot_be_multiplied_by_are_refused(weight, error, sentence):
+    with pytest.raises(error, match=sentence):
+        weighed_by(weight)

@@ -20,6 +20,7 @@ from farsighted.sets.greedy import rank01
 from farsighted.signals.table import check_needs
 from oracles import floor_loops
 from oracles.selector_loops import signals_of
+from oracles.weighted import Weighing
 
 RNG = np.random.default_rng(0)
 CLUSTERS = 4
@@ -217,3 +218,10 @@ def test_the_inner_selector_may_be_a_name_a_mapping_or_a_selector():
 def test_a_share_out_of_range_is_refused(name, share):
     with pytest.raises(SelectorError, match=rf"`share` of '{name}' must be in \[0, 1\], but is {share}"):
         build_selector({"name": name, "share": share})
+
+
+@pytest.mark.parametrize("outer", [*(kind(Weighing(), 0.3) for kind in KINDS), LHAS(utility=Weighing(), lambda_=0.0)])
+def test_importance_weights_of_the_selector_inside_are_passed_on(outer):
+    signals = candidates(6)
+    inner = rank_checked(Weighing(), signals, {}, RNG)
+    assert rank_checked(outer, signals, outer.init(), RNG).weight.tolist() == inner.weight.tolist()

@@ -94,3 +94,15 @@ def test_changes_are_compared_by_their_inner_products():
     a, b, c = ({"weight": np.array(row)} for row in ([0.0, 0.0], [1.0, 2.0], [3.0, 3.0]))
     inner = FakeLearner(width=2).change_inner(a, b, c)
     assert (inner.earlier_later, inner.earlier_squared, inner.later_squared) == (4.0, 5.0, 5.0)
+
+
+def test_a_weighted_step_goes_along_the_gradient_of_the_weighted_losses():
+    learner, weight = FakeLearner(dropout=0.0), np.linspace(0.5, 1.5, len(BATCH))
+    learner.begin_stage(10)
+    before = learner.parameters()["weight"]
+    sketch_ND = learner.signals(BATCH, frozenset({"grad_sketch"}))["grad_sketch"]
+    expected = sum(w * n * g for w, n, g in zip(weight, LENGTHS, sketch_ND, strict=True)) / LENGTHS.sum()
+    record = learner.step(BATCH, RNG(0), weight)
+    np.testing.assert_allclose(learner.parameters()["weight"] - before, -0.5 * expected, rtol=1e-5, atol=1e-7)
+    assert record.grad_norm == pytest.approx(np.linalg.norm(expected), rel=1e-5)
+    np.testing.assert_allclose(record.sketch, sketch_ND, rtol=1e-6)

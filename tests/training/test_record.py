@@ -92,6 +92,16 @@ def test_a_round_becomes_rows_that_say_what_was_offered_and_what_was_taken():
         assert table.schema.field(name).type == SELECTIONS.field(name).type
 
 
+def test_weights_are_written_as_they_were_given_and_only_where_there_are_any():
+    place, rows = RoundPlace("math", 1, 0, 0), np.arange(3)
+    tables = [
+        round_table(place, POOL, rows, Ranking(rows, np.zeros(3), weight=weight), picked=rows[:1])
+        for weight in (None, np.array([0.5, 0.0, 8.0]))
+    ]
+    assert "weight" not in tables[0].column_names
+    assert tables[1]["weight"].to_pylist() == [0.5, 0.0, 8.0]
+
+
 def test_chosen_ids_come_in_order_of_round_and_rank():
     kept = StageRecord()
     for number, rows in enumerate(([3, 0, 1], [2])):

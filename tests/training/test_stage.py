@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farsighted.candidates.timed import TimedSignals
-from farsighted.core.errors import ConfigError, DivergedError
+from farsighted.core.errors import ConfigError, DivergedError, SelectorError
 from farsighted.core.rng import stream
+from farsighted.core.values import Ranking
 from farsighted.learners.base import KeptSignals
 from farsighted.selectors import Scored, Stateless, build_selector, by_score
 from farsighted.store.schema import SELECTIONS
@@ -44,6 +45,17 @@ class Counting(Stateless):
 
     def observe(self, state, picked):
         return {"picked": np.append(state["picked"], len(picked))}
+
+
+@dataclass(frozen=True)
+class Lengths(Scored):
+    """Ranks by length."""
+
+    name = "lengths"
+    needs = frozenset({"tokens"})
+
+    def score(self, signals, state):
+        return signals["tokens"]
 
 
 @dataclass(frozen=True)
@@ -134,13 +146,13 @@ class Keeping(FakeLearner):
         self.passes.append("scored")
         return super().signals(batch, needs)
 
-    def step(self, batch, dropout):
+    def step(self, batch, dropout, weight=None):
         self.passes.append("trained")
-        return super().step(batch, dropout)
+        return super().step(batch, dropout, weight)
 
-    def step_kept(self, kept, rows):
+    def step_kept(self, kept, rows, weight=None):
         self.passes.append("from kept")
-        return super().step([kept[row] for row in rows], np.random.default_rng(0))
+        return super().step([kept[row] for row in rows], np.random.default_rng(0), weight)
 
 
 @pytest.mark.parametrize("name", ["gradient", "loss"])
@@ -170,7 +182,7 @@ def test_nothing_comes_between_a_kept_pass_and_its_step():
 
 def test_a_kept_step_that_diverges_is_recorded_as_one_without_a_loss():
     class Diverging(Keeping):
-        def step_kept(self, kept, rows):
+        def step_kept(self, kept, rows, weight=None):
             raise DivergedError("The training loss is not finite.", ("e1",))
 
     stage, selector, learner = make_stage(LENGTHS), build_selector("gradient"), Diverging()
@@ -271,9 +283,9 @@ def test_the_picks_of_a_round_are_trained_once_each_in_a_shuffled_order(monkeypa
     stage, learner, batches = make_stage(LENGTHS, SETTINGS["round"]), FakeLearner(), []
     original = learner.step
 
-    def step(batch, dropout):
+    def step(batch, dropout, weight):
         batches.append(([tokens.example.id for tokens in batch], dropout.random()))
-        return original(batch, dropout)
+        return original(batch, dropout, weight)
 
     monkeypatch.setattr(learner, "step", step)
     progress = run(stage, build_selector("loss"), learner)
@@ -456,3 +468,95 @@ def test_texts_of_the_proxy_are_no_candidates():
     assert not {tokens.example.id for tokens in make_texts("p", [3])} & set(
         run(stage, build_selector("lhas")).record.table()["id"].to_pylist()
     )
+
+
+@dataclass(frozen=True)
+class Weighed(Stateless):
+    """Ranks by length; the weight of a candidate is what a table says of its name."""
+
+    table: dict
+    name = "weighed"
+    needs = frozenset({"tokens"})
+
+    def rank(self, signals, state, rng):
+        ranking = by_score(signals["tokens"])
+        return Ranking(ranking.order, ranking.score, weight=np.array([self.table[name] for name in signals.ids]))
+
+
+def table_of(stage, seed=0):
+    draws = np.random.default_rng(seed).gamma(1.0, size=len(stage.pool))
+    return {tokens.example.id: weight for tokens, weight in zip(stage.pool.tokens, draws.tolist(), strict=True)}
+
+
+@every_granularity
+def test_equal_weights_train_as_none_do_to_the_last_bit(granularity):
+    stage, learners = make_stage(LENGTHS, SETTINGS[granularity]), (FakeLearner(), FakeLearner())
+    for selector, learner in zip((Weighed(dict.fromkeys(table_of(stage), 3.0)), Lengths()), learners, strict=True):
+        run(stage, selector, learner)
+    assert learners[0].parameters()["weight"].tobytes() == learners[1].parameters()["weight"].tobytes()
+
+
+@every_granularity
+def test_each_example_is_trained_with_its_own_weight_over_the_mean_of_its_step(granularity, monkeypatch):
+    stage, learner, seen = make_stage(LENGTHS, SETTINGS[granularity]), FakeLearner(), []
+    table, original = table_of(stage), learner.step
+
+    def step(batch, dropout, weight):
+        seen.append(([tokens.example.id for tokens in batch], weight))
+        return original(batch, dropout, weight)
+
+    monkeypatch.setattr(learner, "step", step)
+    progress = run(stage, Weighed(table), learner)
+    assert len(seen) == progress.steps > 0
+    for names, weight in seen:
+        given = np.array([table[name] for name in names])
+        np.testing.assert_allclose(weight, given / given.mean())
+    written = {row["id"]: row["weight"] for row in progress.record.table().to_pylist()}
+    assert written == {name: table[name] for name in written}
+
+
+def test_a_step_from_the_scoring_pass_weighs_as_two_passes_do():
+    @dataclass(frozen=True)
+    class ByNorm(Weighed):
+        needs = frozenset({"tokens", "grad_norm"})
+
+    stage, (one, two) = make_stage(LENGTHS), (Keeping(), Keeping(room=0))
+    table = table_of(stage)
+    assert outcome(run(stage, ByNorm(table), one), one) == outcome(run(stage, ByNorm(table), two), two)
+    assert "from kept" in one.passes
+    assert "trained" in two.passes
+
+
+def test_examples_of_weight_zero_count_for_the_budget_and_are_neither_run_nor_sampled():
+    stage = make_stage(LENGTHS, RoundSettings("stage", batch_size=8))
+    table = {name: float(int(name[1:]) % 2) for name in table_of(stage)}
+    progress = run(stage, Weighed(table))
+    plain = run(stage, Lengths())
+    chosen = progress.record.chosen_ids()
+    assert chosen == plain.record.chosen_ids()
+    assert progress.record.trained_tokens == plain.record.trained_tokens
+    assert len(progress.record.sample.keys) == sum(table[name] for name in chosen) < len(chosen)
+
+
+def test_a_step_whose_weights_are_all_zero_stops_the_stage_with_a_sentence():
+    stage = make_stage(LENGTHS)
+    longest = max(LENGTHS)
+    table = {name: float(LENGTHS[int(name[1:])] < longest - 4) for name in table_of(stage)}
+    with pytest.raises(SelectorError, match="An optimizer step must have an example with a weight above 0"):
+        run(stage, Weighed(table))
+
+
+@every_granularity
+def test_a_weighted_stage_that_goes_on_from_any_step_equals_one_that_never_stopped(granularity):
+    stage = make_stage(LENGTHS, SETTINGS[granularity])
+    selector, whole_learner = Weighed(table_of(stage)), FakeLearner()
+    whole = outcome(run(stage, selector, whole_learner), whole_learner)
+    for stop_before_step in range(stage.steps):
+        killed, diary = FakeLearner(), Diary(stop_before_step=stop_before_step)
+        with pytest.raises(Stopped):
+            run(stage, selector, killed, watcher=diary)
+        learner = FakeLearner()
+        learner.load_parameters(killed.parameters())
+        learner.begin_stage(stage.steps)
+        learner.load_optimizer_state(killed.optimizer_state())
+        assert outcome(run(stage, selector, learner, progress=diary.rounds[-1]), learner) == whole

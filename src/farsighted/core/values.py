@@ -207,6 +207,9 @@ class Ranking:
     """(N,) score by row (not by rank), larger is better."""
     components: Mapping[str, np.ndarray] = field(default_factory=dict)
     """The parts that the score is made of, (N,) each, by row."""
+    weight: np.ndarray | None = None
+    """(N,) importance weights by row, finite, at least 0 and not all 0: what each example's loss is multiplied by,
+    relative to the mean of its optimizer step (`training.weights`). None: all weigh alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,16 @@ class StepRecord:
     """What one optimizer step saw."""
 
     loss: float
-    """Mean NLL per response token of the batch, before the step."""
+    """Mean NLL per response token of the batch, before the step; importance weights do not enter."""
     grad_norm: float
-    """Global gradient norm before clipping."""
+    """Global norm, before clipping, of the gradient that is stepped along; importance weights are in it."""
     sketch: np.ndarray
-    """(M, K) per-example gradient sketches of the batch, in the order given (for Eq. 4)."""
+    """(M, K) per-example gradient sketches of the batch, in the order given (for Eq. 4); weights do not enter."""
+
+
+def weights_or_ones(weight: np.ndarray | None, count: int) -> np.ndarray:
+    """Return the weights of a step, (M,): 1 each where there are none, by which a product keeps every bit."""
+    return np.ones(count) if weight is None else weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,14 @@ class Learner(Protocol):
     def signals(self, batch: Sequence[Tokens], needs: frozenset[str]) -> Mapping[str, np.ndarray]:
         """Return the asked-for model signals of `batch` under the current model, one row an example."""
 
-    def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
-        """Take one optimizer step on the mean NLL over the response tokens of `batch`."""
+    def step(
+        self, batch: Sequence[Tokens], dropout: np.random.Generator, weight: np.ndarray | None = None
+    ) -> StepRecord:
+        """Take one optimizer step on the mean NLL over the response tokens of `batch`.
+
+        `weight`: (M,) above 0, what the NLL of each example's tokens is multiplied by; None: 1 each. The divisor stays
+        the number of response tokens.
+        """
 
     def likelihoods(self, texts: Sequence[Tokens]) -> Likelihoods:
         """Score texts under the current model, in evaluation mode."""
@@ -128,8 +139,11 @@ class SinglePass(Protocol):
     def signals_kept(self, batch: Sequence[Tokens], needs: frozenset[str]) -> KeptSignals:
         """Return what `signals` returns, and keep what a step needs; only where `can_keep` says so."""
 
-    def step_kept(self, kept: object, rows: np.ndarray) -> StepRecord:
-        """Take the optimizer step that `step` takes on these rows of the kept batch, without another pass."""
+    def step_kept(self, kept: object, rows: np.ndarray, weight: np.ndarray | None = None) -> StepRecord:
+        """Take the optimizer step that `step` takes on these rows of the kept batch, without another pass.
+
+        `weight`: (M,) as in `step`, in the order of `rows`.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 import numpy as np
@@ -84,9 +85,12 @@ def run_parts(
 
 
 def in_batches_or_again(
-    texts: Sequence[Tokens], size: PassSize, begin: Callable[[], None], run: Callable[[list[Tokens]], Arrays]
+    texts: Sequence[Tokens],
+    size: PassSize,
+    begin: Callable[[], None],
+    run: Callable[[list[Tokens], np.ndarray], Arrays],
 ) -> Arrays:
-    """Run batches whose effects add up, such as gradients; otherwise as `in_batches`.
+    """Run batches whose effects add up, such as gradients; `run` is told their rows too; otherwise as `in_batches`.
 
     `begin` is called first. Where a batch does not fit into memory, its effect may be there in part: `begin` is called
     again, and all batches are run anew in smaller ones.
@@ -95,7 +99,7 @@ def in_batches_or_again(
         begin()
         rows = length_sorted_batches([len(tokens.ids) for tokens in texts], size.tokens)
         try:
-            parts = [_fitted([texts[row] for row in index], run) for index in rows]
+            parts = [_fitted([texts[row] for row in index], partial(_run_on, run, index)) for index in rows]
         except PassTooLargeError as error:
             size.halve(error.batch)
         else:
@@ -106,6 +110,10 @@ def joined(rows: Sequence[np.ndarray], parts: Sequence[Arrays]) -> Arrays:
     """Return the rows of all parts in the order of their row numbers."""
     back = np.argsort(np.concatenate(rows))
     return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+
+def _run_on(run: Callable[[list[Tokens], np.ndarray], Arrays], rows: np.ndarray, batch: list[Tokens]) -> Arrays:
+    return run(batch, rows)
 
 
 def _fitted(batch: list[Tokens], run: Callable[[list[Tokens]], _Part]) -> _Part:

@@ -11,7 +11,7 @@ from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
 from farsighted.learners.adapters import Adaptation
-from farsighted.learners.base import ChangeInner, KeptSignals, Likelihoods, StepRecord
+from farsighted.learners.base import ChangeInner, KeptSignals, Likelihoods, StepRecord, weights_or_ones
 from farsighted.learners.batching import PassSize, in_batches, in_batches_or_again, joined, run_parts
 from farsighted.learners.generate import generated
 from farsighted.learners.masks import masks_from
@@ -124,21 +124,29 @@ class CausalLM:
         signals = joined(rows, [found for found, _ in parts])
         return KeptSignals(signals, KeptBatch(batch, rows, [kept for _, kept in parts]))
 
-    def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
+    def step(
+        self, batch: Sequence[Tokens], dropout: np.random.Generator, weight: np.ndarray | None = None
+    ) -> StepRecord:
         """Take one optimizer step; the loss is the NLL summed over response tokens, divided by their number.
+
+        `weight`: (M,) above 0, what each example's NLL is multiplied by.
 
         Raises `DivergedError`, before any parameter changes, where a loss or gradient is not finite.
         """
         if self._optimizer is None:
             raise RuntimeError("begin_stage must come before step.")
         optimizer, total = self._optimizer, sum(tokens.response_length for tokens in batch)
+        weight_M = weights_or_ones(weight, len(batch))
         with _training_mode(self._lm, dropout):
             found = in_batches_or_again(
-                batch, self._training_size, optimizer.zero_grad, lambda part: self._passes.train(part, total)
+                batch,
+                self._training_size,
+                optimizer.zero_grad,
+                lambda part, rows: self._passes.train(part, total, weight_M[rows]),
             )
         return self._updated(batch, float(found["nll_sum"].sum() / total), found["sketch"])
 
-    def step_kept(self, kept: object, rows: np.ndarray) -> StepRecord:
+    def step_kept(self, kept: object, rows: np.ndarray, weight: np.ndarray | None = None) -> StepRecord:
         """Take the step that `step` takes on these rows of the batch of `signals_kept`; equal but for rounding.
 
         Raises `DivergedError`, before any parameter changes, where a loss or gradient is not finite.
@@ -148,7 +156,7 @@ class CausalLM:
         loss = kept.mean_nll(rows)
         self._optimizer.zero_grad()
         parameters = self._passes.trunk_parameters
-        for name, gradient in kept.gradient(rows).items():
+        for name, gradient in kept.gradient(rows, weights_or_ones(weight, len(rows))).items():
             parameters[name].grad = gradient.to(parameters[name].dtype)
         return self._updated([kept.batch[int(row)] for row in rows], loss, kept.sketch(rows))
 

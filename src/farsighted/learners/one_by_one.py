@@ -44,20 +44,23 @@ class OneByOnePasses(Passes):
         """Return None: nothing is kept."""
         return None
 
-    def train(self, batch: Sequence[Tokens], total_tokens: int) -> Mapping[str, np.ndarray]:
-        """Add the gradient of the batch's NLL / `total_tokens` to `.grad`; returns nll_sum (B,) and sketch (B, K).
+    def train(self, batch: Sequence[Tokens], total_tokens: int, weight_B: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Add the gradient of the batch's weighted NLL / `total_tokens` to `.grad`; weights are above 0.
+
+        Returns nll_sum (B,) and sketch (B, K), both without weights.
 
         Raises `DivergedError` where an example's loss is not finite.
         """
         sums, sketches = [], []
-        for tokens in batch:
+        for tokens, weight in zip(batch, weight_B.tolist(), strict=True):
             nll_R = self._nll(tokens)
             if not torch.isfinite(nll_R).all():
                 raise DivergedError.naming("The training loss is not finite", [tokens.example.id])
             gradients = self._gradients(nll_R.sum() / total_tokens)
             for name, gradient in gradients.items():
                 parameter = self._parameters[name]
-                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+                weighted = weight * gradient
+                parameter.grad = weighted if parameter.grad is None else parameter.grad + weighted
             sketches.append(self._sketch(gradients) * (total_tokens / len(nll_R)))
             sums.append(float(nll_R.detach().sum()))
         return {"nll_sum": np.array(sums, dtype=np.float32), "sketch": torch.stack(sketches).cpu().numpy()}

@@ -124,8 +124,10 @@ class Passes:
     def _scored_by(self, capture: PerExampleGradients, batch: Sequence[Tokens]) -> ScoredBatch:
         return scoring_pass(capture, self._trunk, self._ids(batch), batch, self._head.detached())
 
-    def train(self, batch: Sequence[Tokens], total_tokens: int) -> Mapping[str, np.ndarray]:
-        """Add the gradient of the batch's NLL / `total_tokens` to `.grad`; returns nll_sum (B,) and sketch (B, K).
+    def train(self, batch: Sequence[Tokens], total_tokens: int, weight_B: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Add the gradient of the batch's weighted NLL / `total_tokens` to `.grad`; weights are above 0.
+
+        Returns nll_sum (B,) and sketch (B, K), both without weights.
 
         Raises `DivergedError` before the backward pass where an example's loss is not finite.
         """
@@ -136,10 +138,11 @@ class Passes:
             if not torch.isfinite(mean_B).all():
                 bad = torch.nonzero(~torch.isfinite(mean_B))[:, 0].tolist()
                 raise DivergedError.naming("The training loss is not finite", [batch[row].example.id for row in bad])
-            torch.autograd.backward(nll_R.sum() / total_tokens)
+            weight = torch.from_numpy(weight_B).to(nll_R)
+            torch.autograd.backward((nll_R * weight[ragged.row_R]).sum() / total_tokens)
             ragged = ragged.detached()
             head_part = HeadPart(ragged, self._head.detached()) if self._tied else None
-            gradients = capture.collect(len(batch), total_tokens / ragged.lengths_B, head_part)
+            gradients = capture.collect(len(batch), total_tokens / (ragged.lengths_B * weight), head_part)
         gradients = self._with_head(gradients, ragged)
         if gradients.sketch_BK is None:
             raise RuntimeError("a capture with maps gives sketches")

@@ -17,7 +17,7 @@ from farsighted.core.errors import ConfigError, DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.schedule import ScheduleName, rate_share
 from farsighted.core.values import Tokens
-from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord
+from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord, weights_or_ones
 from farsighted.signals.provided import provided
 from farsighted.signals.registry import TOKEN_PREFIX, at_positions
 from farsighted.signals.table import readings_of
@@ -113,14 +113,16 @@ class QuadraticLearner:
         plain = {name: at_positions(name)[0].removeprefix(TOKEN_PREFIX) for name in sorted(readings)}
         return {name: np.asarray(made[known](), dtype=np.float64) for name, known in plain.items()}
 
-    def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
-        """Take one step on the mean loss; raises `DivergedError`, before anything changes, where it is not finite."""
+    def step(
+        self, batch: Sequence[Tokens], dropout: np.random.Generator, weight: np.ndarray | None = None
+    ) -> StepRecord:
+        """Take one step on the mean weighted loss; raises `DivergedError`, and changes nothing, if it is not finite."""
         if not self._begun:
             raise RuntimeError("begin_stage must come before step.")
         rows = _rows(batch)
         error_M = self._error(rows)
         sketch_MR = error_M[:, None] * self._features_NR[rows]
-        gradient_R = sketch_MR.mean(axis=0)
+        gradient_R = (weights_or_ones(weight, len(rows))[:, None] * sketch_MR).mean(axis=0)
         norm = float(np.linalg.norm(gradient_R))
         if not np.isfinite(norm):
             bad = np.flatnonzero(~np.isfinite(error_M))

@@ -58,10 +58,10 @@ class KeptBatch:
         sketch_MK: np.ndarray = self._in_order([part.sketch_BK for part in self.passes])[rows_M]
         return sketch_MK
 
-    def gradient(self, rows_M: np.ndarray) -> dict[str, Tensor]:
-        """Return the gradient of the mean NLL per response token of some rows, by parameter."""
+    def gradient(self, rows_M: np.ndarray, weight_M: np.ndarray) -> dict[str, Tensor]:
+        """Return the gradient, by parameter, of the mean NLL per response token of some rows, each times its weight."""
         weight_N = np.zeros(len(self.batch))
-        weight_N[rows_M] = self._share(rows_M)
+        weight_N[rows_M] = self._share(rows_M) * weight_M
         total: dict[str, Tensor] = {}
         for rows, part in zip(self.rows, self.passes, strict=True):
             if weight_N[rows].any():

@@ -72,7 +72,8 @@ class CellProgress:
         if stage.proxy_sketch is not None:
             groups["proxy"] = {"sketch": stage.proxy_sketch}
         if stage.picked is not None:
-            groups["picked"] = {"rows": stage.picked}
+            weight = {} if stage.picked_weight is None else {"weight": stage.picked_weight}
+            groups["picked"] = {"rows": stage.picked, **weight}
         selections = _joined([*self.selections, *stage.record.tables])
         meta["stage"] = {
             "round": stage.round,
@@ -120,6 +121,7 @@ def _running(saved: RunningStage, tables: list[pa.Table], groups: Groups) -> Sta
         proxy_sketch=groups.get("proxy", {}).get("sketch"),
         record=StageRecord(tables=tables, sample=_sample(groups["stage_sample"]), **numbers),
         picked=groups.get("picked", {}).get("rows"),
+        picked_weight=groups.get("picked", {}).get("weight"),
     )
 
 

@@ -77,7 +77,8 @@ class Selector(Protocol):
 
         Where `signals.context` has `picks`, no more than so many can be selected: their order must be that of the whole
         ranking, and what lies behind them may stand in any order. Whoever reads another selector's ranking to its end
-        takes `picks` out first (`with_picks(signals, None)`).
+        takes `picks` out first (`with_picks(signals, None)`). A method with importance weights returns them in
+        `Ranking.weight`; they too must not depend on `picks`.
         """
 
     def observe(self, state: State, picked: Signals) -> State:
@@ -151,7 +152,7 @@ def rank_checked(selector: Selector, signals: Signals, state: State, rng: np.ran
         rng: The generator of this selection round.
 
     Returns:
-        The ranking, its order as `np.intp`, its score and components as float64.
+        The ranking, its order as `np.intp`, its score, components and weights as float64.
 
     Raises:
         SelectorError: A signal is missing or has the wrong length, metadata is absent, or the answer is no ranking.
@@ -243,6 +244,7 @@ def _checked(selector: Selector, signals: Signals, ranking: Ranking) -> Ranking:
         )
     parts = {"score": np.asarray(ranking.score)}
     parts |= {f"component '{name}'": np.asarray(values) for name, values in ranking.components.items()}
+    parts |= {} if ranking.weight is None else {"weight": np.asarray(ranking.weight)}
     for part, values in parts.items():
         if values.shape != (count,) or values.dtype.kind not in "iuf":
             raise SelectorError(
@@ -251,7 +253,13 @@ def _checked(selector: Selector, signals: Signals, ranking: Ranking) -> Ranking:
             )
         _check_finite(f"The {part} {who}", values, signals)
     components = {name: np.asarray(values, dtype=np.float64) for name, values in ranking.components.items()}
-    return Ranking(order.astype(np.intp), parts["score"].astype(np.float64), components)
+    weight_N = None if ranking.weight is None else parts["weight"].astype(np.float64)
+    if weight_N is not None and (weight_N.min() < 0 or not weight_N.any()):
+        raise SelectorError(
+            f"The weights {who} must be at least 0, and one of them above 0, but reach from {weight_N.min():g} to "
+            f"{weight_N.max():g}. Clip or shift them."
+        )
+    return Ranking(order.astype(np.intp), parts["score"].astype(np.float64), components, weight_N)
 
 
 def _check_finite(what: str, rows: np.ndarray, signals: Signals) -> None:

@@ -98,7 +98,8 @@ class LHAS:
     def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
         """Return the greedy order; components `utility`, `coverage`, `proxy`, `concentration`, before weighting."""
         count, picks = len(signals), picks_of(signals)
-        utility_N = rank01(self.inner.rank(with_picks(signals, None), inner_of(state), rng).score)
+        inner = self.inner.rank(with_picks(signals, None), inner_of(state), rng)
+        utility_N = rank01(inner.score)
         proxy_N = cosines(signals["head_sketch"], signals["proxy_sketch"]) if self.eta else np.zeros(count)
         coverage, concentration = self._coverage(signals, state), self._concentration(signals, state)
         lasting_N = utility_N + self.eta * proxy_N
@@ -120,7 +121,7 @@ class LHAS:
             order[picks:] = left
             score_N[left], coverage_N[left], concentration_N[left] = now_N[left], now_c[left], now_a[left]
         parts = {"utility": utility_N, "coverage": coverage_N, "proxy": proxy_N, "concentration": concentration_N}
-        return Ranking(order, score_N, parts)
+        return Ranking(order, score_N, parts, inner.weight)
 
     def observe(self, state: State, picked: Signals) -> State:
         """Return the history with the picks in it, one by one, in the order they were selected."""

@@ -24,7 +24,8 @@ class Wrapper(ABC):
     """A selector around another one: the other's order, with a floor under every prefix (`floors.floored`).
 
     The score is minus the place in the ranking. The components are the inner selector's score and components and, under
-    the wrapper's own name, 1 where the floor asked for the candidate and 0 where the inner order came to it.
+    the wrapper's own name, 1 where the floor asked for the candidate and 0 where the inner order came to it. The inner
+    selector's importance weights are passed on.
     """
 
     name: ClassVar[str]
@@ -77,7 +78,7 @@ class Wrapper(ABC):
         score_N = np.empty(len(order))
         score_N[order] = -np.arange(len(order))
         parts = {self.inner.name: inner.score, **inner.components, self.name: asked_N.astype(np.float64)}
-        return Ranking(order, score_N, parts)
+        return Ranking(order, score_N, parts, inner.weight)
 
 
 @register("coverage_floor")

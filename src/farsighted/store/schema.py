@@ -37,4 +37,6 @@ SELECTIONS: Final[pa.Schema] = pa.schema(
     ]
 )
 """Followed by one float64 column `component_<name>` for each component of the selector's score and, where a cell
-replays, by `origin` (int32): the stage, counted from 1, that an example was selected from before; null for the rest."""
+replays, by `origin` (int32): the stage, counted from 1, that an example was selected from before; null for the rest.
+Where the selector gives importance weights, `weight` (float64) holds them as it gave them, before they are divided by
+the mean of their optimizer step."""

@@ -15,7 +15,7 @@ import numpy as np
 from farsighted.core import fingerprint
 from farsighted.core.errors import DivergedError
 from farsighted.core.values import Tokens
-from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord
+from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord, weights_or_ones
 from farsighted.signals.provided import provided
 from farsighted.signals.registry import TOKEN_PREFIX, TOKEN_READINGS, at_positions
 from farsighted.signals.table import readings_of
@@ -87,8 +87,10 @@ class FakeLearner:
         left |= {name: np.repeat(left[name], lengths) for name in readings & TOKEN_READINGS}
         return {name: array.astype(np.float32) for name, array in left.items()}
 
-    def step(self, batch: Sequence[Tokens], dropout: np.random.Generator) -> StepRecord:
-        """Take one step on the mean NLL over response tokens; raises `DivergedError` where it is not finite."""
+    def step(
+        self, batch: Sequence[Tokens], dropout: np.random.Generator, weight: np.ndarray | None = None
+    ) -> StepRecord:
+        """Take one step on the weighted mean NLL of response tokens; raises `DivergedError` where it is not finite."""
         if self._momentum_D is None:
             raise RuntimeError("begin_stage must come before step.")
         x_MD = self.features(batch)
@@ -99,7 +101,7 @@ class FakeLearner:
             bad = np.flatnonzero(~np.isfinite(nll_M))
             raise DivergedError.naming("The training loss is not finite", [batch[int(row)].example.id for row in bad])
         sketch_MD = -_miss(z_M)[:, None] * x_MD
-        gradient_D = length_M @ sketch_MD / length_M.sum()
+        gradient_D = (weights_or_ones(weight, len(batch)) * length_M) @ sketch_MD / length_M.sum()
         kept_D = dropout.random(len(gradient_D)) >= self._dropout
         self._momentum_D = _MOMENTUM * self._momentum_D + gradient_D * kept_D / (1 - self._dropout)
         rate = self._learning_rate * (1 - self._taken / max(self._planned, 1))

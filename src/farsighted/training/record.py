@@ -124,7 +124,8 @@ def round_table(place: RoundPlace, pool: Pool, rows: np.ndarray, ranking: Rankin
         "trained_tokens": np.where(chosen, tokens, 0).astype(np.int32),
     }
     parts = {f"component_{part}": np.asarray(values, np.float64) for part, values in ranking.components.items()}
-    return pa.table(columns | parts)
+    weight = {} if ranking.weight is None else {"weight": np.asarray(ranking.weight, dtype=np.float64)}
+    return pa.table(columns | parts | weight)
 
 
 def with_known(table: pa.Table, known: Mapping[str, np.ndarray], rows: np.ndarray) -> pa.Table:

@@ -23,6 +23,7 @@ from farsighted.training.guards import check_budget
 from farsighted.training.proxy import is_old, mean_head_sketch
 from farsighted.training.record import RoundPlace, StageRecord, round_table, with_known
 from farsighted.training.replay import replay_order
+from farsighted.training.weights import weighed
 
 ModelSignals = Callable[[Sequence[Tokens], frozenset[str], int], TimedSignals]
 """Signals of candidates under the current model, given the batch, the names and the round."""
@@ -76,6 +77,8 @@ class StageProgress:
     record: StageRecord = field(default_factory=StageRecord)
     picked: np.ndarray | None = None
     """(M,) pool rows in ranking order that the round in progress trains on; None between two rounds."""
+    picked_weight: np.ndarray | None = None
+    """(M,) importance weights of `picked`; None where the selector gives none."""
     round_steps: int = 0
     """Optimizer steps of the round in progress."""
     replayed: float = 0.0
@@ -106,6 +109,8 @@ class Picks(NamedTuple):
     state: State
     among: np.ndarray
     """(M,) the same as positions among the round's candidates."""
+    weight: np.ndarray | None
+    """(M,) importance weights."""
     kept: object | None
     """What is left of the scoring pass for the round's one step."""
 
@@ -143,7 +148,7 @@ def run_stage(
             progress = _train_kept(learner, stage, progress, picks, watcher)
         elif progress.picked is not None:
             progress = _train(learner, stage, progress, progress.picked, watcher)
-        progress = dataclasses.replace(progress, round=number + 1, picked=None, round_steps=0)
+        progress = dataclasses.replace(progress, round=number + 1, picked=None, picked_weight=None, round_steps=0)
     return progress
 
 
@@ -152,7 +157,8 @@ def _spend(stage: StageInput, progress: StageProgress, picks: Picks) -> StagePro
     spent = progress.spent + float(sizes[picks.rows].sum())
     check_budget(spent, stage.rounds[progress.round].target, float(sizes.max()))
     replayed = progress.replayed + float(sizes[picks.rows[picks.rows >= stage.arriving]].sum())
-    return dataclasses.replace(progress, spent=spent, replayed=replayed, state=picks.state, picked=picks.rows)
+    progress = dataclasses.replace(progress, picked=picks.rows, picked_weight=picks.weight)
+    return dataclasses.replace(progress, spent=spent, replayed=replayed, state=picks.state)
 
 
 def _candidates(stage: StageInput, progress: StageProgress, arrival: np.ndarray, number: int) -> np.ndarray:
@@ -190,7 +196,7 @@ def _select(
     progress.record.add_scoring(scored, timed.seconds + time.perf_counter() - began)
     place = RoundPlace(stage.pool.name, stage.index, progress.round, progress.steps)
     progress.record.tables.append(with_known(round_table(place, stage.pool, rows, ranking, picked), stage.known, rows))
-    return Picks(rows[picked], state, picked, timed.kept)
+    return Picks(rows[picked], state, picked, _at(ranking.weight, picked), timed.kept)
 
 
 def _model_needs(selector: Selector, stage: StageInput) -> frozenset[str]:
@@ -243,13 +249,17 @@ def _refresh_proxy(learner: Learner, selector: Selector, stage: StageInput, prog
 def _train(
     learner: Learner, stage: StageInput, progress: StageProgress, picked: np.ndarray, watcher: Watcher
 ) -> StageProgress:
-    shuffled = picked[_shuffle(stage, progress.round, len(picked))]
-    lengths = stage.pool.response_lengths
-    for rows in split_into_steps(shuffled, lengths, stage.rounds[progress.round].steps)[progress.round_steps :]:
+    shuffle = _shuffle(stage, progress.round, len(picked))
+    shuffled, weight_M = picked[shuffle], _at(progress.picked_weight, shuffle)
+    lengths, steps = stage.pool.response_lengths[shuffled], stage.rounds[progress.round].steps
+    for places in split_into_steps(np.arange(len(shuffled)), lengths, steps)[progress.round_steps :]:
         watcher.before_step(progress)
+        rows = shuffled[places]
         batch = [stage.pool.tokens[row] for row in rows]
+        part = weighed(batch, _at(weight_M, places))
         dropout = stream(stage.seed, "dropout", stage.index, progress.steps)
-        progress = _stepped(partial(learner.step, batch, dropout), stage, progress, rows, watcher)
+        step = partial(learner.step, [batch[place] for place in part.places], dropout, part.weight)
+        progress = _stepped(step, stage, progress, rows, watcher)
     return progress
 
 
@@ -259,8 +269,14 @@ def _train_kept(
     shuffle = _shuffle(stage, progress.round, len(picks.rows))
     if not len(shuffle):
         return progress
-    step = partial(learner.step_kept, picks.kept, picks.among[shuffle])
-    return _stepped(step, stage, progress, picks.rows[shuffle], watcher)
+    rows = picks.rows[shuffle]
+    part = weighed([stage.pool.tokens[row] for row in rows], _at(picks.weight, shuffle))
+    step = partial(learner.step_kept, picks.kept, picks.among[shuffle][part.places], part.weight)
+    return _stepped(step, stage, progress, rows, watcher)
+
+
+def _at(weight_N: np.ndarray | None, places: np.ndarray) -> np.ndarray | None:
+    return None if weight_N is None else weight_N[places]
 
 
 def _shuffle(stage: StageInput, number: int, count: int) -> np.ndarray:
@@ -270,7 +286,7 @@ def _shuffle(stage: StageInput, number: int, count: int) -> np.ndarray:
 def _stepped(
     step: Callable[[], StepRecord], stage: StageInput, progress: StageProgress, rows: np.ndarray, watcher: Watcher
 ) -> StageProgress:
-    """Take a step on pool rows and write it down."""
+    """Take a step on pool rows and write it down; of the rows, those of weight 0 count for the budget alone."""
     began = time.perf_counter()
     try:
         taken = step()
@@ -279,7 +295,7 @@ def _stepped(
         progress.record.losses.append(math.nan)
         raise
     seconds = time.perf_counter() - began
-    keys = stream(stage.seed, "eval", stage.index, progress.steps).random(len(rows))
+    keys = stream(stage.seed, "eval", stage.index, progress.steps).random(len(taken.sketch))
     tokens = int(stage.pool.response_lengths[rows].sum())
     progress.record.add_step(taken, keys, tokens, seconds)
     progress = dataclasses.replace(progress, steps=progress.steps + 1, round_steps=progress.round_steps + 1)
