@@ -39,7 +39,7 @@ from farsighted.protocol.cost import AuditCost, Rates, estimate
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.notes import heuristics_note
-from farsighted.protocol.origins import selector_modules
+from farsighted.protocol.origins import own_selectors, selector_modules, unfollowed_notes
 from farsighted.protocol.plan import Cell, plan_cells, short_stages
 from farsighted.protocol.refusals import refuse_impossible
 from farsighted.protocol.shared import clusters_are_prepared, quality_notes, stage_is_prepared
@@ -52,6 +52,7 @@ from farsighted.store.layout import SCHEMA, Layout
 from farsighted.store.reader import read_meta, read_results, refuse_other_versions
 from farsighted.store.records import PlanRecord
 from farsighted.store.writer import write_plan
+from farsighted.testing.selectors import check_before_use
 
 _RATES: Final = TypeAdapter(Rates)
 _LIBRARIES = ("torch", "transformers", "peft", "numpy", "scipy")
@@ -71,6 +72,11 @@ class Prepared:
     inputs: AuditInputs
     cells: tuple[Cell, ...]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was read, and about code of the user's own that cannot be followed."""
+        return (*self.inputs.notes, *unfollowed_notes(self.cells))
+
     def missing(self, layout: Layout) -> tuple[Cell, ...]:
         """Return the cells that are not finished in a folder."""
         return tuple(cell for cell in self.cells if not layout.finished(cell.id))
@@ -81,9 +87,13 @@ class Prepared:
 
 
 def prepare(config: AuditConfig) -> Prepared:
-    """Read and check everything that an audit needs; raises `FarsightedError` with the next step."""
+    """Read and check everything that an audit needs; raises `FarsightedError` with the next step.
+
+    Selectors that are not this package's own are tried on made-up candidates: what crashes does so before any training.
+    """
     inputs = load_inputs(config)
     cells = plan_cells(config, inputs)
+    check_before_use(own_selectors(cells))
     refuse_impossible(config, inputs, cells)
     return Prepared(config, inputs, cells)
 
@@ -272,7 +282,7 @@ def _plan(
             **{name: importlib.metadata.version(name) for name in _LIBRARIES},
         },
         "notes": [
-            *inputs.notes,
+            *prepared.notes,
             *short_stages(prepared.config, inputs),
             *heuristics_note(prepared.config, inputs),
             *judged,

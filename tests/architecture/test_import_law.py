@@ -8,7 +8,7 @@ from oracles.house import MODULES, imports_of
 from oracles.house import module_of as ours
 
 LAW = "core < store < metrics|sets|files|models < config < worlds|selectors|signals < data < learners \
-    < candidates < training|evaluation < protocol < launch < results < report < api < paper|phase_map < cli|testing"
+    < candidates < training|evaluation < protocol < launch < results < report < testing < api < paper|phase_map < cli"
 LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in group.strip().split("|")}
 TORCHLESS = ("core", "store", "config", "metrics", "sets", "files", "selectors", "data", "results", "report")
 FOREIGN_HOMES = {

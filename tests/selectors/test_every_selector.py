@@ -6,7 +6,7 @@ from safetensors.numpy import load, save
 
 from farsighted.core.rng import stream
 from farsighted.selectors import build_selector, rank_checked, selector_names
-from farsighted.testing.conformance import check_selector, synthetic_signals
+from farsighted.testing.selectors import check_selector, synthetic_signals
 
 SELECTORS = [
     *selector_names(),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from farsighted.selectors import build_selector, rank_checked
-from farsighted.testing.conformance import check_selector, synthetic_signals
+from farsighted.testing.selectors import check_selector, synthetic_signals
 
 
 @pytest.mark.parametrize("positions", ["non_pad", "all"])

@@ -57,7 +57,7 @@ def plan_command(
         numbers = (len(stage.pool), stage.pool.response_tokens, len(stage.validation.items))
         pools.add_row(stage.name, *(f"{number:,}" for number in numbers), shifted)
     console.print(pools)
-    for note in prepared.inputs.notes:
+    for note in prepared.notes:
         console.print(f"Note: {note}", soft_wrap=True)
     done = len(prepared.cells) - len(missing)
     cost = estimate_prepared(prepared, folder, launch)

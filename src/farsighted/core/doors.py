@@ -9,6 +9,7 @@ from pathlib import Path
 
 from farsighted.core.errors import FarsightedError
 from farsighted.core.names import did_you_mean
+from farsighted.core.source import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Door:
         except Exception as error:  # A module may raise anything while it is imported.
             raise self.error(
                 f"{self.noun} '{point.name}' is offered by an installed package as {point.value}, but loading it "
-                f"failed with {type(error).__name__}: {error}. Repair or remove that package."
+                f"failed with {told(error)}. Repair or remove that package."
             ) from error
 
     def from_module(self, path: str) -> object:
@@ -50,8 +51,8 @@ class Door:
             module = importlib.import_module(module_name)
         except Exception as error:  # A module may raise anything while it is imported.
             raise self.error(
-                f"{self.noun} '{path}' cannot be loaded: importing `{module_name}` failed with {type(error).__name__}: "
-                f"{error}. The module must be importable from the current folder ({folder})."
+                f"{self.noun} '{path}' cannot be loaded: importing `{module_name}` failed with {told(error)}. "
+                f"The module must be importable from the current folder ({folder})."
             ) from error
         if not hasattr(module, attribute):
             names = [name for name, thing in vars(module).items() if self.fits(thing)]

@@ -65,17 +65,25 @@ def sources_of(thing: type | Callable[..., object]) -> Sources:
     return Sources(digest.hexdigest() if foreign else None, tuple(sorted(walk.read)), tuple(dict.fromkeys(walk.notes)))
 
 
-def place_of(error: BaseException) -> str:
-    """Return the innermost line of local code that an exception passed, as "mine.py, line 3".
+def told(error: BaseException) -> str:
+    """Return what somebody's code raised, on one line and without a full stop, with the place in that code.
 
-    The line of the error itself, where no local code was on the way.
+    >>> told(ValueError("too many  values."))
+    'ValueError: too many values'
     """
+    # A stranger's message may end in anything or be empty.
+    message = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(" .:")
+    place = place_of(error)
+    return f"{message} ({place})" if place else message
+
+
+def place_of(error: BaseException) -> str:
+    """Return the innermost line of local code that an exception passed, as "mine.py, line 3"; empty where none did."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_shown(Path(error.filename))}, line {error.lineno}"
     frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    local = [(file, line) for file, line in frames if is_local(file)]
-    file, line = (local or frames or [(Path("?"), 0)])[-1]
-    return f"{_shown(file)}, line {line}"
+    local = [f"{_shown(file)}, line {line}" for file, line in frames if is_local(file)]
+    return local[-1] if local else ""
 
 
 def is_local(file: Path) -> bool:

@@ -20,6 +20,7 @@ from farsighted.core.errors import (
     StorageError,
 )
 from farsighted.core.readings import Listener, Reading
+from farsighted.core.source import told
 
 Kind = str
 """What is to be done, a word of the opener's: `stage`, `clusters`, `cell` and `measure` in an audit."""
@@ -166,8 +167,8 @@ class Failure:
         """Return the failure that an exception is."""
         if isinstance(error, FarsightedError):
             return cls(type(error).__name__, str(error))
-        # A stranger's message may end in anything or be empty; what follows it is a sentence.
-        return cls(type(error).__name__, f"{type(error).__name__}: {error}".rstrip(" .:") + ".")
+        # What follows it is a sentence.
+        return cls(type(error).__name__, f"{told(error)}.")
 
     @property
     def ends_everything(self) -> bool:

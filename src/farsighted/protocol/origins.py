@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from farsighted.core.errors import SelectorError
 from farsighted.protocol.plan import Cell
-from farsighted.selectors import Selector, parts_of
+from farsighted.selectors import Selector, parts_of, unfollowed
 from farsighted.signals.registry import signal_named
 
 
@@ -25,6 +25,21 @@ def selector_modules(cells: Iterable[Cell]) -> tuple[str, ...]:
             f"script or notebook that is run. Move its {what} into a file of its own and import it from there."
         )
     return tuple(sorted(name for name in found if name.split(".")[0] != "farsighted"))
+
+
+def own_selectors(cells: Iterable[Cell]) -> tuple[Selector, ...]:
+    """Return the cells' selectors that are not this package's own, or hold one that is not; each once."""
+    wholes = {cell.label: cell.selector for cell in cells}.values()
+    return tuple(whole for whole in wholes if not all(map(_is_ours, _parts(whole))))
+
+
+def unfollowed_notes(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Return a sentence for each import, in own selectors, that a cell's name does not cover."""
+    return tuple(dict.fromkeys(note for selector in own_selectors(cells) for note in unfollowed(selector)))
+
+
+def _is_ours(selector: Selector) -> bool:
+    return type(selector).__module__.partition(".")[0] == "farsighted"
 
 
 def _parts(selector: Selector) -> Iterator[Selector]:

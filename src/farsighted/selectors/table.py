@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
 
 from farsighted.core.doors import Door
-from farsighted.core.errors import SelectorError
+from farsighted.core.errors import FarsightedError, SelectorError
 from farsighted.core.names import did_you_mean
+from farsighted.core.source import told
 from farsighted.selectors.base import NO_DEMANDS, Selector
 from farsighted.selectors.parameters import check_parameters, kinds_of, may_be_selector
 
@@ -107,12 +108,16 @@ def _built(name: str, parameters: Mapping[str, object]) -> Selector:
     }
     checked = check_parameters(found, values)
     try:
-        selector = found(**checked)
-    except (TypeError, ValueError) as error:
+        made = found(**checked)
+        # To ask whether it is a selector runs its properties.
+        selector = made if isinstance(made, Selector) else None
+    except FarsightedError:
+        raise
+    except Exception as error:  # A class may raise anything while it is built.
         raise SelectorError(
-            f"Selector '{name}' cannot be built: {error}. Correct its parameters or its class."
+            f"Selector '{name}' cannot be built: {told(error)}. Correct its parameters or its class."
         ) from error
-    if not isinstance(selector, Selector):
+    if selector is None:
         raise SelectorError(f"Selector '{name}' must have `needs`, `family` and `version`. Inherit from `Scored`.")
     return selector
 

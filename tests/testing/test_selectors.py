@@ -6,7 +6,7 @@ import pytest
 from farsighted.core.values import Ranking, Signals
 from farsighted.selectors import Loss, Scored, Stateless, by_score, picks_of, register, table
 from farsighted.signals.table import SIGNALS
-from farsighted.testing.conformance import ConformanceError, check_selector, synthetic_signals
+from farsighted.testing.selectors import ConformanceError, check_selector, synthetic_signals
 
 RNG = np.random.default_rng
 

@@ -1,17 +1,18 @@
-"""The conformance kit: what every selector owes its callers, as one call.
+"""The conformance kit for selectors: what every selector owes its callers, as one call.
 
 `check_selector(Shortest(), np.random.default_rng(0))` in a test of your own is all it takes; it needs no pytest.
 Shape letters: N candidates, M picked, D hidden, K sketch, C clusters.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from farsighted.core.errors import FarsightedError
+from farsighted.core.errors import FarsightedError, SelectorError
 from farsighted.core.names import did_you_mean
+from farsighted.core.source import told
 from farsighted.core.values import Ranking, Signals, State
 from farsighted.selectors import Selector, build_selector, parameters_of, rank_checked, with_picks
 from farsighted.signals.registry import at_positions, signal_named, signal_names
@@ -71,7 +72,8 @@ def check_selector(selector: Selector, rng: np.random.Generator, make_signals: M
     Checked: every ranking is a permutation with finite scores, any budget can cut it and be observed, and its head is
     the same where `picks` says that no more can be taken; the same generator gives the same ranking; inputs are left
     as they were; the state is plain arrays, and a copy of it ranks alike; parameters are JSON, do not change, and
-    build an equal selector; the score of a candidate does not depend on its row. The last holds for every selector up
+    build an equal selector; importance weights are finite, not negative and not all 0, and do not depend on `picks`;
+    score and weight of a candidate do not depend on its row. The last holds for every selector up
     to ties and without chance, so it is broken if scores never follow their candidates in 12 trials; where two
     generators give two rankings it is not asked.
 
@@ -90,6 +92,24 @@ def check_selector(selector: Selector, rng: np.random.Generator, make_signals: M
         _check_rows(selector, rng, make_signals)
     except FarsightedError as error:
         raise ConformanceError(f"Selector '{selector.name}' fails: {error}") from error
+
+
+def check_before_use(selectors: Iterable[Selector]) -> None:
+    """Check selectors before anything is trained with them.
+
+    Raises:
+        SelectorError: One breaks its contract or crashes; the message says which, how, and in which line of its code.
+    """
+    for selector in selectors:
+        try:
+            check_selector(selector, np.random.default_rng(0))
+        except ConformanceError as error:
+            raise SelectorError(f"{error} It was tried on made-up candidates; nothing was trained.") from error
+        except Exception as error:  # Somebody's code may raise anything.
+            raise SelectorError(
+                f"Selector '{selector.name}' fails on made-up candidates with {told(error)}. Mend it there; nothing "
+                "was trained."
+            ) from error
 
 
 def _check_run(selector: Selector, rng: np.random.Generator, make_signals: MakeSignals, count: int) -> None:
@@ -132,12 +152,17 @@ def _check_rank(selector: Selector, case: _Case) -> Ranking:
 
 def _check_picks(selector: Selector, case: _Case, ranking: Ranking, picks: int) -> None:
     """Check that a selector that is told how many can be taken at most ranks these as it does without being told."""
-    told = case._replace(signals=with_picks(case.signals, picks)).rank(selector)
+    limited = case._replace(signals=with_picks(case.signals, picks)).rank(selector)
     _require(
-        np.array_equal(told.order[:picks], ranking.order[:picks]),
+        np.array_equal(limited.order[:picks], ranking.order[:picks]),
         selector,
         f"`picks` of the context is {picks}, and the first {picks} of the ranking must be those that come without it. "
         "Only what lies behind them may stand in another order.",
+    )
+    _require(
+        _same_weights(limited, ranking),
+        selector,
+        f"`picks` of the context is {picks}, and weights must be those that come without it.",
     )
 
 
@@ -151,11 +176,13 @@ def _check_rows(selector: Selector, rng: np.random.Generator, make_signals: Make
             return  # Chance has a part in it, and it falls on rows.
         moved = np.roll(np.arange(count), 1)
         elsewhere = case._replace(signals=case.signals.take(moved)).rank(selector)
-        if np.allclose(elsewhere.score, ranking.score[moved], rtol=1e-6, atol=1e-9):
+        if _follow(elsewhere, ranking, moved):
             return
         state = selector.observe(state, case.signals.take(ranking.order[:2]))
     _require(
-        False, selector, "the score of a candidate must not depend on the row it stands in. Score by signals alone."
+        False,
+        selector,
+        "score and weight of a candidate must not depend on the row it stands in. Score by signals alone.",
     )
 
 
@@ -208,7 +235,22 @@ def _same_arrays(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray])
 
 def _same_ranking(one: Ranking, other: Ranking) -> bool:
     pairs = ((one.order, other.order), (one.score, other.score))
-    return all(np.array_equal(a, b) for a, b in pairs) and _same_arrays(one.components, other.components)
+    same = all(np.array_equal(a, b) for a, b in pairs) and _same_arrays(one.components, other.components)
+    return same and _same_weights(one, other)
+
+
+def _same_weights(one: Ranking, other: Ranking) -> bool:
+    if one.weight is None or other.weight is None:
+        return one.weight is other.weight
+    return np.array_equal(one.weight, other.weight)
+
+
+def _follow(elsewhere: Ranking, ranking: Ranking, moved: np.ndarray) -> bool:
+    """Whether scores and weights moved with their candidates."""
+    pairs = [(elsewhere.score, ranking.score)]
+    if elsewhere.weight is not None and ranking.weight is not None:
+        pairs.append((elsewhere.weight, ranking.weight))
+    return all(np.allclose(there, here[moved], rtol=1e-6, atol=1e-9) for there, here in pairs)
 
 
 _CONTEXT: Final = frozenset({"proxy_sketch", "cluster_count", "vocabulary_size"})
