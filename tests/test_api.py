@@ -43,6 +43,9 @@ class Judge(Scored):
 """
 
 
+PLACE = f"judges.py, line {next(line for line, text in enumerate(JUDGES.splitlines(), 1) if 'raise' in text)}"
+
+
 @dataclass
 class Telling:
     """An observer that keeps what it is told."""
@@ -113,7 +116,7 @@ def test_a_cell_whose_selector_raises_has_failed_and_the_message_names_it(failed
     told = str(failed.error)
     assert failed.error.exit_code == 1
     assert told.startswith("1 of 2 cells failed, 'judge, seed 0, canonical, 25%, lora' first: ")
-    assert "RuntimeError: the judge is out. The others are in " in told
+    assert f"RuntimeError: the judge is out ({PLACE}). The others are in " in told
     assert str(Path("out") / "logs") in told
     assert told.endswith("the same command tries again.")
 
@@ -122,7 +125,7 @@ def test_the_others_are_finished_and_reported(failed):
     assert failed.layout.finished(failed.ids["random"])
     status = {cell["selector"]: cell["status"] for cell in failed.results["cells"]}
     assert status == {"random": "done", "judge": "missing"}
-    assert failed.plan["failures"] == {failed.ids["judge"]: "RuntimeError: the judge is out."}
+    assert failed.plan["failures"] == {failed.ids["judge"]: f"RuntimeError: the judge is out ({PLACE})."}
 
 
 def test_the_workers_log_has_the_traceback(failed):
@@ -196,7 +199,9 @@ def test_shared_work_that_fails_ends_the_audit_and_names_it(tmp_path, inline, mo
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(CausalLM, "signals", fail)
-    with pytest.raises(CellsFailedError, match=r"'general' could not be prepared: RuntimeError: out of memory\."):
+    with pytest.raises(
+        CellsFailedError, match=r"'general' could not be prepared: RuntimeError: out of memory \(.*, line \d+\)\."
+    ):
         audit(nano_config(tmp_path), tmp_path / "out", executor="inline")
     assert inline == []
 

@@ -76,13 +76,16 @@ def test_a_failed_cell_ends_with_1_after_the_others(nano, tmp_path, no_pages):
     (tmp_path / "judges_of_audit.py").write_text(
         "from dataclasses import dataclass\nfrom farsighted import Scored\n@dataclass(frozen=True)\n"
         "class Judge(Scored):\n    needs = frozenset({'tokens'})\n"
-        "    def score(self, signals, state):\n        raise RuntimeError('the judge is out')\n"
+        "    def score(self, signals, state):\n"
+        "        if signals.ids[0].startswith('example-'): return signals['tokens']  # tried before the audit\n"
+        "        raise RuntimeError('the judge is out')\n"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(tmp_path))
         said = run_cli("audit", nano, "-s", "judges_of_audit:Judge", "--out", tmp_path / "out", *INLINE)
     assert said.code == 1
-    assert "[3/3] Judge, seed 0, canonical, 25%, lora: FAILED: RuntimeError: the judge is out." in said.err
+    assert "[3/3] Judge, seed 0, canonical, 25%, lora: FAILED: RuntimeError: the judge is out (" in said.err
+    assert "judges_of_audit.py, line 8)." in said.err
     assert "1 of 3 cells failed, 'Judge, seed 0, canonical, 25%, lora' first" in said.err
     assert "3/3" in said.err
     assert "1 failed" in run_cli("status", tmp_path / "out").out

@@ -7,6 +7,8 @@ import sys
 import pytest
 from safetensors.torch import load_file, save_file
 
+from farsighted import audit
+from farsighted.store.layout import Layout
 from oracles.cli import run_cli
 from oracles.families import save_family
 from oracles.micro import micro_config, nano_config, write_yaml
@@ -236,3 +238,116 @@ def test_quantisation_without_its_library_is_refused(nano, monkeypatch):
 def test_a_whole_model_is_valid(saved, nano):
     nano.config["model"] = {"path": str(saved), "context": 400}
     assert nano.validate().code == 0
+
+
+SMALL_WORLD = {
+    "title": "Own",
+    "quadratic": {"stages": ["a", "b"], "train": 64, "validation": 12, "ood": 6, "proxy": 4},
+    "seeds": [0],
+    "references": [],
+    "lora": {"r": 4},
+    "probe": {"steps": 2, "points": 1, "items": 6},
+    "statistics": {"resamples": 20},
+}
+
+OWN = """
+from dataclasses import dataclass
+from farsighted import Scored
+import helper_{name}
+
+@dataclass(frozen=True)
+class Own(Scored):
+    needs = frozenset({{"tokens", "nll"}})
+    def score(self, signals, state):
+        return {score}
+"""
+
+
+def own(nano, score, helper=""):
+    """A selector of the user's own beside a helper; returns how it is named."""
+    name = nano.folder.name
+    (nano.folder / f"own_{name}.py").write_text(OWN.format(name=name, score=score))
+    (nano.folder / f"helper_{name}.py").write_text(helper)
+    return f"own_{name}:Own"
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan", "audit"])
+def test_a_selector_that_crashes_is_refused_with_its_line_before_anything_is_trained(nano, monkeypatch, verb):
+    monkeypatch.chdir(nano.folder)
+    selector = own(nano, "signals['tokens'] * tokns")
+    file = write_yaml(nano.folder / "nano.yaml", nano.config)
+    more = ("--out", nano.folder / "out") if verb == "audit" else ()
+    said = run_cli(verb, file, "-s", selector, *more)
+    place = f"(own_{nano.folder.name}.py, line 10)"
+    refused(said, f"'{selector}' fails on made-up candidates with NameError: name 'tokns' is not defined {place}")
+    assert not (nano.folder / "out").exists()
+
+
+def test_a_crash_in_what_a_selector_calls_is_placed_there(nano, monkeypatch):
+    monkeypatch.chdir(nano.folder)
+    name = nano.folder.name
+    selector = own(nano, f"helper_{name}.of(signals)", "def of(signals):\n    return signals['tokens'] / None\n")
+    refused(nano.validate("-s", selector), "TypeError", f"(helper_{name}.py, line 2)")
+
+
+@pytest.mark.parametrize(
+    ("lines", "parts"),
+    [
+        ("    def __post_init__(self):\n        missing()\n", ("cannot be built: NameError", "line 12")),
+        ("    @property\n    def needs(self):\n        return nothing\n", ("cannot be built: NameError", "line 13")),
+        ("import not_there\n", ("importing", "ModuleNotFoundError", "line 11")),
+        ("    def init(self):\n        return {'seen': [1]}\n", ("a state must map names to numeric numpy arrays",)),
+    ],
+)
+def test_a_class_that_crashes_or_breaks_its_contract_is_refused_too(nano, monkeypatch, lines, parts):
+    monkeypatch.chdir(nano.folder)
+    selector = own(nano, "signals['tokens']")
+    with (nano.folder / f"own_{nano.folder.name}.py").open("a") as file:
+        file.write(lines)
+    refused(nano.validate("-s", selector), *parts)
+
+
+def test_a_crash_inside_a_wrapper_is_found(nano, monkeypatch):
+    monkeypatch.chdir(nano.folder)
+    nano.config["selectors"] = ["random", {"name": "replay", "selector": own(nano, "nobody")}]
+    refused(nano.validate(), "'replay' fails on made-up candidates with NameError", "line 10")
+
+
+def test_an_own_selector_that_is_sound_is_valid_and_an_import_that_cannot_be_followed_is_noted(nano, monkeypatch):
+    monkeypatch.chdir(nano.folder)
+    name = nano.folder.name
+    assert nano.validate("-s", own(nano, "signals['tokens']")).out == "Valid: 3 cells over the stages general, math.\n"
+    (nano.folder / f"helper_{name}.py").write_text("def load(name):\n    return __import__(name)\n")
+    note, last = nano.validate("-s", f"own_{name}:Own").out.splitlines()
+    assert note.startswith(f"Note: helper_{name}.py, line 2: what `__import__` loads is known only when it runs")
+    assert last == "Valid: 3 cells over the stages general, math."
+
+
+def test_an_edit_in_a_helper_runs_the_cells_of_its_selector_again_and_an_edit_elsewhere_none(nano, monkeypatch):
+    monkeypatch.chdir(nano.folder)
+    name, out = nano.folder.name, Layout(nano.folder / "out")
+    selector = own(nano, f"helper_{name}.signed(signals['nll'])", f"from deep_{name} import SIGN\n")
+    with (nano.folder / f"helper_{name}.py").open("a") as file:
+        file.write("def signed(x): return SIGN * x\n")
+    deep, other = nano.folder / f"deep_{name}.py", nano.folder / f"other_{name}.py"
+    config = {**SMALL_WORLD, "selectors": ["random", selector]}
+    finished = []
+    for sign, unrelated in ((1, 1), (1, 2), (-1, 2)):
+        deep.write_text(f"SIGN = {sign}\n")
+        other.write_text(f"NOTHING = {unrelated}\n")
+        audit(config, out.root)
+        finished.append({folder.name: folder.stat().st_mtime_ns for folder in (out.root / "cells").iterdir()})
+    first, unrelated, edited = finished
+    assert first == unrelated
+    assert len(first) == 2
+    assert len(edited) == 3
+    assert first.items() < edited.items()
+    chosen = {cell["selector"]: cell["id"] for cell in json.loads(out.audit.read_text())["cells"]}
+    assert chosen[selector.partition(":")[2]] not in first
+    old, new = (selection_of(out, cell) for cell in ({*first} - {chosen["random"]}, {*edited} - {*first}))
+    assert old != new
+
+
+def selection_of(layout, cells):
+    (cell,) = cells
+    return json.loads((layout.cell(cell) / "cell.json").read_text())["selection_hash"]

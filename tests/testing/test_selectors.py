@@ -3,10 +3,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from farsighted.core.errors import SelectorError
 from farsighted.core.values import Ranking, Signals
 from farsighted.selectors import Loss, Scored, Stateless, by_score, picks_of, register, table
 from farsighted.signals.table import SIGNALS
-from farsighted.testing.selectors import ConformanceError, check_selector, synthetic_signals
+from farsighted.testing.selectors import ConformanceError, check_before_use, check_selector, synthetic_signals
+from oracles.weighted import Weighing
 
 RNG = np.random.default_rng
 
@@ -202,3 +204,50 @@ def test_the_same_generator_makes_the_same_signals():
     assert one.ids == other.ids
     np.testing.assert_array_equal(one["nll"], other["nll"])
     assert len(set(one.ids)) == 4
+
+
+def weighing(weight_of):
+    @dataclass(frozen=True)
+    class Culprit(Base):
+        def rank(self, signals, state, rng):
+            ranking = by_score(signals["nll"])
+            return Ranking(ranking.order, ranking.score, weight=weight_of(signals))
+
+    return Culprit
+
+
+@pytest.mark.parametrize("selector", [Weighing(), Weighing("grad_norm")])
+def test_a_selector_with_importance_weights_passes(selector):
+    check_selector(selector, RNG(0))
+
+
+@pytest.mark.parametrize(
+    ("weight_of", "sentence"),
+    [
+        (lambda signals: signals["nll"] - signals["nll"].mean() - 1, "The weights .* must be at least 0"),
+        (lambda signals: np.zeros(len(signals)), "one of them above 0"),
+        (lambda signals: np.full(len(signals), np.inf), "The weight .* must be finite"),
+        (lambda signals: np.ones(len(signals) + 1), "The weight .* numbers, one a candidate by row"),
+        (lambda signals: np.random.default_rng().random(len(signals)), "the same generator must give the same"),
+        (lambda signals: np.full(len(signals), picks_of(signals)), "weights must be those that come without it"),
+        (lambda signals: 1.0 + np.arange(len(signals)), "score and weight of a candidate must not depend on the row"),
+    ],
+)
+def test_weights_that_cannot_be_trained_with_are_caught(weight_of, sentence):
+    breaks(weighing(weight_of), sentence)
+
+
+def test_a_check_before_use_says_what_broke_in_one_sentence_of_the_selectors_own_kind():
+    broken = weighing(lambda signals: np.zeros(len(signals)))
+    register("culprit")(broken)
+    with pytest.raises(SelectorError, match=r"Selector 'culprit' fails: .*nothing was trained\.$"):
+        check_before_use([Loss(), broken()])
+
+
+def test_a_crash_before_use_is_placed_in_the_selectors_code():
+    crashing = weighing(lambda signals: signals["nll"] / nobody)  # noqa: F821 — the crash
+    register("culprit")(crashing)
+    with pytest.raises(
+        SelectorError, match=r"NameError: name 'nobody' is not defined \(.*test_selectors\.py, line \d+\)"
+    ):
+        check_before_use([crashing()])

@@ -99,7 +99,11 @@ def build_selector(spec: SelectorSpec) -> Selector:
 
 
 def _built(name: str, parameters: Mapping[str, object]) -> Selector:
-    found = _selector(selector_class(name), name)
+    return build_of_class(_selector(selector_class(name), name), name, parameters)
+
+
+def build_of_class(found: type[Any], name: str, parameters: Mapping[str, object]) -> Selector:
+    """Return the selector of a class; raises as `build_selector`, whose messages call it by `name`."""
     kinds = kinds_of(found)
     values = {
         # `build_selector` refuses what is none.

@@ -14,7 +14,8 @@ from farsighted.core.errors import FarsightedError, SelectorError
 from farsighted.core.names import did_you_mean
 from farsighted.core.source import told
 from farsighted.core.values import Ranking, Signals, State
-from farsighted.selectors import Selector, build_selector, parameters_of, rank_checked, with_picks
+from farsighted.selectors import Selector, parameters_of, rank_checked, with_picks
+from farsighted.selectors.table import build_of_class
 from farsighted.signals.registry import at_positions, signal_named, signal_names
 
 CLUSTERS: Final = 8
@@ -127,7 +128,8 @@ def _check_run(selector: Selector, rng: np.random.Generator, make_signals: MakeS
 
 def _check_parameters(selector: Selector) -> None:
     written = json.loads(json.dumps(parameters_of(selector)))
-    rebuilt = build_selector({"name": selector.name, **written})
+    # By its class: one that is named by its path need not be registered under its own name.
+    rebuilt = build_of_class(type(selector), selector.name, written)
     _require(
         type(rebuilt) is type(selector) and parameters_of(rebuilt) == written,
         selector,
