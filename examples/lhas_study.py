@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from farsighted.api import audit
 from farsighted.metrics.intervals import interval
-from farsighted.results.folder import groups_of
+from farsighted.results.audit import read_audit
 from farsighted.store.layout import Layout
 from farsighted.store.reader import read_results
 from farsighted.store.result_records import ResultsRecord, SummaryEntry
@@ -127,7 +127,7 @@ def table(results: ResultsRecord) -> str:
 
 def inside_against_alone(folder: Path, confidence: float = 0.95) -> str:
     """Return what LHAS adds to the utilities that stand in an audit alone and inside it, paired, as Markdown."""
-    (group,) = groups_of(folder).values()
+    (group,) = read_audit(folder).groups.values()
     labels = {name for name, _ in group.cells}
     pairs = [(label, label.removeprefix("utility ")) for label in sorted(labels) if label.startswith("utility ")]
     pairs += [("lhas", "utility_diversity")] if "lhas" in labels else []

@@ -13,7 +13,7 @@ from pathlib import Path
 from farsighted.api import audit
 from farsighted.paper.claims import claims_of
 from farsighted.paper.tables import tables_beside_paper
-from farsighted.results.folder import groups_of, settings_of
+from farsighted.results.audit import read_audit
 
 _log = logging.getLogger("sensitivity")
 
@@ -42,13 +42,13 @@ def measured(name: str, out: Path, seeds: int, workers: int, overrides: Sequence
     folder = out / name.replace(" ", "-")
     settings = [f"seeds={list(range(seeds))}", "references=[]", "budgets=[25%]"]
     audit("quadratic", folder, [*VARIANTS[name], *settings, *overrides], workers)
-    groups = groups_of(folder)
+    found = read_audit(folder)
     row = {}
-    for line in tables_beside_paper(groups)["agreement_with_paper"].rows:
+    for line in tables_beside_paper(found.groups)["agreement_with_paper"].rows:
         spearman = line.numbers[0]
         if not isinstance(spearman, str) and spearman.mean is not None:
             row[line.label] = f"{spearman.mean:.2f}"
-    outcomes = claims_of(groups, settings_of(folder))[:JUDGED]
+    outcomes = claims_of(found.groups, found.settings)[:JUDGED]
     for outcome in ("holds", "fails"):
         named = [str(claim.number) for claim in outcomes if claim.outcome == outcome]
         row[f"claims 1-{JUDGED}: {outcome}"] = ", ".join(named) or "–"

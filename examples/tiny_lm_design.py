@@ -23,8 +23,8 @@ from farsighted.api import audit
 from farsighted.core.names import FAMILIES
 from farsighted.metrics.intervals import interval
 from farsighted.paper.evidence import Evidence
+from farsighted.results.audit import read_audit
 from farsighted.results.estimates import Estimate
-from farsighted.results.folder import groups_of
 from farsighted.results.metrics import METRICS
 
 _log = logging.getLogger("tiny_lm_design")
@@ -72,7 +72,7 @@ def judged(folder: Path) -> dict[str, float]:
 
     A pair turns round where one is ahead on current and the other on any later metric, both by their intervals.
     """
-    evidence = Evidence(groups_of(folder))
+    evidence = Evidence(read_audit(folder).groups)
     now = sides(evidence, "current")
     later = {key: sides(evidence, key) for key in LATER}
     row = {

@@ -16,7 +16,7 @@ from farsighted.models.loading import load_model
 from farsighted.models.tokenizer import load_tokenizer
 from farsighted.paper.evidence import Evidence
 from farsighted.protocol.plan import build_spec
-from farsighted.results.folder import groups_of
+from farsighted.results.audit import read_audit
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -177,7 +177,7 @@ def test_a_setting_is_judged_by_pairs_whoever_is_ahead(tmp_path):
     later = ["future_auc", "forgetting", "ood", "worst_task"]
     assert list(row) == ["current", *later, "decided", "turned"]
     assert row["decided"] == pytest.approx(np.mean([row[key] for key in ("current", *later)]))
-    evidence = Evidence(groups_of(tmp_path))
+    evidence = Evidence(read_audit(tmp_path).groups)
     for key, sign in (("current", 1), ("forgetting", -1)):
         found = design.sides(evidence, key)
         assert row[key] == np.mean([side != 0 for side in found.values()])

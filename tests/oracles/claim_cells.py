@@ -4,8 +4,7 @@ import numpy as np
 
 from farsighted.core.names import FAMILIES
 from farsighted.paper.published import TABLE_1, TABLE_2
-from farsighted.results.folder import planned_groups
-from farsighted.results.groups import Settings
+from farsighted.results.audit import measure_audit
 from oracles.fabricated_cells import Wanted, make_audit, make_cell
 
 SCORES = ("current", "future_auc", "forgetting", "ood", "worst_task")
@@ -87,5 +86,5 @@ _NOISE |= {"capability_entropy": 2, "mean_difficulty": 1, "mean_quality": 1, "up
 
 def measured(cells, resamples=200):
     """The groups of these cells and the settings of their audit."""
-    audit = make_audit(cells, resamples=resamples)
-    return planned_groups(cells, audit), Settings.of(audit["config"])
+    audit = measure_audit(cells, make_audit(cells, resamples=resamples))
+    return audit.groups, audit.settings

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from farsighted.results.audit import measure_audit
+from farsighted.results.build import build_results
 from farsighted.results.items import read_items
 from farsighted.store.layout import Layout
 from farsighted.store.reader import CellArtifacts
@@ -125,6 +127,11 @@ def make_audit(cells, planned_only=(), resamples=200, reference="random"):
     statistics = {"resamples": resamples, "confidence": 0.95, "reference": reference}
     planned = [cell.meta for cell in (*cells, *planned_only)]
     return plan_record(planned, config=config_record(statistics=statistics))
+
+
+def results_of(cells, audit):
+    """The value of results.json of these cells under a plan."""
+    return build_results(measure_audit(cells, audit))
 
 
 def save_audit(root, cells, audit):

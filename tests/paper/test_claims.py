@@ -7,7 +7,7 @@ import pytest
 from farsighted.core.names import FAMILIES
 from farsighted.paper.claims import CLAIMS, claims_of, claims_page
 from farsighted.paper.findings import Finding
-from farsighted.results.folder import groups_of, settings_of
+from farsighted.results.audit import read_audit
 from oracles.claim_cells import changed, exchanged, family_cells, measured, noisy, papers_values, scored
 from oracles.fabricated_cells import make_audit, make_cell, save_audit
 
@@ -233,9 +233,9 @@ def test_from_artifacts_on_disk_to_outcomes(tmp_path):
     cells = over_budgets(better(BRITTLE, -4), PAPER, better(PAPER, 4))
     strangers = family_cells(UPSIDE_DOWN, order="elsewhere")
     save_audit(tmp_path, [*cells, *strangers], make_audit(cells))
-    groups = groups_of(tmp_path)
-    assert [key.budget for key in groups] == ["10%", "25%", "50%"]
-    claims = claims_of(groups, settings_of(tmp_path))
+    audit = read_audit(tmp_path)
+    assert [key.budget for key in audit.groups] == ["10%", "25%", "50%"]
+    claims = claims_of(audit.groups, audit.settings)
     assert {claim.number for claim in claims if claim.outcome == "holds"} == set(range(1, 9))
     in_memory = outcomes(cells)
     assert [claim.sentence for claim in claims] == [claim.sentence for claim in in_memory.values()]

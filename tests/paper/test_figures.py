@@ -8,9 +8,8 @@ from matplotlib.text import Text
 
 from farsighted.paper.figures import figure_3, figure_4, main_group, paper_figures
 from farsighted.report.figures import now_and_later
-from farsighted.results.build import build_results
 from farsighted.results.lookup import GroupKey, summaries
-from oracles.fabricated_cells import STAGES, make_audit, make_cell, wanted
+from oracles.fabricated_cells import STAGES, make_audit, make_cell, results_of, wanted
 
 MAIN = GroupKey("canonical", "25%", "lora")
 # selector: gain now, fall later, OOD, rise of the probe, entropy, concentration
@@ -67,7 +66,7 @@ def cell(name, seed, group, reference=False):
 def audit_of(groups, names=tuple(SELECTORS), planned=()):
     cells = [cell(name, seed, group) for group in groups for name in names for seed in (0, 1)]
     cells += [cell("random_matched", seed, group, reference=True) for group in groups for seed in (0, 1)]
-    return build_results(cells, make_audit(cells, [cell("lhas", 0, group) for group in planned], resamples=50))
+    return results_of(cells, make_audit(cells, [cell("lhas", 0, group) for group in planned], resamples=50))
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +210,7 @@ def test_an_audit_without_further_axes_says_what_was_not_run(alone):
 
 def test_an_audit_that_never_ran_is_drawn_as_reasons():
     planned = [cell(name, 0, group) for group in GROUPS for name in SELECTORS]
-    results = build_results([], make_audit([], planned))
+    results = results_of([], make_audit([], planned))
     panels = [panel for draw in (now_and_later, figure_3, figure_4) for panel in draw(results, MAIN).axes]
     assert [panel.get_title("left") for panel in panels if not words(panel).startswith("Not drawn: ")] == []
 

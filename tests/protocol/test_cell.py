@@ -14,6 +14,7 @@ from farsighted.core.names import FAMILIES
 from farsighted.core.rng import stream
 from farsighted.core.values import Ranking
 from farsighted.protocol.tasks import run_cell_task, run_clusters_task, run_stage_task
+from farsighted.results.audit import measure_audit
 from farsighted.results.build import build_results
 from farsighted.selectors import Stateless
 from farsighted.store.claims import ClaimLostError, Claims
@@ -290,7 +291,7 @@ def test_a_huge_learning_rate_diverges_and_its_report_has_reasons_instead_of_num
     cell = next(iter(desk.cells.values()))
     assert run_cell_task(desk, cell.id) == "diverged"
     plan = plan_record([cell.row()], config=desk.config.record())
-    entry = build_results([read_cell(desk.layout.cell(cell.id))], plan)["cells"][0]
+    entry = build_results(measure_audit([read_cell(desk.layout.cell(cell.id))], plan))["cells"][0]
     assert entry["status"] == "diverged"
     assert entry["stability"]["non_finite"] == 1
     pool = {tokens.example.id for stage in desk.inputs.stages.values() for tokens in stage.pool.tokens}

@@ -4,9 +4,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from farsighted.report.figures import concentration, figures, matrices, now_and_later, ranks
-from farsighted.results.build import build_results
 from farsighted.results.lookup import GroupKey
-from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
+from oracles.fabricated_cells import make_audit, make_cell, results_of, three_selectors, wanted
 
 GROUP = GroupKey("canonical", "25%", "lora")
 
@@ -14,7 +13,7 @@ GROUP = GroupKey("canonical", "25%", "lora")
 @pytest.fixture(scope="module")
 def results():
     cells = three_selectors()
-    return build_results(cells, make_audit(cells))
+    return results_of(cells, make_audit(cells))
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +66,12 @@ def test_single_figures_have_one_panel(results, draw):
 
 def test_several_budgets_get_a_figure_of_their_own():
     cells = [make_cell("random", 0, wanted(), budget=budget) for budget in ("10%", "25%")]
-    names = figures(build_results(cells, make_audit(cells)))
+    names = figures(results_of(cells, make_audit(cells)))
     assert "figures/budgets_canonical_lora.svg" in names
     assert "figures/figure2_canonical_10pct_lora.svg" in names
 
 
 def test_an_audit_that_never_ran_is_drawn_as_reasons():
     planned = three_selectors(seeds=(0,))
-    page = figures(build_results([], make_audit(planned)))["figures/figure2_canonical_25pct_lora.svg"]
+    page = figures(results_of([], make_audit(planned)))["figures/figure2_canonical_25pct_lora.svg"]
     assert page.count(b"Not drawn: ") >= 4

@@ -5,8 +5,7 @@ from matplotlib.figure import Figure
 
 from farsighted.report import panels
 from farsighted.report.palette import styles
-from farsighted.results.build import build_results
-from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
+from oracles.fabricated_cells import make_audit, make_cell, results_of, three_selectors, wanted
 
 
 @pytest.fixture
@@ -19,7 +18,7 @@ def axes():
 @pytest.fixture(scope="module")
 def results():
     cells = three_selectors()
-    return build_results(cells, make_audit(cells))
+    return results_of(cells, make_audit(cells))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def test_a_curve_with_other_points_is_not_averaged_in(axes, style):
     short = wanted()
     short.neutral = [[(0.0, 0.0), (100.0, 0.0)]] * 2
     cells = [make_cell("random", 0, wanted()), make_cell("random", 1, short)]
-    panels.learning_curves(axes, build_results(cells, make_audit(cells))["cells"], style)
+    panels.learning_curves(axes, results_of(cells, make_audit(cells))["cells"], style)
     (line,) = axes.lines
     assert line.get_ydata().tolist() == [20, 40, 60]
 
@@ -73,7 +72,7 @@ def test_the_bump_chart_puts_rank_one_on_top_and_names_both_ends(axes, results, 
 
 def test_budgets_are_lines_over_budgets(axes, style):
     cells = [make_cell("random", 0, wanted(gain=gain), budget=b) for b, gain in (("10%", 30), ("25%", 40))]
-    summary = build_results(cells, make_audit(cells))["summary"]
+    summary = results_of(cells, make_audit(cells))["summary"]
     panels.budget_lines(axes, {entry["budget"]: [entry] for entry in summary}, style)()
     (line,) = axes.lines
     assert line.get_ydata() == pytest.approx([2.275 / 4, 2.375 / 4])
@@ -90,7 +89,7 @@ def test_a_heat_map_writes_every_score_and_leaves_out_what_was_not_evaluated(axe
 @pytest.mark.parametrize("panel", ["scatter", "learning_curves", "gap_bars", "bump", "budget_lines"])
 def test_a_panel_without_data_says_why(axes, style, panel):
     cells = [make_cell("random", 0, wanted(stages=("math",)), stages=("math",))]
-    results = build_results(cells, make_audit(cells))
+    results = results_of(cells, make_audit(cells))
     arguments = {
         "scatter": (results["summary"], ("forgetting", "ood"), style),
         "learning_curves": (results["cells"], style),

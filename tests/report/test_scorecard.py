@@ -1,15 +1,14 @@
 import pytest
 
 from farsighted.report.scorecard import level_one, level_two, scorecard
-from farsighted.results.build import build_results
 from farsighted.results.lookup import group_keys
-from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
+from oracles.fabricated_cells import make_audit, make_cell, results_of, three_selectors, wanted
 
 
 @pytest.fixture(scope="module")
 def results():
     cells = three_selectors()
-    return build_results(cells, make_audit(cells))
+    return results_of(cells, make_audit(cells))
 
 
 def answer(page):
@@ -31,7 +30,7 @@ def test_the_first_paragraph_answers_with_numbers(results):
 
 def test_who_loses_now_and_later_is_worse_and_not_short_sighted():
     cells = [make_cell("random", 0, wanted()), make_cell("loss", 0, wanted(gain=30, ood=30))]
-    text = answer(scorecard(build_results(cells, make_audit(cells))))
+    text = answer(scorecard(results_of(cells, make_audit(cells))))
     assert "Worse than 'random' both now and later: **loss**" in text
     assert "None is shown to be short-sighted" in text
 
@@ -66,13 +65,13 @@ def test_reference_rows_stand_apart_with_the_note_on_compute(results):
 
 def test_without_reference_rows_there_is_no_note_on_them():
     cells = [make_cell("random", 0, wanted()), make_cell("loss", 0, wanted())]
-    assert "random_matched" not in scorecard(build_results(cells, make_audit(cells)))
+    assert "random_matched" not in scorecard(results_of(cells, make_audit(cells)))
 
 
 def test_diverged_and_missing_cells_are_named_with_their_reason():
     lost = make_cell("loss", 1, wanted(), status="diverged", reason="Loss is NaN.", example_ids=list("abcdefg"))
     cells = [*three_selectors(seeds=(0,)), lost]
-    page = scorecard(build_results(cells, make_audit([*cells, make_cell("lhas", 1, wanted())])))
+    page = scorecard(results_of(cells, make_audit([*cells, make_cell("lhas", 1, wanted())])))
     where = "order canonical, budget 25%, lora"
     assert f"- loss, seed 1, {where}: **diverged**: Loss is NaN. Examples: a, b, c, d, e and 2 more." in page
     assert f"- lhas, seed 1, {where}: **missing**: The cell has not finished." in page
@@ -84,7 +83,7 @@ def test_every_group_has_its_own_levels_and_its_own_sentence():
     cells = [
         make_cell(name, 0, wanted(), budget=budget) for budget in ("10%", "25%") for name in ("random", "loss", "lhas")
     ]
-    page = scorecard(build_results(cells, make_audit(cells)))
+    page = scorecard(results_of(cells, make_audit(cells)))
     assert page.count("### Level 1: now") == page.count("### Level 2: later") == 2
     assert "**Order canonical, budget 10%, lora.**" in page
     assert "## Order canonical, budget 25%, lora" in page
@@ -95,7 +94,7 @@ def test_an_inconclusive_verdict_says_what_design_would_resolve_it():
     for seed in range(4):
         cells.append(make_cell("random", seed, wanted(ood=50), items=20))
         cells.append(make_cell("loss", seed, wanted(ood=50 + (-1) ** seed * (5 + seed)), items=20))
-    page = scorecard(build_results(cells, make_audit(cells)))
+    page = scorecard(results_of(cells, make_audit(cells)))
     assert "- **loss: inconclusive.**" in page
     assert "seeds; this audit has 20 and 4." in page
 

@@ -1,14 +1,13 @@
 import pytest
 
 from farsighted.report.tables import tables
-from farsighted.results.build import build_results
-from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
+from oracles.fabricated_cells import make_audit, make_cell, results_of, three_selectors, wanted
 
 
 @pytest.fixture(scope="module")
 def found():
     cells = three_selectors()
-    return tables(build_results(cells, make_audit(cells)))
+    return tables(results_of(cells, make_audit(cells)))
 
 
 def column(table, key):
@@ -48,7 +47,7 @@ def test_several_budgets_get_the_counterpart_of_table_3():
         for budget, gain in (("10%", 30), ("25%", 40))
         for name, extra in (("random", 0), ("loss", 4))
     ]
-    table = tables(build_results(cells, make_audit(cells)))["budgets_canonical_lora"]
+    table = tables(results_of(cells, make_audit(cells)))["budgets_canonical_lora"]
     assert [column.label for column in table.columns] == ["10%", "25%"]
     # final average 45 or 55, AUC .4, forgetting 7.5, OOD 50
     assert column(table, "long_horizon_10pct")["random"] == pytest.approx((0.45 + 0.4 + 0.925 + 0.5) / 4)

@@ -7,8 +7,8 @@ import pytest
 from farsighted.core.errors import ConfigError, StorageError
 from farsighted.report.views import VIEWS
 from farsighted.report.write import ViewsFailedError, write_results
-from farsighted.results.build import build_results, to_json
-from oracles.fabricated_cells import make_audit, make_cell, save_audit, three_selectors, wanted
+from farsighted.results.build import to_json
+from oracles.fabricated_cells import make_audit, make_cell, results_of, save_audit, three_selectors, wanted
 from oracles.offered import offer_views
 
 TOP = ["schema", "farsighted", "title", "config", "command", "environment", "reference", "sets", "cells", "summary"]
@@ -16,7 +16,7 @@ TOP = ["schema", "farsighted", "title", "config", "command", "environment", "ref
 
 def test_results_have_every_part_and_no_nan():
     cells = three_selectors()
-    results = build_results(cells, make_audit(cells))
+    results = results_of(cells, make_audit(cells))
     assert list(results) == [*TOP, "myopia", "overlap", "notes"]
     assert "NaN" not in to_json(results)
     assert json.loads(to_json(results)) == results
@@ -25,12 +25,12 @@ def test_results_have_every_part_and_no_nan():
 def test_the_same_cells_give_the_same_bytes_in_whatever_order_they_come():
     cells = three_selectors()
     audit = make_audit(cells)
-    assert to_json(build_results(cells, audit)) == to_json(build_results(cells[::-1], audit))
+    assert to_json(results_of(cells, audit)) == to_json(results_of(cells[::-1], audit))
 
 
 def test_cells_stand_in_the_order_of_the_plan_and_absent_ones_are_missing():
     cells, absent = three_selectors(), make_cell("loss", 7, wanted())
-    results = build_results(cells, make_audit([absent, *cells]))
+    results = results_of(cells, make_audit([absent, *cells]))
     assert [cell["status"] for cell in results["cells"]] == ["missing"] + ["done"] * 8
     assert results["cells"][0]["seed"] == 7
     assert "Run the same command again" in results["cells"][0]["reason"]
@@ -39,12 +39,12 @@ def test_cells_stand_in_the_order_of_the_plan_and_absent_ones_are_missing():
 def test_a_cell_that_was_given_up_says_why():
     cells, absent = three_selectors(), make_cell("loss", 7, wanted())
     audit = {**make_audit([*cells, absent]), "failures": {absent.meta["id"]: "The worker was killed."}}
-    assert build_results(cells, audit)["cells"][-1]["reason"] == "The worker was killed."
+    assert results_of(cells, audit)["cells"][-1]["reason"] == "The worker was killed."
 
 
 def test_cells_of_another_plan_are_left_out_with_a_note():
     cells = three_selectors()
-    results = build_results(cells, make_audit(cells[:4]))
+    results = results_of(cells, make_audit(cells[:4]))
     assert len(results["cells"]) == 4
     assert any("4 finished cells of another plan" in note for note in results["notes"])
 
@@ -52,7 +52,7 @@ def test_cells_of_another_plan_are_left_out_with_a_note():
 def test_groups_are_measured_apart():
     small = [make_cell("random", 0, wanted(gain=10), budget="10%"), make_cell("loss", 0, wanted(gain=5), budget="10%")]
     large = [make_cell("random", 0, wanted(gain=40)), make_cell("loss", 0, wanted(gain=45))]
-    results = build_results([*small, *large], make_audit([*small, *large]))
+    results = results_of([*small, *large], make_audit([*small, *large]))
     current = {(e["selector"], e["budget"]): e["metrics"]["current"]["mean"] for e in results["summary"]}
     assert current == pytest.approx(
         {("random", "10%"): 30, ("loss", "10%"): 25, ("random", "25%"): 60, ("loss", "25%"): 65}
@@ -73,7 +73,7 @@ def written(tmp_path_factory):
 
 def test_a_folder_is_read_and_every_page_written(written):
     cells, paths = written
-    results = json.loads(to_json(build_results(cells[:-1], make_audit(cells))))
+    results = json.loads(to_json(results_of(cells[:-1], make_audit(cells))))
     assert json.loads(paths.results.read_text()) == results
     assert paths.scorecard.read_text().startswith("# Fabricated audit")
     names = {path.name for files in paths.files.values() for path in files}

@@ -1,14 +1,13 @@
 import pytest
 
-from farsighted.results.build import build_results
 from farsighted.results.cells import absent_value, stability
 from farsighted.results.columns import COSTS, STABILITY
 from farsighted.results.metrics import DIAGNOSTICS, METRICS, VARIANTS
-from oracles.fabricated_cells import make_audit, make_cell, per_stage, wanted
+from oracles.fabricated_cells import make_audit, make_cell, per_stage, results_of, wanted
 
 
 def entry_of(cell, *others, **kwargs):
-    return build_results([cell, *others], make_audit([cell, *others], **kwargs))["cells"][0]
+    return results_of([cell, *others], make_audit([cell, *others], **kwargs))["cells"][0]
 
 
 def test_an_entry_has_every_key_and_a_reason_for_every_null():
@@ -85,7 +84,7 @@ def test_a_part_of_weight_zero_is_not_needed():
     cell = make_cell("random", 0, scores)
     audit = make_audit([cell])
     audit["config"]["long_horizon"]["ood"] = 0.0
-    entry = build_results([cell], audit)["cells"][0]
+    entry = results_of([cell], audit)["cells"][0]
     assert entry["metrics"]["long_horizon"] == pytest.approx((0.55 + 0.4 + 0.925) / 3)
 
 

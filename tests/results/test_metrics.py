@@ -9,7 +9,6 @@ import pytest
 from farsighted.metrics import matrix
 from farsighted.metrics.horizon import HorizonWeights, ULongWeights
 from farsighted.report.write import write_results
-from farsighted.results.build import build_results
 from farsighted.results.columns import Column
 from farsighted.results.metrics import (
     DIAGNOSTICS,
@@ -25,7 +24,7 @@ from farsighted.results.metrics import (
     variants,
 )
 from farsighted.results.set_scores import measured
-from oracles.fabricated_cells import items_of, make_audit, make_cell, save_audit, three_selectors, wanted
+from oracles.fabricated_cells import items_of, make_audit, make_cell, results_of, save_audit, three_selectors, wanted
 
 WEIGHTS = Weights(HorizonWeights(), ULongWeights())
 
@@ -170,4 +169,4 @@ def test_a_new_metric_that_is_missing_says_why(monkeypatch):
     scores.matrix[0][1] = None
     scores.matrix[1][1] = None
     cells = [make_cell("random", 0, scores)]
-    assert build_results(cells, make_audit(cells))["cells"][0]["missing"]["learned"] == "no"
+    assert results_of(cells, make_audit(cells))["cells"][0]["missing"]["learned"] == "no"

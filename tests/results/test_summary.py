@@ -3,13 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from farsighted.results.build import build_results
 from farsighted.results.metrics import DIAGNOSTICS, METRICS
-from oracles.fabricated_cells import make_audit, make_cell, three_selectors, wanted
+from oracles.fabricated_cells import make_audit, make_cell, results_of, three_selectors, wanted
 
 
 def summary_of(cells, **kwargs):
-    return {entry["selector"]: entry for entry in build_results(cells, make_audit(cells, **kwargs))["summary"]}
+    return {entry["selector"]: entry for entry in results_of(cells, make_audit(cells, **kwargs))["summary"]}
 
 
 def test_mean_and_sd_are_over_seeds():

@@ -54,8 +54,8 @@ def claims_of(
     """Return what the groups of one audit say to each of the eleven claims, in their order.
 
     Args:
-        groups: from `report.folder.groups_of`.
-        settings: from `report.folder.settings_of`; their confidence is that of every interval.
+        groups: those of a `MeasuredAudit`.
+        settings: what its plan says about statistics; its confidence is that of every interval.
         alignment: order to alignment of its neighbouring stages (claim 10), larger = more alike.
         theory: what became of claim 11, which no audit measures.
 

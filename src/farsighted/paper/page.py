@@ -1,9 +1,8 @@
 """The page of a reproduction: the paper's tables beside ours, its figures, its claims."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from farsighted.paper.alignment import alignment_by_order
 from farsighted.paper.claims import ClaimOutcome, claims_of, claims_page
@@ -11,14 +10,9 @@ from farsighted.paper.tables import tables_beside_paper
 from farsighted.paper.theory import theory_finding
 from farsighted.paper.worlds import Target
 from farsighted.report.typesetting import WRITERS, to_markdown
+from farsighted.results.audit import MeasuredAudit, read_audit
 from farsighted.results.build import build_results
-from farsighted.results.folder import planned_groups
-from farsighted.results.groups import Group, Settings
-from farsighted.results.lookup import GroupKey
 from farsighted.store.atomic import write_bytes, write_text
-from farsighted.store.layout import Layout
-from farsighted.store.reader import CellArtifacts, finished_cells, read_cell, read_plan
-from farsighted.store.records import PlanRecord
 
 PAGE: Final = "reproduction.md"
 
@@ -31,31 +25,17 @@ def write_page(target: Target, root: Path, out: Path) -> Path:
     Raises:
         StorageError: No plan, a damaged cell, or a file that cannot be written.
     """
-    found = _read(root)
-    parts = [f"# {found.audit['title']}, beside the paper"]
+    audit = read_audit(root)
+    parts = [f"# {audit.plan['title']}, beside the paper"]
     if target == "all" or target.startswith("table"):
-        parts += _tables(target, found, out)
+        parts += _tables(target, audit, out)
     if target == "all" or target.startswith("figure"):
-        parts += _figures(target, found, out)
+        parts += _figures(target, audit, out)
     if target in {"all", "claims"}:
-        parts += _claims(found, root, out)
+        parts += _claims(audit, root, out)
     page = out / PAGE
     write_text(page, "\n\n".join(part.rstrip() for part in parts) + "\n")
     return page
-
-
-class _Found(NamedTuple):
-    """An audit's plan, and its finished cells, read and measured once."""
-
-    audit: PlanRecord
-    cells: list[CellArtifacts]
-    groups: Mapping[GroupKey, Group]
-
-
-def _read(root: Path) -> _Found:
-    audit = read_plan(Layout(root))
-    cells = [read_cell(folder) for folder in finished_cells(root, {str(cell["id"]) for cell in audit["cells"]})]
-    return _Found(audit, cells, planned_groups(cells, audit))
 
 
 def summary_of(outcomes: tuple[ClaimOutcome, ...]) -> str:
@@ -68,9 +48,9 @@ def summary_of(outcomes: tuple[ClaimOutcome, ...]) -> str:
     return f"Of {len(outcomes)} claims hold: {count['holds']}, fail: {count['fails']}, undecided: {count['undecided']}."
 
 
-def _tables(target: Target, found: _Found, out: Path) -> list[str]:
+def _tables(target: Target, audit: MeasuredAudit, out: Path) -> list[str]:
     parts = []
-    for name, table in tables_beside_paper(found.groups).items():
+    for name, table in tables_beside_paper(audit.groups).items():
         if target != "all" and name.startswith("table") and not name.startswith(target):
             continue
         for suffix, write in WRITERS.items():
@@ -79,12 +59,12 @@ def _tables(target: Target, found: _Found, out: Path) -> list[str]:
     return parts
 
 
-def _figures(target: Target, found: _Found, out: Path) -> list[str]:
+def _figures(target: Target, audit: MeasuredAudit, out: Path) -> list[str]:
     # Matplotlib takes half a second to import, and every command and worker would pay for it.
     from farsighted.paper.figures import paper_figures
 
     parts = []
-    for name, content in paper_figures(build_results(found.cells, found.audit, found.groups)).items():
+    for name, content in paper_figures(build_results(audit)).items():
         if target != "all" and not name.startswith(target):
             continue
         write_bytes(out / name, content)
@@ -94,9 +74,9 @@ def _figures(target: Target, found: _Found, out: Path) -> list[str]:
     return parts
 
 
-def _claims(found: _Found, root: Path, out: Path) -> list[str]:
-    alignment = alignment_by_order(root, found.audit["cells"])
-    outcomes = claims_of(found.groups, Settings.of(found.audit["config"]), alignment, theory_finding())
+def _claims(audit: MeasuredAudit, root: Path, out: Path) -> list[str]:
+    alignment = alignment_by_order(root, audit.plan["cells"])
+    outcomes = claims_of(audit.groups, audit.settings, alignment, theory_finding())
     values = [outcome.as_value() for outcome in outcomes]
     write_text(out / "claims.json", json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return ["## Claims", summary_of(outcomes), claims_page(outcomes)]

@@ -76,7 +76,7 @@ def checked_files(files: object, taken: Mapping[str, str]) -> dict[str, bytes]:
 
 
 ARTIFACTS: Final = frozenset(
-    {"audit.json", "results.json", "bad_rows.jsonl", "cells", "shared", "checkpoints", "judge", "locks", "logs"}
+    {"audit.json", "results.json", "bad_rows.jsonl", "cells", "shared", "checkpoints", "judge", "claims", "logs"}
 )
 """What a run wrote below the audit's folder, and the numbers: views are made from them, and never write into them."""
 

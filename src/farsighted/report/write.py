@@ -7,11 +7,10 @@ from pathlib import Path
 
 from farsighted.core.errors import FarsightedError
 from farsighted.report.views import Seen, View, asked_views, checked_files
+from farsighted.results.audit import read_audit
 from farsighted.results.build import build_results, to_json
-from farsighted.results.folder import planned_cells
 from farsighted.store.atomic import write_bytes, write_text
 from farsighted.store.layout import Layout
-from farsighted.store.reader import finished_cells, read_cell, read_plan
 
 
 class ViewsFailedError(FarsightedError):
@@ -60,12 +59,9 @@ def write_results(root: Path, views: Sequence[str] | None = None) -> ReportPaths
         ConfigError: a view that there is not.
     """
     asked = asked_views(views)
-    layout = Layout(root)
-    audit = read_plan(layout)
-    cells = [read_cell(folder) for folder in finished_cells(root)]
-    results = build_results(cells, audit)
-    write_text(layout.results, to_json(results))
-    seen = Seen(results, list(planned_cells(cells, audit).values()))
+    audit = read_audit(root)
+    seen = Seen(build_results(audit), tuple(audit.cells.values()))
+    write_text(Layout(root).results, to_json(seen.results))
     files: dict[str, tuple[Path, ...]] = {}
     taken: dict[str, str] = {}
     failures = []

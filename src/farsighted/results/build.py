@@ -4,62 +4,51 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
+from farsighted.results.audit import MeasuredAudit
 from farsighted.results.cells import absent_value, report_value
-from farsighted.results.folder import planned_cells, planned_groups
 from farsighted.results.groups import Group, Settings
 from farsighted.results.lookup import GroupKey
 from farsighted.results.rankings import myopia, overlap
 from farsighted.results.summary import summarise_group
 from farsighted.store.layout import SCHEMA
-from farsighted.store.reader import CellArtifacts
 from farsighted.store.record_text import RESULTS, text_of
-from farsighted.store.records import PlannedCell, PlanRecord
+from farsighted.store.records import PlannedCell
 from farsighted.store.result_records import CellEntry, MyopiaEntry, OverlapEntry, ResultsRecord, SummaryEntry
 
 
-def build_results(
-    cells: Sequence[CellArtifacts], audit: PlanRecord, groups: Mapping[GroupKey, Group] | None = None
-) -> ResultsRecord:
+def build_results(audit: MeasuredAudit) -> ResultsRecord:
     """Return everything that the report says, as the JSON value of results.json.
 
     A planned cell without artifacts is entered as `missing`, artifacts that the plan does not name are left out with a
     note. A number that is not there is None, and its reason stands under `missing`; NaN never occurs. Equal artifacts
     give an equal value: the bootstrap draws from its own named stream.
-
-    Args:
-        cells: artifacts of the cells that ran to their end or diverged, in any order.
-        audit: the plan, as in audit.json.
-        groups: the same cells as `results.folder.planned_groups` measures them, where that has been done.
-
-    Raises:
-        StorageError: cells that were scored on different items of one set.
     """
-    settings = Settings.of(audit["config"])
-    planned = {cell["id"]: cell for cell in audit["cells"]}
-    by_id = planned_cells(cells, audit)
-    measured = planned_groups(cells, audit) if groups is None else groups
+    plan, settings = audit.plan, audit.settings
     members: dict[GroupKey, list[PlannedCell]] = {}
-    for cell in planned.values():
+    for cell in plan["cells"]:
         members.setdefault(GroupKey.of(cell), []).append(cell)
-    failures = audit["failures"]
-    absent = {name: absent_value(cell, failures.get(name)) for name, cell in planned.items() if name not in by_id}
-    parts = [_group_part(measured[key], named, absent, settings) for key, named in members.items()]
+    failures = plan["failures"]
+    absent = {
+        cell["id"]: absent_value(cell, failures.get(cell["id"]))
+        for cell in plan["cells"]
+        if cell["id"] not in audit.cells
+    }
+    parts = [_group_part(audit.groups[key], named, absent, settings) for key, named in members.items()]
     entries = {entry["id"]: entry for part in parts for entry in part.cells}
-    strangers = sorted({cell.meta["id"] for cell in cells} - planned.keys())
     return {
         "schema": SCHEMA,
         "farsighted": version("farsighted"),
-        "title": audit["title"],
-        "config": audit["config"],
-        "command": audit["command"],
-        "environment": audit["environment"],
+        "title": plan["title"],
+        "config": plan["config"],
+        "command": plan["command"],
+        "environment": plan["environment"],
         "reference": settings.reference,
-        "sets": {name: rule for cell in by_id.values() for name, rule in cell.meta["evaluation"].items()},
-        "cells": [entries[name] for name in planned],
+        "sets": {name: rule for cell in audit.cells.values() for name, rule in cell.meta["evaluation"].items()},
+        "cells": [entries[cell["id"]] for cell in plan["cells"]],
         "summary": [entry for part in parts for entry in part.summary],
         "myopia": [part.myopia for part in parts if part.myopia is not None],
         "overlap": [entry for part in parts for entry in part.overlap],
-        "notes": [*audit["notes"], *_stranger_notes(strangers), *_notes(parts)],
+        "notes": [*plan["notes"], *_stranger_notes(audit.strangers), *_notes(parts)],
     }
 
 
