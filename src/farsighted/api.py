@@ -43,6 +43,7 @@ from farsighted.protocol.origins import own_selectors, selector_modules, unfollo
 from farsighted.protocol.plan import Cell, plan_cells, short_stages
 from farsighted.protocol.refusals import refuse_impossible
 from farsighted.protocol.shared import clusters_are_prepared, quality_notes, stage_is_prepared
+from farsighted.protocol.stored_inputs import find_inputs, share_inputs
 from farsighted.report.write import ReportPaths, write_results
 from farsighted.results.readings import summary_readings
 from farsighted.selectors import Selector, SelectorSpec
@@ -86,15 +87,19 @@ class Prepared:
         return next((cell.title for cell in self.cells if cell.id == task.name), task.name)
 
 
-def prepare(config: AuditConfig) -> Prepared:
+def prepare(config: AuditConfig, out: Path | None = None) -> Prepared:
     """Read and check everything that an audit needs; raises `FarsightedError` with the next step.
 
     Selectors that are not this package's own are tried on made-up candidates: what crashes does so before any training.
+    `out` is the audit's folder, where what is read and tokenised is kept for its workers; None: nothing is written.
     """
-    inputs = load_inputs(config)
+    inputs = load_inputs(config) if out is None else find_inputs(config, Layout(out).inputs)
     cells = plan_cells(config, inputs)
     check_before_use(own_selectors(cells))
     refuse_impossible(config, inputs, cells)
+    if out is not None:
+        # Only now: a refused audit leaves nothing behind.
+        inputs = share_inputs(config, inputs, Layout(out).inputs)
     return Prepared(config, inputs, cells)
 
 
@@ -143,7 +148,7 @@ def audit(  # noqa: PLR0913 — the one call that a user writes: its options are
     """
     plain = source.model_dump(mode="json") if isinstance(source, AuditConfig) else source
     config = load_config(plain, overrides)
-    return run_prepared(prepare(config), Path(out), Launch(workers, executor, trackers), observer or Silent())
+    return run_prepared(prepare(config, Path(out)), Path(out), Launch(workers, executor, trackers), observer or Silent())
 
 
 def run_prepared(
@@ -252,7 +257,8 @@ def estimate_prepared(prepared: Prepared, out: Path, launch: Launch) -> AuditCos
 
 
 def _opening(prepared: Prepared, folder: Path, workers: int) -> Opening:
-    return audit_opening(prepared.config, folder, workers, selector_modules(prepared.cells))
+    inputs = share_inputs(prepared.config, prepared.inputs, Layout(folder).inputs)
+    return audit_opening(prepared.config, folder, workers, selector_modules(prepared.cells), inputs.stored)
 
 
 def _phases(prepared: Prepared, missing: Sequence[Cell], layout: Layout) -> list[list[Task]]:

@@ -215,3 +215,50 @@ def test_a_temporary_folder_is_gone_after_its_block():
 def test_proving_that_a_folder_can_be_written_makes_it_and_leaves_it_empty(tmp_path):
     atomic.ensure_writable(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def filled(path, **files):
+    with atomic.new_folder(path) as temporary:
+        for name, data in files.items():
+            (temporary / name).write_bytes(data)
+
+
+def test_a_folder_that_was_filled_reads_like_one_that_was_written(tmp_path):
+    filled(tmp_path / "new", a=b"1", b=b"22")
+    atomic.check_folder(tmp_path / "new")
+    assert atomic.read_folder(tmp_path / "new") == {"a": b"1", "b": b"22"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_folder_that_was_not_filled_to_the_end_is_not_there(tmp_path):
+    with pytest.raises(ZeroDivisionError), atomic.new_folder(tmp_path / "new") as temporary:
+        (temporary / "a").write_bytes(bytes(1 // 0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whoever_fills_a_folder_second_keeps_the_first_ones(tmp_path):
+    with atomic.new_folder(tmp_path / "new") as temporary:
+        (temporary / "a").write_bytes(b"second")
+        filled(tmp_path / "new", a=b"first")
+    assert atomic.read_folder(tmp_path / "new") == {"a": b"first"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_folder_without_a_marker_is_replaced(tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "left").write_bytes(b"over")
+    filled(tmp_path / "new", a=b"1")
+    assert atomic.read_folder(tmp_path / "new") == {"a": b"1"}
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b"2"), lambda file: file.unlink()])
+def test_checking_finds_what_was_altered_or_is_gone(tmp_path, damage):
+    filled(tmp_path / "new", a=b"1")
+    damage(tmp_path / "new" / "a")
+    with pytest.raises(StorageError, match=r"must hold what its DONE.json states, but .*a"):
+        atomic.check_folder(tmp_path / "new")
+
+
+def test_a_full_disk_is_told_while_a_folder_is_filled(tmp_path):
+    with pytest.raises(StorageError, match="disk is full"), atomic.new_folder(tmp_path / "new"):
+        raise OSError(errno.ENOSPC, "No space left on device")

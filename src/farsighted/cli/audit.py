@@ -35,8 +35,8 @@ def audit_command(
 ) -> None:
     """Run what is missing of an audit, and print where its report is."""
     launch = Launch(worker_count(workers), executor, tuple(tracker or ()))
-    prepared = prepare(load(source, overrides, selector, allow_code_execution))
     folder = out_folder(source, out)
+    prepared = prepare(load(source, overrides, selector, allow_code_execution), folder)
     missing = prepared.missing(Layout(folder))
     labels = {cell.id: cell.title for cell in prepared.cells}
     command = shlex.join(["farsighted", *sys.argv[1:]])

@@ -1,7 +1,7 @@
 """What a model writes for each item, and the grades it gets for it. Shapes: I items."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -40,12 +40,12 @@ one that was asked for by `[BEGIN]` (MBPP as lm-evaluation-harness puts it)."""
 class Generation:
     """How the items of a set are put to a model that is to write."""
 
-    prompts: tuple[tuple[int, ...], ...]
+    prompts: Sequence[Sequence[int]]
     """Token ids, one prompt an item."""
     max_new_tokens: int
     stops: tuple[str, ...]
     """Texts that end an answer and are no part of it."""
-    decode: Callable[[Sequence[int]], str]
+    decode: Callable[[Sequence[int]], str] = field(compare=False)
 
 
 def generate(learner: Learner, generation: Generation) -> tuple[str, ...]:

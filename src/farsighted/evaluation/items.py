@@ -7,7 +7,7 @@ function (HumanEval), else the task, its tests and `[BEGIN]` (MBPP); for all oth
 unless it ends in a colon. A space before each continuation, no end token, worked examples before the item.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,11 +15,12 @@ from farsighted.config.fields import Style
 from farsighted.core.errors import ConfigError
 from farsighted.core.measures import GENERATED, MEASURES, Measure, Reads
 from farsighted.core.values import Example, Tokens
-from farsighted.data.templates import OnLong, encode, encode_pair, encode_pool, prompt_text
+from farsighted.data.templates import OnLong, TooLong, encode, encode_pair, encode_pool, prompt_text
 from farsighted.evaluation.generation import STOPS, Generation, completes_prompt
 from farsighted.evaluation.primers import TRUTHS
 from farsighted.evaluation.sets import EvaluationSet, chance_of
 from farsighted.models.tokenizer import TextTokenizer
+from farsighted.store.token_table import ROWS, TokenTable
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -76,12 +77,29 @@ class SetBuilder:
     def tokens(self, what: str, examples: Sequence[Example]) -> tuple[Tokens, ...]:
         """Return examples as the model is trained on them; what does not fit is left out with a note, or raises."""
         encoded = encode_pool(examples, self.tokenizer, self.context, self.on_long)
-        if encoded.skipped:
-            self.notes.append(
-                f"'{what}': {len(encoded.skipped)} of {len(examples)} examples were left out, because they do not fit "
-                f"into {self.context} tokens."
-            )
+        self._note_skipped(what, len(encoded.skipped), len(examples))
         return encoded.tokens
+
+    def table(self, what: str, examples: Sequence[Example]) -> TokenTable:
+        """Return the same as columns: of a large pool, only a block's tokens are objects at a time."""
+        skipped: list[TooLong] = []
+
+        def kept() -> Iterator[Tokens]:
+            for start in range(0, len(examples), ROWS):
+                encoded = encode_pool(examples[start : start + ROWS], self.tokenizer, self.context, self.on_long)
+                skipped.extend(encoded.skipped)
+                yield from encoded.tokens
+
+        table = TokenTable.of(kept())
+        self._note_skipped(what, len(skipped), len(examples))
+        return table
+
+    def _note_skipped(self, what: str, skipped: int, count: int) -> None:
+        if skipped:
+            self.notes.append(
+                f"'{what}': {skipped} of {count} examples were left out, because they do not fit into {self.context} "
+                "tokens."
+            )
 
     def _options(self, item: Tokens, reads: Reads, rules: SetRules) -> tuple[Tokens, ...]:
         example = item.example

@@ -25,8 +25,8 @@ class EvaluationSet:
     """Held-out items of one stage, or one shifted set."""
 
     name: str
-    items: tuple[Tokens, ...]
-    options: tuple[tuple[Tokens, ...], ...]
+    items: Sequence[Tokens]
+    options: Sequence[tuple[Tokens, ...]]
     """For each item the texts to compare by likelihood; empty where there are none."""
     measure: Measure | Literal["harness"]
     """The measure that is the set's score."""
@@ -78,23 +78,25 @@ def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
         from farsighted.evaluation.harness_run import run_task
 
         return run_task(learner, evaluation_set.task)
-    texts: list[Tokens] = [*evaluation_set.items, *(text for options in evaluation_set.options for text in options)]
+    # Rows may be built as they are asked for: ask once.
+    items, options = list(evaluation_set.items), list(evaluation_set.options)
+    texts = [*items, *(text for found in options for text in found)]
     found = learner.likelihoods(texts)
     bad = np.flatnonzero(~np.isfinite(found.nll_sum))
     if bad.size:
         raise DivergedError.naming("The likelihood is not finite", [texts[int(row)].example.id for row in bad])
-    count = len(evaluation_set.items)
+    count = len(items)
     nll = found.nll_sum[:count] / found.length[:count]
     hit_share = found.hit_share[:count]
     taken = ALWAYS | {evaluation_set.measure}
     raw = {name: function(nll, hit_share) for name, function in OF_RESPONSE.items() if name in taken}
     reads = evaluation_set.reads if evaluation_set.score_reads_options else "choices"
-    raw |= option_measures(reads, evaluation_set.items, evaluation_set.options, found.nll_sum[count:])
+    raw |= option_measures(reads, items, options, found.nll_sum[count:])
     generated: tuple[str, ...] = ()
     if evaluation_set.generation is not None:
         generated = generate(learner, evaluation_set.generation)
-        raw |= graded(evaluation_set.reads, [item.example for item in evaluation_set.items], generated)
-    return ItemScores(tuple(item.example.id for item in evaluation_set.items), nll, raw, generated)
+        raw |= graded(evaluation_set.reads, [item.example for item in items], generated)
+    return ItemScores(tuple(item.example.id for item in items), nll, raw, generated)
 
 
 def _perplexity(nll: np.ndarray, _: np.ndarray) -> np.ndarray:

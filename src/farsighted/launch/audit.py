@@ -10,6 +10,7 @@ from farsighted.core.errors import ConfigError
 from farsighted.launch.work import Handler, Line, Opening, Task
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.plan import Cell, plan_cells
+from farsighted.protocol.stored_inputs import open_inputs
 from farsighted.protocol.tasks import (
     Desk,
     Unit,
@@ -26,7 +27,9 @@ from farsighted.store.layout import Layout
 _OPENER: Final = "farsighted.launch.audit:open_audit"
 
 
-def audit_opening(config: AuditConfig, folder: Path, workers: int, modules: Iterable[str] = ()) -> Opening:
+def audit_opening(
+    config: AuditConfig, folder: Path, workers: int, modules: Iterable[str] = (), inputs: Path | None = None
+) -> Opening:
     """Return what an executor is opened with to run an audit.
 
     Args:
@@ -34,8 +37,9 @@ def audit_opening(config: AuditConfig, folder: Path, workers: int, modules: Iter
         folder: The audit's folder.
         workers: Tasks at the same time.
         modules: Where the selectors of the audit are registered.
+        inputs: Folder that the audit's inputs are stored in; None: they are read anew.
     """
-    argument = {"config": config.model_dump(mode="json")}
+    argument = {"config": config.model_dump(mode="json"), "inputs": str(inputs) if inputs else None}
     return Opening(_OPENER, argument, folder, Layout(folder).logs, workers, tuple(modules))
 
 
@@ -43,15 +47,15 @@ def open_audit(argument: Mapping[str, object], folder: Path, line: Line) -> Hand
     """Return what does the tasks of an audit, read from its configuration; raises `FarsightedError` as an audit does.
 
     Args:
-        argument: `config`, the resolved configuration.
+        argument: `config`, the resolved configuration, and `inputs`, the folder that its inputs are stored in, if any.
         folder: The audit's folder.
         line: Is told how tasks go.
     """
-    config = argument["config"]
+    config, stored = argument["config"], argument.get("inputs")
     if not isinstance(config, Mapping):
         raise ConfigError(f"The configuration of an audit must be a mapping, but is {config!r}.")
     loaded = load_config(config)
-    inputs = load_inputs(loaded)
+    inputs = open_inputs(loaded, Path(str(stored))) if stored else load_inputs(loaded)
     return audit_handler(loaded, inputs, plan_cells(loaded, inputs), folder, line)
 
 

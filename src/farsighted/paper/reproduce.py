@@ -39,7 +39,7 @@ def run_target(
     plans, failed, layout = [], [], Layout(out)
     overrides = tuple(overrides)
     for part in parts_of(target):
-        prepared = prepare(load_config(world.preset, [*overrides_of(world, part), *overrides]))
+        prepared = prepare(load_config(world.preset, [*overrides_of(world, part), *overrides]), out)
         done = len(prepared.cells) - len(prepared.missing(layout))
         with watch(prepared, done) as observer:
             outcomes = run_cells(prepared, out, Launch(workers), observer, None)

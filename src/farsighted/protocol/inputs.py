@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from farsighted.config.audit import AuditConfig
-from farsighted.config.quality_source import QualityConfig
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.measures import Measure
@@ -16,8 +15,9 @@ from farsighted.evaluation.harness import HarnessTask, require_harness
 from farsighted.evaluation.items import SetBuilder, SetRules
 from farsighted.evaluation.sets import EvaluationSet
 from farsighted.files.rows import BadRow
-from farsighted.models.folder import context_of, model_folder, model_hash, positions_of, sentence_model
+from farsighted.models.folder import context_of, positions_of
 from farsighted.models.tokenizer import load_tokenizer, with_chat
+from farsighted.protocol.input_source import ModelFiles, model_files, source_of
 from farsighted.worlds.quadratic import QuadraticWorld, build_world
 
 
@@ -51,11 +51,15 @@ class AuditInputs:
     stages: Mapping[str, StageInputs]
     orders: Mapping[str, tuple[str, ...]]
     """Label of an order to its stages."""
-    proxy: tuple[Tokens, ...]
+    proxy: Sequence[Tokens]
     notes: tuple[str, ...]
     bad_rows: tuple[BadRow, ...]
     world: QuadraticWorld | None = None
     """The quadratic world, where that is what cells learn."""
+    key: str = field(default="", compare=False)
+    """Names all that these were read from; empty where nothing was read."""
+    stored: Path | None = field(default=None, compare=False)
+    """Folder that the texts are mapped from; None where they are in memory."""
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -73,8 +77,13 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
     """Read, check and tokenise everything; raises `DataError`, `ModelError` or `ConfigError`."""
     if config.quadratic is not None:
         return _world_inputs(config, build_world(config.quadratic, config.data.seed))
-    folder = model_folder(config.model.path)
-    evaluation = config.evaluation
+    return read_inputs(config, model_files(config))
+
+
+def read_inputs(config: AuditConfig, models: ModelFiles) -> AuditInputs:
+    """Read, check and tokenise the texts of an audit of a language model; raises as `load_inputs` does."""
+    source = source_of(config, models)
+    folder, evaluation = models.folder, config.evaluation
     tokenizer, context = load_tokenizer(folder), _context(config, folder)
     if config.data.template == "chat":
         tokenizer = with_chat(tokenizer, folder)
@@ -84,11 +93,12 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
     sequence = load_sequence(config, encoder.fits if config.data.on_long == "skip" else None)
     stages = {stage.name: encoder.stage(stage) for stage in sequence.stages}
     proxy = [tokens for stage in sequence.stages for tokens in encoder.tokens(f"proxy of {stage.name}", stage.proxy)]
+    source.refuse_changes()
     return AuditInputs(
         folder=folder,
-        model_hash=_starting_hash(config, folder),
-        sentence_model=sentence_model(config.signals.embedding) if config.signals.embedding else None,
-        quality_model=_quality_model(config.quality),
+        model_hash=models.hash,
+        sentence_model=models.sentence_model,
+        quality_model=models.quality_model,
         end_id=tokenizer.end_id,
         decode=tokenizer.shown,
         stages=stages,
@@ -96,6 +106,7 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
         proxy=tuple(proxy),
         notes=(*sequence.notes, *encoder.notes),
         bad_rows=sequence.bad_rows,
+        key=source.key,
     )
 
 
@@ -126,16 +137,6 @@ def _world_inputs(config: AuditConfig, world: QuadraticWorld) -> AuditInputs:
         bad_rows=(),
         world=world,
     )
-
-
-def _quality_model(quality: QualityConfig) -> str | None:
-    return model_hash(model_folder(str(quality.reward_model))) if quality.source == "reward_model" else None
-
-
-def _starting_hash(config: AuditConfig, folder: Path) -> str:
-    """Content hash of M_0, which under qlora is the model in 4 bits."""
-    found = model_hash(folder)
-    return fingerprint.of_json([found, "nf4"]) if "qlora" in config.adaptations else found
 
 
 def _context(config: AuditConfig, folder: Path) -> int:
@@ -174,7 +175,7 @@ class _Encoder:
         return self.sets.notes
 
     def stage(self, stage: StageData) -> StageInputs:
-        pool = self.tokens(stage.name, stage.train)
+        pool = self.sets.table(stage.name, stage.train)
         if not pool:
             raise ConfigError(f"The pool of stage '{stage.name}' is empty. Give it more `train` examples.")
         rules = SetRules(stage.measure, stage.chance, stage.ceiling, stage.style, stage.train[: stage.few_shot])

@@ -107,6 +107,40 @@ def _rename_folder(temporary: Path, path: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill; at the end of the block it is `path`, with a marker, in one step; raises `StorageError`.
+
+    For what is too large for `write_folder`. Where another process has finished the same folder first, its folder is
+    kept: others may have it open.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            temporary.chmod(0o755)
+            yield temporary
+            manifest = {file.name: _flushed_digest(file) for file in sorted(temporary.iterdir())}
+            _write_flushed(temporary / MARKER, json.dumps({"schema": SCHEMA, "files": manifest}).encode())
+            _flush(temporary)
+            _publish(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _flush(path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """Read the files of a folder that this module wrote; raises `StorageError` where one is gone or altered."""
+    try:
+        manifest = json.loads((path / MARKER).read_bytes())["files"]
+        digests = {name: _digest(path / name) for name in manifest}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, f"cannot be read ({error})") from error
+    for name, digest in digests.items():
+        if digest != manifest[name]:
+            raise _damaged(path, f"{name} was altered")
+
+
 def read_folder(path: Path) -> dict[str, bytes]:
     """Return the files of a folder that `write_folder` wrote; raises `StorageError` where one is gone or altered."""
     manifest = read_record(MARKED, path / MARKER)["files"]
@@ -148,6 +182,29 @@ def _write_flushed(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    if (path / MARKER).is_file():
+        return
+    remove_folder(path)
+    try:
+        temporary.rename(path)
+    except OSError:
+        # Another process may have come between the two steps.
+        if not (path / MARKER).is_file():
+            raise
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flushed_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _damaged(path: Path, what: str) -> StorageError:

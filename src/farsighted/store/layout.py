@@ -52,6 +52,11 @@ class Layout:
         return self.root / "shared"
 
     @property
+    def inputs(self) -> Path:
+        """Folder of tokenised pools and sets, each under the hash of what they were read from."""
+        return self.shared / "inputs"
+
+    @property
     def signals(self) -> Path:
         """Folder of signals of the model that cells start from, kept within a limit."""
         return self.shared / "signals"

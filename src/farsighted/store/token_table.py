@@ -5,11 +5,12 @@ texts in UTF-8, each with offsets (Arrow's layout). Processes that map the same 
 """
 
 import itertools
+import operator
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple, TypedDict, overload
+from typing import Final, NamedTuple, TypedDict, TypeVar, overload
 
 import numpy as np
 import pyarrow as pa
@@ -133,6 +134,44 @@ class TokenTable(TokenColumns):
     def _place(self, row: int) -> "tuple[_Block, int]":
         number = bisect_right(self._starts, row) - 1
         return self._blocks[number], row - self._starts[number]
+
+
+_Made = TypeVar("_Made")
+
+
+class Made(Sequence[_Made]):
+    """A sequence whose entries are made when they are asked for; equal to any sequence of equal entries."""
+
+    def __init__(self, count: int, make: Callable[[int], _Made]) -> None:
+        self._count = count
+        self._make = make
+
+    @overload
+    def __getitem__(self, index: int) -> _Made: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[_Made, ...]: ...
+    def __getitem__(self, index: int | slice) -> _Made | tuple[_Made, ...]:
+        rows = range(self._count)[index]
+        return self._make(rows) if isinstance(rows, int) else tuple(self._make(row) for row in rows)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def grouped(table: TokenTable, counts: Sequence[int]) -> Made[tuple[Tokens, ...]]:
+    """Return runs of a table's texts, each as long as `counts` says."""
+    ends = list(itertools.accumulate(counts, initial=0))
+    return Made(len(counts), lambda row: table[ends[row] : ends[row + 1]])
+
+
+def ids_alone(table: TokenTable) -> Made[tuple[int, ...]]:
+    """Return the token ids of a table's texts."""
+    return Made(len(table), lambda row: table[row].ids)
 
 
 def extended(texts: Sequence[Tokens], further: Sequence[Tokens]) -> Sequence[Tokens]:

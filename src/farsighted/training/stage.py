@@ -41,7 +41,7 @@ class StageInput:
     """Signals that do not depend on the current model, one row a pool example: embedding, cluster, quality, ..."""
     rounds: tuple[Round, ...]
     unit: Literal["tokens", "examples"]
-    proxy: tuple[Tokens, ...] = ()
+    proxy: Sequence[Tokens] = ()
     proxy_refresh: int = 10
     """Optimizer steps between two refreshes of the proxy's mean head sketch; it is refreshed at the next round."""
     cluster_count: int = 1
@@ -181,9 +181,10 @@ def _replayed(stage: StageInput, progress: StageProgress) -> np.ndarray:
 def _select(
     selector: Selector, stage: StageInput, progress: StageProgress, rows: np.ndarray, model_signals: ModelSignals
 ) -> Picks:
-    batch = [stage.pool.tokens[row] for row in rows]
     needs = _model_needs(selector, stage)
-    timed = model_signals(batch, needs, progress.round) if needs else TimedSignals({}, 0.0)
+    timed = TimedSignals({}, 0.0)
+    if needs:
+        timed = model_signals([stage.pool.tokens[row] for row in rows], needs, progress.round)
     began = time.perf_counter()
     sizes, target = budget_sizes(stage.pool, stage.unit)[rows], stage.rounds[progress.round].target
     signals = _gather(selector, stage, progress, rows, timed.rows)
@@ -192,7 +193,7 @@ def _select(
     ranking = rank_checked(selector, signals, progress.state, rng)
     picked = cut(ranking.order, sizes, progress.spent, target)
     state = selector.observe(progress.state, signals.take(picked))
-    scored = sum(tokens.response_length for tokens in batch) if needs else 0
+    scored = int(stage.pool.response_lengths[rows].sum()) if needs else 0
     progress.record.add_scoring(scored, timed.seconds + time.perf_counter() - began)
     place = RoundPlace(stage.pool.name, stage.index, progress.round, progress.steps)
     progress.record.tables.append(with_known(round_table(place, stage.pool, rows, ranking, picked), stage.known, rows))
