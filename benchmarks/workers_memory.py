@@ -76,6 +76,9 @@ class Times:
     def numbers(self, *_: object) -> None:
         """Do nothing."""
 
+    def noted(self, *_: object) -> None:
+        """Do nothing."""
+
     def ended(self, *_: object) -> None:
         """Do nothing."""
 
