@@ -99,6 +99,7 @@ def prepare(config: AuditConfig, out: Path | None = None) -> Prepared:
     refuse_impossible(config, inputs, cells)
     if out is not None:
         # Only now: a refused audit leaves nothing behind.
+        atomic.ensure_writable(out)
         inputs = share_inputs(config, inputs, Layout(out).inputs)
     return Prepared(config, inputs, cells)
 
@@ -115,6 +116,12 @@ def check_model(prepared: Prepared) -> None:
     from farsighted.models.loading import check_loadable
 
     check_loadable(folder, config.model.dtype, config.model.device, in_4_bits="qlora" in config.adaptations)
+
+
+def refuse_launch(launch: Launch) -> None:
+    """Raise `ConfigError` for an executor or tracker that there is not: before anything is read or written."""
+    executor_maker(launch)
+    find_trackers(launch.trackers)
 
 
 def audit(  # noqa: PLR0913 — the one call that a user writes: its options are its arguments
@@ -148,7 +155,9 @@ def audit(  # noqa: PLR0913 — the one call that a user writes: its options are
     """
     plain = source.model_dump(mode="json") if isinstance(source, AuditConfig) else source
     config = load_config(plain, overrides)
-    return run_prepared(prepare(config, Path(out)), Path(out), Launch(workers, executor, trackers), observer or Silent())
+    launch = Launch(workers, executor, trackers)
+    refuse_launch(launch)
+    return run_prepared(prepare(config, Path(out)), Path(out), launch, observer or Silent())
 
 
 def run_prepared(

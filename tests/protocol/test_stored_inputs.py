@@ -220,7 +220,7 @@ def test_a_killed_writer_leaves_nothing_that_counts(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr("farsighted.store.atomic._publish", break_off)
+        broken.setattr("farsighted.store.atomic._rename_folder", break_off)
         with pytest.raises(KeyboardInterrupt):
             shared(config, tmp_path / "inputs")
     assert folders(tmp_path / "inputs") == []

@@ -3,7 +3,7 @@
 import shlex
 import sys
 
-from farsighted.api import prepare, run_prepared
+from farsighted.api import prepare, refuse_launch, run_prepared
 from farsighted.cli.console import error_console, output_console
 from farsighted.cli.options import (
     AllowCode,
@@ -35,6 +35,7 @@ def audit_command(
 ) -> None:
     """Run what is missing of an audit, and print where its report is."""
     launch = Launch(worker_count(workers), executor, tuple(tracker or ()))
+    refuse_launch(launch)
     folder = out_folder(source, out)
     prepared = prepare(load(source, overrides, selector, allow_code_execution), folder)
     missing = prepared.missing(Layout(folder))

@@ -123,7 +123,9 @@ def new_folder(path: Path) -> Iterator[Path]:
             manifest = {file.name: _flushed_digest(file) for file in sorted(temporary.iterdir())}
             _write_flushed(temporary / MARKER, json.dumps({"schema": SCHEMA, "files": manifest}).encode())
             _flush(temporary)
-            _publish(temporary, path)
+            if not (path / MARKER).is_file():
+                remove_folder(path)
+                _rename_folder(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         _flush(path.parent)
@@ -182,18 +184,6 @@ def _write_flushed(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    if (path / MARKER).is_file():
-        return
-    remove_folder(path)
-    try:
-        temporary.rename(path)
-    except OSError:
-        # Another process may have come between the two steps.
-        if not (path / MARKER).is_file():
-            raise
 
 
 def _digest(path: Path) -> str:
