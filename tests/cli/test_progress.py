@@ -80,6 +80,19 @@ def test_a_failure_is_told_with_its_reason(clock):
     ]
 
 
+def test_what_is_left_to_another_process_counts_when_that_has_finished_it(clock):
+    progress, written = plain(total=1)
+    for task in (STAGE, A):
+        progress.started(task)
+        progress.ended(TaskResult(task, {"held_by": "process 7 on h"}))
+    progress.ended(TaskResult(A, "finished by process 7 on h"))
+    assert written.getvalue().splitlines() == [
+        "math: left to process 7 on h",
+        "random, seed 0: left to process 7 on h",
+        "[1/1] random, seed 0: finished by process 7 on h",
+    ]
+
+
 def test_shared_work_is_no_cell(clock):
     progress, written = plain()
     progress.started(STAGE)

@@ -64,7 +64,7 @@ class Observer(Protocol):
         """Something happened that a person should read, and that ends nothing."""
 
     def ended(self, outcome: TaskResult) -> None:
-        """A task has ended."""
+        """A task has ended; one that another process does ends as left to it, and again when it is finished."""
 
 
 class Line(Listener, Protocol):
