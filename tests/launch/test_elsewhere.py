@@ -125,7 +125,8 @@ def test_a_failure_here_is_one_result_among_the_others(tmp_path):
 
     world.do = failing
     failures = {outcome.task.name: outcome.failure for outcome in world.run()}
-    assert failures == {"a": "ValueError: the rule is wrong.", "b": None, "c": None}
+    assert failures.pop("a").startswith("ValueError: the rule is wrong (")
+    assert failures == {"b": None, "c": None}
 
 
 def test_ctrl_c_ends_the_waiting_at_once(tmp_path):

@@ -12,6 +12,7 @@ from farsighted.selectors import (
     Loss,
     Scored,
     build_selector,
+    parameters_of,
     rank_checked,
     register,
     selector_class,
@@ -210,3 +211,12 @@ def test_a_selector_of_selectors_builds_the_one_inside():
     assert build_selector({"name": "wrapped", "inside": {"name": "gradient"}}).inside == Gradient()
     with pytest.raises(SelectorError, match="`inside` of selector 'wrapped' must be given: a selector"):
         build_selector("wrapped")
+
+
+def test_a_class_found_by_its_path_goes_by_that_path_unless_it_is_registered():
+    """So that what is written of a selector inside another one leads back to it."""
+    spec = {"name": "replay", "selector": "oracles.weighted:Weighing"}
+    written = parameters_of(build_selector(spec))
+    assert written["selector"]["name"] == "oracles.weighted:Weighing"
+    assert parameters_of(build_selector({"name": "replay", **written})) == written
+    assert build_selector("farsighted.selectors.loss:Loss").name == "loss"

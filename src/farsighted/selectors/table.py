@@ -155,4 +155,6 @@ def _selector(found: object, name: str) -> type[Any]:
         raise SelectorError(
             f"Selector '{name}' must be a frozen dataclass. Write @dataclass(frozen=True) over its class."
         )
-    return found if "name" in vars(found) else _named(found, name)
+    # A name of its own that is not in the table would lead nobody back to the class.
+    is_registered = _TABLE.get(vars(found).get("name", "")) is found
+    return found if is_registered else _named(found, name)
