@@ -14,12 +14,19 @@ from farsighted.phase_map.survey import run_map
 from oracles.executors import doing
 
 
+def recorded(task):
+    """A record without numbers but the one that tells points apart."""
+    parts = {key: {} for key in ("parameters", "measured", "differences", "standard_errors")}
+    number = int(task.name)
+    return {"point": number, "data_seed": 0, "seed": 0, "world": "same", "random": {"current": number / 7}, **parts}
+
+
 def free(numbers):
     """A launch whose points cost nothing; `numbers` becomes the list of those that were run."""
 
     def measure(task):
         numbers.append(int(task.name))
-        return {"point": int(task.name), "world": "same", "value": int(task.name) / 7}
+        return recorded(task)
 
     return Launch(1, doing(measure))
 
@@ -61,7 +68,7 @@ def test_ctrl_c_within_a_point_keeps_the_others(same_world, tmp_path):
     def stop(task):
         if task.name == "2":
             raise InterruptedRunError("Stopped.")
-        return {"point": int(task.name), "world": "same"}
+        return recorded(task)
 
     with pytest.raises(InterruptedRunError, match="goes on from here"):
         run_map(tmp_path, 6, Launch(1, doing(stop)), 0)
@@ -72,9 +79,9 @@ def test_a_point_that_fails_is_named_and_the_others_are_kept(same_world, tmp_pat
     def fail(task):
         if task.name == "2":
             raise RuntimeError("out of memory")
-        return {"point": int(task.name), "world": "same"}
+        return recorded(task)
 
-    with pytest.raises(FarsightedError, match=r"1 points .* point 2 first: RuntimeError: out of memory\. The same"):
+    with pytest.raises(FarsightedError, match=r"1 points .* point 2 first: RuntimeError: out of memory .*\. The same"):
         run_map(tmp_path, 6, Launch(1, doing(fail)), 0)
     assert set(read_records(tmp_path / "records.jsonl")[1]) == {0, 1, 3, 4, 5}
 

@@ -43,11 +43,10 @@ def test_a_newer_plan_says_which_version_reads_it(tmp_path):
     assert "or read it with farsighted 9.1." in refusal(PLAN, {"schema": 2, "farsighted": "9.1"}, tmp_path / "a")
 
 
-def test_an_older_schema_says_which_version_reads_it(tmp_path):
-    assert refusal(PLAN, {"schema": 0, "farsighted": "0.0.3"}, tmp_path / "a").endswith(
-        "read it with farsighted 0.0.3."
-    )
-    assert "audit.json names" in refusal(CELL, {"schema": 0}, tmp_path / "a")
+def test_an_older_schema_says_which_version_reads_it_and_what_else_can_be_done(tmp_path):
+    said = refusal(PLAN, {"schema": 0, "farsighted": "0.0.3"}, tmp_path / "a")
+    assert "but has 0, of an older version: read it with farsighted 0.0.3, or name the folder" in said
+    assert "read it with the version that wrote it, or delete" in refusal(CELL, {"schema": 0}, tmp_path / "a")
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def _object_of(file: RecordFile[Record], data: bytes | str, path: Path) -> dict[
         raise StorageError(f"'{path}' cannot be read ({error}): {file.mend}") from error
     if not isinstance(value, dict):
         raise StorageError(f"'{path}' must hold a JSON object, but holds {_shown(value)}: {file.mend}")
-    _refuse_other_schemas(value, path)
+    _refuse_other_schemas(file, value, path)
     return value
 
 
@@ -110,20 +110,21 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number that JSON has")
 
 
-def _refuse_other_schemas(value: Mapping[str, object], path: Path) -> None:
+def _refuse_other_schemas(file: RecordFile[Record], value: Mapping[str, object], path: Path) -> None:
     """Refuse a file whose keys may mean something else; one without a schema is refused with its other keys."""
     found = value.get("schema")
     if not isinstance(found, int) or found == SCHEMA:
         return
     writer = value.get("farsighted")
-    named = f"farsighted {writer}" if isinstance(writer, str) else "the farsighted that its audit.json names"
+    named = f"farsighted {writer}" if isinstance(writer, str) else "the version that wrote it"
     if found > SCHEMA:
         raise StorageError(
             f"'{path}' must have `schema` {SCHEMA}, but has {found}, of a newer version: update farsighted, or read it "
             f"with {named}."
         )
     raise StorageError(
-        f"'{path}' must have `schema` {SCHEMA}, but has {found}, of an older version: read it with {named}."
+        f"'{path}' must have `schema` {SCHEMA}, but has {found}, of an older version: read it with {named}, or "
+        f"{file.mend}"
     )
 
 
