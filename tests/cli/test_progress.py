@@ -5,7 +5,8 @@ from rich.console import Console
 
 from farsighted.cli import progress as progress_module
 from farsighted.cli.progress import GridProgress
-from farsighted.launch.local import Task, TaskResult
+from farsighted.core.readings import Reading
+from farsighted.launch.work import Task, TaskResult
 
 A, B, STAGE = Task("cell", "a"), Task("cell", "b"), Task("stage", "math")
 LABELS = {"a": "random, seed 0", "b": "[loss], seed 0"}
@@ -91,6 +92,14 @@ def test_what_is_left_to_another_process_counts_when_that_has_finished_it(clock)
         "random, seed 0: left to process 7 on h",
         "[1/1] random, seed 0: finished by process 7 on h",
     ]
+
+
+def test_a_note_is_a_line_and_numbers_are_none(clock):
+    progress, written = plain()
+    progress.started(A)
+    progress.numbers(A, [Reading("loss", 1.5, "a", "math", 1)])
+    progress.noted("A host is gone.")
+    assert written.getvalue() == "Note: A host is gone.\n"
 
 
 def test_shared_work_is_no_cell(clock):
