@@ -23,6 +23,13 @@ def test_a_plan_says_pools_cells_tokens_time_and_disk_and_runs_nothing(nano, tmp
     assert not out.exists()
 
 
+def test_a_plan_counts_what_warm_up_runs_train_on(nano, tmp_path):
+    own = "selectors=[random, {name: 'oracles.own_signals:Reads', signal: learned}]"
+    said = run_cli("plan", "--executor", "inline", nano, own, "--out", tmp_path / "out")
+    assert (said.code, said.err) == (0, "")
+    assert " in warm-up runs." in said.out
+
+
 def test_a_plan_counts_what_is_finished_and_leaves_the_folder_as_it_is(nano, tmp_path, monkeypatch):
     monkeypatch.setattr(api, "write_results", no_pages)
     out = tmp_path / "out"

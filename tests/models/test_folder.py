@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 import pytest
 
 from farsighted.core.errors import ModelError
-from farsighted.models.folder import TINY, context_of, model_folder, model_hash, sentence_model
+from farsighted.models.folder import TINY, context_of, hashed_model, model_folder, model_hash, sentence_model
 from farsighted.worlds.tiny import TINY_PATH
 from oracles.tiny_folder import save_tiny
 
@@ -70,6 +70,14 @@ def test_every_shard_counts_for_the_hash(saved, folder):
 def test_what_decides_nothing_does_not_count(saved, folder):
     (folder / "README.md").write_text("x")
     assert model_hash(folder) == model_hash(saved)
+
+
+def test_a_model_that_is_named_is_hashed_anew_when_a_file_of_it_changes(folder):
+    before = hashed_model(str(folder))
+    assert before == (folder, model_hash(folder))
+    with (folder / "tokenizer.json").open("ab") as file:
+        file.write(b" ")
+    assert hashed_model(str(folder)).content == model_hash(folder) != before.content
 
 
 def test_other_weights_are_another_model(saved, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from farsighted.protocol.cost import Rates, estimate, measure_rates
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.micro import desk_of, nano_config
+from oracles.own_signals import KINDS
 
 ZERO = Rates("random", "lora", "25%", 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
@@ -100,3 +101,44 @@ def test_what_compute_matched_random_trains_on_is_measured(tmp_path):
     desk = desk_of(nano_config(tmp_path, references=["random_matched"]), tmp_path / "out")
     cell = next(cell for cell in desk.cells.values() if cell.reference)
     assert measure_rates(cell, FakeLearner(), desk.config, desk.inputs).budget_factor == pytest.approx(3)
+
+
+def reading(tmp_path, *signals, **changes):
+    rows = [{"name": "oracles.own_signals:Reads", "label": name, "signal": name} for name in signals]
+    return desk_of(nano_config(tmp_path, selectors=["random", *rows], **changes), tmp_path / "out")
+
+
+def whole_of(desk):
+    return sum(stage.pool.response_tokens for stage in desk.inputs.stages.values())
+
+
+def test_a_reference_pass_is_made_once_for_each_pool(tmp_path):
+    desk = reading(tmp_path, "irreducible", seeds=[0, 1])
+    assert cost(desk).scored_tokens == 4 * whole_of(desk) + whole_of(desk)
+    assert cost(desk, once_seconds={"reference": 0.5}).seconds == pytest.approx(48 * 0.5)
+
+
+def test_a_warm_up_run_is_made_once_for_each_pool_and_seed(tmp_path):
+    run = {"epochs": 4, "share": 0.5}
+    desk = reading(tmp_path, "learned", seeds=[0, 1], budgets=["25%", "50%"], signals={"warm_up": run})
+    found = cost(desk, once_seconds={"warm_up": 1.0})
+    assert found.warm_up_tokens == pytest.approx(2 * 4 * 0.5 * whole_of(desk), abs=4)
+    assert found.scored_tokens == 8 * whole_of(desk) + 2 * 4 * whole_of(desk)
+    assert found.seconds == pytest.approx(2 * 48)
+
+
+def test_a_signal_of_the_text_takes_time_and_no_tokens(tmp_path):
+    desk = reading(tmp_path, "prompt_share")
+    found = cost(desk, once_seconds={"text": 1.0})
+    assert (found.scored_tokens, found.warm_up_tokens) == (2 * whole_of(desk), 0)
+    assert found.seconds == pytest.approx(48)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_time_of_each_kind_of_signal_is_measured(tmp_path, kind):
+    desk = reading(tmp_path, KINDS[kind])
+    (cell,) = [cell for cell in desk.cells.values() if cell.label != "random"]
+    once = measure_rates(cell, FakeLearner(), desk.config, desk.inputs).once_seconds
+    assert set(once) == {kind} - {"forward", "backward"}
+    assert all(seconds > 0 for seconds in once.values())
+    assert not desk.layout.root.exists()

@@ -21,6 +21,13 @@ def test_lhas_without_its_proxy_term_needs_no_proxy():
     assert len(prepare(config).cells) == 6
 
 
+def test_a_signal_of_the_text_is_refused_in_a_world_without_text():
+    reads = {"name": "oracles.own_signals:Reads", "signal": "prompt_share"}
+    config = load_config({"quadratic": {"train": 64}, "selectors": ["random", reads], "references": []})
+    with pytest.raises(ConfigError, match="examples of the quadratic world have none"):
+        prepare(config)
+
+
 def test_full_fine_tuning_of_half_precision_weights_is_refused():
     source = {"suite": SUITE, "adaptations": ["full"], "model": {"dtype": "bfloat16"}}
     with pytest.raises(ConfigError, match="must train float32 weights"):

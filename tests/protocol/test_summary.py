@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from farsighted.candidates.pool_work import PoolWork
 from farsighted.learners.base import ChangeInner
 from farsighted.protocol.cell_state import CellProgress
 from farsighted.protocol.stages import stage_input
@@ -15,6 +16,7 @@ from farsighted.training.stage import StageProgress
 from oracles.fake_world import fake_world
 
 NO_CHANGE = ChangeInner(0.0, 0.0, 0.0)
+NOTHING = PoolWork({})
 
 
 def table(rows):
@@ -57,7 +59,7 @@ def progress_of(stage, rows, sketches=None):
 
 
 def test_means_are_over_what_was_chosen_and_nothing_else(stage):
-    numbers = stage_numbers(stage, progress_of(stage, [4, 7]), NO_CHANGE, (0, 0.0))
+    numbers = stage_numbers(stage, progress_of(stage, [4, 7]), NO_CHANGE, NOTHING)
     for signal in ("difficulty", "quality"):
         wanted = (stage.known[signal][4] + stage.known[signal][7]) / 2
         assert numbers[f"mean_{signal}"] == pytest.approx(wanted)
@@ -70,7 +72,7 @@ def test_entropy_is_that_of_the_chosen_clusters(stage):
     clusters = stage.known["cluster"]
     first = int(np.flatnonzero(clusters == clusters[0])[0])
     other = int(np.flatnonzero(clusters != clusters[0])[0])
-    numbers = stage_numbers(stage, progress_of(stage, [first, other]), NO_CHANGE, (0, 0.0))
+    numbers = stage_numbers(stage, progress_of(stage, [first, other]), NO_CHANGE, NOTHING)
     assert numbers["capability_entropy"] == pytest.approx(math.log(2))
 
 
@@ -81,28 +83,34 @@ def test_entropy_is_that_of_the_chosen_clusters(stage):
 )
 def test_concentration_is_that_of_the_sampled_sketches(stage, sketches, wanted):
     progress = progress_of(stage, [0, 1], np.array(sketches, dtype=np.float32))
-    numbers = stage_numbers(stage, progress, NO_CHANGE, (0, 0.0))
+    numbers = stage_numbers(stage, progress, NO_CHANGE, NOTHING)
     assert numbers["update_concentration"] == pytest.approx(wanted)
     assert numbers["concentration_sample"] == 2
 
 
 def test_drift_is_1_minus_the_cosine_of_two_changes(stage):
     """Changes of length 3 and 4 with inner product 6: 1 − 6/12."""
-    numbers = stage_numbers(stage, progress_of(stage, [0]), ChangeInner(6.0, 9.0, 16.0), (0, 0.0))
+    numbers = stage_numbers(stage, progress_of(stage, [0]), ChangeInner(6.0, 9.0, 16.0), NOTHING)
     assert numbers["adapter_drift"] == pytest.approx(0.5)
 
 
 def test_the_first_stage_has_no_drift(stage):
-    assert stage_numbers(stage, progress_of(stage, [0]), ChangeInner(0.0, 0.0, 16.0), (0, 0.0))["adapter_drift"] is None
+    assert stage_numbers(stage, progress_of(stage, [0]), ChangeInner(0.0, 0.0, 16.0), NOTHING)["adapter_drift"] is None
 
 
-def test_looking_at_embeddings_is_part_of_scoring(stage):
-    numbers = stage_numbers(stage, progress_of(stage, [0]), NO_CHANGE, (500, 0.25))
+def test_what_is_found_once_for_a_pool_is_part_of_scoring(stage):
+    numbers = stage_numbers(stage, progress_of(stage, [0]), NO_CHANGE, PoolWork({}, 0.25, 500))
     assert (numbers["scored_tokens"], numbers["scoring_seconds"]) == (540, 1.25)
+    assert "warm_up_tokens" not in numbers
+
+
+def test_what_a_warm_up_run_trains_on_stands_apart_from_what_the_budget_allows(stage):
+    numbers = stage_numbers(stage, progress_of(stage, [0]), NO_CHANGE, PoolWork({}, 0.25, 500, 70))
+    assert (numbers["trained_tokens"], numbers["warm_up_tokens"]) == (12, 70)
 
 
 def test_a_stage_that_chose_nothing_has_no_means_and_no_zeros(stage):
-    numbers = stage_numbers(stage, progress_of(stage, []), NO_CHANGE, (0, 0.0))
+    numbers = stage_numbers(stage, progress_of(stage, []), NO_CHANGE, NOTHING)
     names = ("capability_entropy", "update_concentration", "mean_difficulty", "mean_quality")
     assert [numbers[name] for name in names] == [None] * 4
     assert numbers["trained_examples"] == 0
@@ -112,7 +120,7 @@ def done_with(stage, *picks):
     done = CellProgress({})
     for rows in picks:
         progress = progress_of(stage, rows)
-        done.finish_stage(progress, stage_numbers(stage, progress, NO_CHANGE, (0, 0.0)))
+        done.finish_stage(progress, stage_numbers(stage, progress, NO_CHANGE, NOTHING))
     return done
 
 
@@ -149,7 +157,7 @@ def test_every_set_is_listed_with_its_normalisation(world):
 def test_a_loss_that_is_no_number_is_null(world, stage):
     progress = progress_of(stage, [0])
     progress.record.losses = [0.5, math.nan, math.inf]
-    assert stage_numbers(stage, progress, NO_CHANGE, (0, 0.0))["losses"] == [0.5, None, None]
+    assert stage_numbers(stage, progress, NO_CHANGE, NOTHING)["losses"] == [0.5, None, None]
 
 
 def test_the_selection_hash_does_not_depend_on_how_rounds_are_cut_into_tables():

@@ -40,6 +40,15 @@ def test_level_one_shows_scores_tokens_seconds_and_stability(results):
     assert line == "| loss | **64.5 ± 0.7** | **44.5 ± 0.7** | 3,000 | 12,000 | 4.5 | 6.0 | 0 / 0 / 0 | 2 of 2 |"
 
 
+def test_level_one_has_a_column_for_warm_up_runs_where_there_was_one(results):
+    cells = three_selectors()
+    assert "Warm-up tokens" not in scorecard(results)
+    for stage in cells[0].meta["per_stage"]:
+        stage["warm_up_tokens"] = 1000
+    page = scorecard(results_of(cells, make_audit(cells)))
+    assert "Warm-up tokens" in page.split("## Level 1: now")[1].splitlines()[2]
+
+
 def test_level_two_shows_both_probes_the_interval_and_the_verdict(results):
     page = scorecard(results)
     heading = page.split("## Level 2: later")[1].splitlines()[2]

@@ -37,6 +37,7 @@ def test_costs_are_summed_over_stages():
     assert cost == {
         "trained_tokens": 3000,
         "scored_tokens": 12000,
+        "warm_up_tokens": 0,
         "scoring_seconds": 4.5,
         "training_seconds": 6.0,
         "evaluation_seconds": 3.0,

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from farsighted.signals import logit_pass, logits
-from farsighted.signals.forward import TOKEN_SIGNALS, Ragged, gather_response
+from farsighted.signals.forward import Ragged, gather_response
 from farsighted.signals.logit_pass import LOGIT_SIGNALS, head_grad_norm, head_sketch, logit_signals
 from farsighted.signals.logits import Head
-from farsighted.signals.registry import TOKEN_READINGS
 from farsighted.signals.sketch import draw_two_sided
+from farsighted.signals.token_names import TOKEN_READINGS, TOKEN_SIGNALS
 from oracles.signal_autograd import VOCABULARY, make_batch, mean_nll, response_states, tiny_llama
 
 MODEL = tiny_llama().requires_grad_(requires_grad=False)

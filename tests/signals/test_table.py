@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from farsighted.core.errors import SelectorError
-from farsighted.signals.registry import POSITIONS, SIGNALS, TOKEN_READINGS, Seen
+from farsighted.signals.registry import POSITIONS, SIGNALS, Seen
 from farsighted.signals.table import CONTEXT_NAMES, check_needs, pass_of, readings_of
+from farsighted.signals.token_names import TOKEN_READINGS
 from oracles import own_signals  # noqa: F401 — it registers its signals
 
 

@@ -5,12 +5,12 @@ Shape letters: N examples, E epochs.
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from farsighted.candidates.pool_work import PoolWork
 from farsighted.core.rng import WARM_UP, stream
 from farsighted.core.values import Tokens
 from farsighted.learners.base import Learner
@@ -28,18 +28,6 @@ class WarmUpRun:
     """Examples of one optimizer step."""
 
 
-class Left(NamedTuple):
-    """What work that is done once for a pool leaves, and what it took."""
-
-    rows: Mapping[str, np.ndarray]
-    """(N, ...) each."""
-    seconds: float
-    scored_tokens: int = 0
-    """Response tokens of scoring passes."""
-    trained_tokens: int = 0
-    """Response tokens trained on."""
-
-
 def warm_up(
     learner: Learner,
     pool: Sequence[Tokens],
@@ -47,7 +35,7 @@ def warm_up(
     run: WarmUpRun,
     place: tuple[int, int],
     before_step: Callable[[], None],
-) -> Left:
+) -> PoolWork:
     """Train on a pool and record signals of all its examples after each epoch; the learner is left as it was found.
 
     Args:
@@ -76,4 +64,4 @@ def warm_up(
     learner.load_parameters(start)
     rows = {name: np.stack([record[name] for record in records], axis=1) for name in sorted(readings)}
     scored = run.epochs * sum(tokens.response_length for tokens in pool)
-    return Left(rows, time.perf_counter() - began, scored, trained)
+    return PoolWork(rows, time.perf_counter() - began, scored, trained)

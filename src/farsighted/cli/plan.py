@@ -62,9 +62,10 @@ def plan_command(
     done = len(prepared.cells) - len(missing)
     cost = estimate_prepared(prepared, folder, launch)
     console.print(f"{len(prepared.cells)} cells, {done} of them finished in {folder}; to run: {cost.cells}.")
+    warmed = f", and {cost.warm_up_tokens:,} in warm-up runs" if cost.warm_up_tokens else ""
     console.print(
         f"Candidates: {cost.candidates:,}, with {cost.scored_tokens:,} response tokens; trained: "
-        f"{cost.trained_tokens:,} response tokens.",
+        f"{cost.trained_tokens:,} response tokens{warmed}.",
         soft_wrap=True,
     )
     hands = f"{launch.workers} worker{'s' if launch.workers > 1 else ''}"

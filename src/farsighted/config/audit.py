@@ -126,6 +126,15 @@ class ProbeConfig(Section):
         return self
 
 
+class WarmUpConfig(Section):
+    """A short training run from the start model over a stage's pool, before the audit's first stage."""
+
+    epochs: int = Field(default=3, ge=1)
+    """Passes over the examples that are trained on; all of the pool is scored after each."""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the pool that is trained on."""
+
+
 class SignalsConfig(Section):
     """What selectors look at."""
 
@@ -137,6 +146,10 @@ class SignalsConfig(Section):
     """Folder or hub name of a sentence-transformers model; null = mean hidden states of the base model."""
     proxy_refresh: int = Field(default=10, ge=1)
     """Optimizer steps between two refreshes of the proxy gradient."""
+    reference: str | None = Field(default=None, min_length=1)
+    """Folder or hub name of the language model that signals of cost `reference` come from; null = the start model."""
+    warm_up: WarmUpConfig = WarmUpConfig()
+    """The training run that signals of cost `warm_up` come from; made only where a selector reads one."""
 
 
 class CacheConfig(Section):
@@ -295,6 +308,7 @@ class AuditConfig(Section):
             ("training", "train_head"): (self.training.train_head, False),
             ("lora", "dropout"): (self.lora.dropout, 0),
             ("signals", "embedding"): (self.signals.embedding, None),
+            ("signals", "reference"): (self.signals.reference, None),
             ("data", "overlap"): (self.data.overlap, 0),
         }
         for key, (found, only) in refused.items():

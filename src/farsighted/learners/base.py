@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -103,6 +104,14 @@ class SelfTested(Learner, Protocol):
 
     def self_test(self, batch: Sequence[Tokens]) -> None:
         """Check signals and gradients on a few texts; raises `ModelError` on a mismatch."""
+
+
+@runtime_checkable
+class HasNeighbours(Protocol):
+    """A learner that can load another model of its kind."""
+
+    def neighbour(self, folder: Path, model_hash: str) -> Learner:
+        """Return the model in a folder, on the same device and of the same type of numbers, to score with."""
 
 
 @runtime_checkable

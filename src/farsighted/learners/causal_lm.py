@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ import torch
 from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
-from farsighted.learners.adapters import Adaptation
+from farsighted.learners.adapters import Adaptation, Lora
 from farsighted.learners.base import ChangeInner, KeptSignals, Likelihoods, StepRecord, weights_or_ones
 from farsighted.learners.batching import PassSize, in_batches, in_batches_or_again, joined, run_parts
 from farsighted.learners.generate import generated
@@ -20,7 +21,7 @@ from farsighted.learners.optim import OptimizerSettings, StageOptimizer
 from farsighted.learners.passes import GRADIENT_SIGNALS, trunk_and_head
 from farsighted.learners.single_pass import KeptBatch, has_dropout
 from farsighted.learners.transitions import FoldedStages
-from farsighted.models.loading import LanguageModel
+from farsighted.models.loading import LanguageModel, load_model
 from farsighted.signals.table import readings_of
 
 Arrays = Mapping[str, np.ndarray]
@@ -84,6 +85,14 @@ class CausalLM:
     def vocabulary_size(self) -> int:
         """V: rows of the output head."""
         return self._passes.vocabulary_size
+
+    def neighbour(self, folder: Path, model_hash: str) -> "CausalLM":
+        """Return the model in a folder, on the same device and of the same type of numbers, to score with."""
+        weight = next(self._lm.parameters())
+        dtype = str(self._lm.dtype).removeprefix("torch.")
+        # An adapter at step 0 adds exactly nothing, and without one there would be nothing to train.
+        lm = load_model(folder, dtype, str(weight.device))
+        return CausalLM(lm, model_hash, Lora(), self._settings, seed=0)
 
     def self_test(self, batch: Sequence[Tokens]) -> None:
         """Compare logits and gradients of two examples with the model's own; raises `ModelError` on a mismatch."""

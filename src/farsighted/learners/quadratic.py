@@ -19,8 +19,9 @@ from farsighted.core.schedule import ScheduleName, rate_share
 from farsighted.core.values import Tokens
 from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord, weights_or_ones
 from farsighted.signals.provided import provided
-from farsighted.signals.registry import TOKEN_PREFIX, at_positions
+from farsighted.signals.registry import at_positions
 from farsighted.signals.table import readings_of
+from farsighted.signals.token_names import TOKEN_PREFIX
 from farsighted.worlds.quadratic import QuadraticWorld
 
 Arrays = Mapping[str, np.ndarray]

@@ -4,8 +4,9 @@ import importlib.resources
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from farsighted.core import fingerprint
 from farsighted.core.errors import ModelError
@@ -107,6 +108,27 @@ def positions_of(folder: Path) -> int | None:
     """Return how many positions a model's configuration names; None where it names none."""
     positions = read_json(folder / "config.json").get("max_position_embeddings")
     return positions if isinstance(positions, int) else None
+
+
+class HashedModel(NamedTuple):
+    """A model on disk, and the hash of its content."""
+
+    folder: Path
+    content: str
+
+
+def hashed_model(path: str) -> HashedModel:
+    """Return what `model_folder` and `model_hash` find; raises `ModelError` as they do."""
+    folder = model_folder(path)
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    stamp = tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return HashedModel(folder, _content(folder, stamp))
+
+
+@cache
+def _content(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
+    # The hash reads all weights: once for each state of the files.
+    return model_hash(folder)
 
 
 def context_of(folder: Path) -> int:

@@ -6,8 +6,9 @@ just written. A cell that was killed goes on from its newest checkpoint and give
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from farsighted.candidates.pool_work import PoolWork
 from farsighted.candidates.timed import TimedSignals
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
@@ -19,6 +20,7 @@ from farsighted.learners.base import ChangeInner, Learner
 from farsighted.protocol.cell_state import CellProgress, pack, unpack
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
+from farsighted.protocol.pool_signals import PoolSignals, StartModel
 from farsighted.protocol.probe import probe_points, probe_set, run_neutral_probe
 from farsighted.protocol.replay import with_earlier
 from farsighted.protocol.scores import ScoredAt
@@ -86,6 +88,7 @@ class _CellRun:
             stage_input(cell, index, learner, context.config, context.inputs, context.known)
             for index in range(1, len(cell.stages) + 1)
         ]
+        self.pool_work: dict[str, PoolWork] = {}
         self.done = CellProgress(state=cell.selector.init())
         self.told = Told(cell.id, cell.stages, context.listener)
         self.stage: StageProgress | None = None
@@ -95,6 +98,7 @@ class _CellRun:
 
     def stages(self) -> None:
         """Run what is left of the cell, stage after stage."""
+        self._know_pools()
         self._restore()
         if not self.done.scores.tables:
             self._base_scores()
@@ -103,6 +107,22 @@ class _CellRun:
             self._run_stage(stage)
             self._boundary(stage)
 
+    def _know_pools(self) -> None:
+        """Find what the selector must know of the pools, while the model is still the start model."""
+        cell, context = self.cell, self.context
+        start = StartModel(self.learner, cell.adaptation, cell.seed)
+        finder = PoolSignals(context.config, context.inputs, start, context.layout, self._stop_if_asked)
+        for place, stage in enumerate(self.inputs):
+            work = finder.of_pool(cell.selector.needs, stage.pool.name, stage.pool)
+            self.pool_work[stage.pool.name] = work
+            self.inputs[place] = replace(stage, known={**stage.known, **work.rows})
+
+    def _stop_if_asked(self) -> None:
+        if self.context.claim.lost:
+            self.context.claim.check()
+        if self.context.should_stop():
+            raise InterruptedRunError("Stopped. The same command goes on from here.")
+
     def publish(self, status: CellStatus, reason: str | None, example_ids: tuple[str, ...]) -> None:
         """Write the finished cell."""
         self.context.claim.check()
@@ -110,7 +130,7 @@ class _CellRun:
         if self.stage is not None:
             stage = self._stage_input()
             self.told.tell_steps(stage.pool.name, self.stage.record)
-            numbers = stage_numbers(stage, self.stage, ChangeInner(0.0, 0.0, 0.0), self._embedding_cost(stage))
+            numbers = stage_numbers(stage, self.stage, ChangeInner(0.0, 0.0, 0.0), self._pool_cost(stage))
             self.done.per_stage.append(numbers)
             self.done.selections.extend(self.stage.record.tables)
         meta: CellRecord = {
@@ -157,7 +177,7 @@ class _CellRun:
         self.told.tell_scores(self.done.scores)
         end = self.learner.parameters()
         change = self.learner.change_inner(self.start_parameters, self.stage_start, end)
-        self.done.finish_stage(progress, stage_numbers(stage, progress, change, self._embedding_cost(stage)))
+        self.done.finish_stage(progress, stage_numbers(stage, progress, change, self._pool_cost(stage)))
         self.stage = None
         self.told.begin_stage()
         if after < len(self.cell.stages):
@@ -173,12 +193,13 @@ class _CellRun:
             if time.monotonic() - self.written >= self.context.config.checkpoint.seconds:
                 self._checkpoint()
 
-    def _embedding_cost(self, stage: StageInput) -> tuple[int, float]:
-        """Tokens and seconds of embedding the pool, for selectors that look at embeddings or clusters."""
+    def _pool_cost(self, stage: StageInput) -> PoolWork:
+        """Return what the signals took that are found once for the pool, embeddings and clusters among them."""
+        work = self.pool_work[stage.pool.name]
         if not self.cell.selector.needs & {"embedding", "cluster"}:
-            return 0, 0.0
-        known = self.context.known[stage.pool.name]
-        return self.context.inputs.stages[stage.pool.name].pool.response_tokens, known.embedding_seconds
+            return work
+        tokens = self.context.inputs.stages[stage.pool.name].pool.response_tokens
+        return work.plus(PoolWork({}, self.context.known[stage.pool.name].embedding_seconds, tokens))
 
     def _base_scores(self) -> None:
         for name in self.context.inputs.stages:

@@ -1,12 +1,14 @@
 """What an audit will cost, from a few rounds of the real thing on the machine it will run on."""
 
 import dataclasses
+import itertools
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from farsighted.candidates.pool_work import PoolWork
 from farsighted.config.audit import AuditConfig
 from farsighted.core.values import Budget, Pool
 from farsighted.data.cut import budget_sizes, share_of
@@ -14,9 +16,12 @@ from farsighted.evaluation.sets import evaluate
 from farsighted.learners.base import Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
 from farsighted.protocol.plan import Cell
+from farsighted.protocol.pool_signals import PoolSignals, StartModel
 from farsighted.protocol.scores import ScoredAt, ScoreRows
 from farsighted.protocol.shared import Known
 from farsighted.protocol.stages import stage_input
+from farsighted.signals.registry import Cost
+from farsighted.signals.table import pool_signals_of, readings_of
 from farsighted.store.writer import table_bytes
 from farsighted.training.stage import StageProgress, arrival_order, run_stage, signals_of
 
@@ -43,6 +48,8 @@ class Rates:
     """Tokens trained for one token of budget: 1, and more for compute-matched random."""
     bytes_per_candidate: float
     bytes_per_item: float
+    once_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Of signals that are found once for a pool, per candidate of it, by the cost of the signal."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +61,13 @@ class AuditCost:
     trained_tokens: int
     """Response tokens that the budgets allow, probes aside."""
     scored_tokens: int
-    """Response tokens of the candidates, each counted once a cell, whether or not the selector looks at them."""
+    """Response tokens of the candidates, each counted once a cell, whether or not the selector looks at them, and those
+    that reference models and warm-up runs score."""
     seconds: float
     """Wall-clock time with the number of workers asked for."""
     disk_bytes: float
+    warm_up_tokens: int = 0
+    """Response tokens that warm-up runs train on, beside what the budgets allow."""
 
 
 def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: AuditInputs) -> Rates:
@@ -70,6 +80,13 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
     known = dict.fromkeys(inputs.stages, _known(part, learner))
     shortened = dataclasses.replace(inputs, stages={**inputs.stages, stage.name: part})
     given = stage_input(cell, 1, learner, config, shortened, known)
+    finder = PoolSignals(config, shortened, StartModel(learner, cell.adaptation, cell.seed), None, lambda: None)
+    once = {
+        cost: finder.of_pool(names, stage.name, part.pool)
+        for cost, names in pool_signals_of(cell.selector.needs).items()
+    }
+    own = {name: rows for work in once.values() for name, rows in work.rows.items()}
+    given = dataclasses.replace(given, known={**given.known, **own})
     learner.begin_stage(given.steps)
     watcher = _Clock()
     start = StageProgress(state=cell.selector.init())
@@ -94,6 +111,7 @@ def measure_rates(cell: Cell, learner: Learner, config: AuditConfig, inputs: Aud
         / (cell.budget.amount * float(budget_sizes(given.pool, given.unit).sum())),
         bytes_per_candidate=len(table_bytes(end.record.table())) / end.record.table().num_rows,
         bytes_per_item=len(table_bytes(scores.table())) / items,
+        once_seconds={cost: work.seconds / len(part.pool) for cost, work in once.items()},
     )
 
 
@@ -115,14 +133,43 @@ def estimate(
             trained += min(1.0, rate.budget_factor * share_of(cell.budget, pool)) * pool.response_tokens
             scored += pool.response_tokens
     embedded = sum(len(stage.pool) for stage in inputs.stages.values())
+    once = _once(cells, rate_of, config, inputs)
+    seconds += once.seconds
     seconds += embedded * min((rate.seconds_per_item for rate in rates), default=0.0)
     return AuditCost(
         cells=len(cells),
         candidates=sum(len(inputs.stages[name].pool) for cell in cells for name in cell.stages),
         trained_tokens=round(trained),
-        scored_tokens=round(scored),
+        scored_tokens=round(scored) + once.scored_tokens,
+        warm_up_tokens=once.trained_tokens,
         seconds=seconds / max(1, min(workers, len(cells))),
         disk_bytes=disk,
+    )
+
+
+def _once(
+    cells: Sequence[Cell], rate_of: Mapping[tuple[str, str, str], Rates], config: AuditConfig, inputs: AuditInputs
+) -> PoolWork:
+    """Return what the signals take that are found once for a pool: a warm-up run for each seed, the rest for all."""
+    total, seen = PoolWork({}), set()
+    for cell in cells:
+        rate = rate_of[cell.label, cell.adaptation, str(cell.budget)]
+        for (cost, names), stage in itertools.product(pool_signals_of(cell.selector.needs).items(), cell.stages):
+            read = names if cost == "text" else sorted(readings_of(names))
+            work = (cost, tuple(read), stage, *((cell.adaptation, cell.seed) if cost == "warm_up" else ()))
+            if work not in seen:
+                seen.add(work)
+                pool = inputs.stages[stage].pool
+                total = total.plus(_foretold(cost, pool, config, len(pool) * rate.once_seconds.get(cost, 0.0)))
+    return total
+
+
+def _foretold(cost: Cost, pool: Pool, config: AuditConfig, seconds: float) -> PoolWork:
+    if cost != "warm_up":
+        return PoolWork({}, seconds, pool.response_tokens if cost == "reference" else 0)
+    run = config.signals.warm_up
+    return PoolWork(
+        {}, seconds, run.epochs * pool.response_tokens, round(run.epochs * run.share * pool.response_tokens)
     )
 
 

@@ -11,10 +11,11 @@ from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget
 from farsighted.data.cut import share_of
+from farsighted.models.folder import hashed_model
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, demands_of, fingerprint_of, parameters_of
 from farsighted.signals.definition import definitions_of
-from farsighted.signals.table import check_needs
+from farsighted.signals.table import check_needs, pool_signals_of
 from farsighted.store.layout import RESULT_VERSION
 from farsighted.store.records import PlannedCell
 from farsighted.training.budget import RoundSettings, plan_stage
@@ -60,6 +61,9 @@ class Cell:
         }
 
 
+_OF_POOL_SIGNALS = ("embedding", "reference", "warm_up")
+"""Settings of signals that decide no cell: the model that embeds by its content, the others where a selector reads."""
+
 _NOT_DECIDING = ("allow_code_execution", "tasks_folder")
 """Settings of the evaluation whose effect is in the sets' fingerprints."""
 
@@ -79,7 +83,7 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     _refuse_twins(built)
     shared = deciding(config, inputs)
     # Once for each selector and not for each cell: it reads the source of those that are not this package's own.
-    prints = {label: _print(selector) for label, selector, _ in built}
+    prints = {label: _print(config, selector) for label, selector, _ in built}
     axes = itertools.product(config.seeds, inputs.orders.items(), config.budgets, config.adaptations, built)
     cells = []
     for seed, (order, stages), budget, adaptation, (label, selector, reference) in axes:
@@ -98,10 +102,21 @@ def plan_cells(config: AuditConfig, inputs: AuditInputs) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
-def _print(selector: Selector) -> dict[str, object]:
+def _print(config: AuditConfig, selector: Selector) -> dict[str, object]:
     """Return what decides what a selector does: itself, and the signals that it reads which are not built in."""
     own = definitions_of(selector.needs)
-    return fingerprint_of(selector) | ({"signals": own} if own else {})
+    return fingerprint_of(selector) | ({"signals": own, **_pool_settings(config, selector)} if own else {})
+
+
+def _pool_settings(config: AuditConfig, selector: Selector) -> dict[str, object]:
+    """Return the settings that decide the signals it reads of a pool; raises `ModelError` where a model is missing."""
+    costs, settings = pool_signals_of(selector.needs), config.signals
+    found: dict[str, object] = {}
+    if "warm_up" in costs:
+        found["warm_up"] = settings.warm_up.model_dump(mode="json")
+    if "reference" in costs:
+        found["reference"] = None if settings.reference is None else hashed_model(settings.reference).content
+    return found
 
 
 def short_stages(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
@@ -153,7 +168,7 @@ def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, object]:
     dumped = config.model_dump(mode="json")
     # Where the model lies does not matter: its hash does.
     model = {key: value for key, value in dumped["model"].items() if key != "path"}
-    signals = {key: value for key, value in dumped["signals"].items() if key != "embedding"}
+    signals = {key: value for key, value in dumped["signals"].items() if key not in _OF_POOL_SIGNALS}
     evaluation = {key: value for key, value in dumped["evaluation"].items() if key not in _NOT_DECIDING}
     return {
         "version": RESULT_VERSION,

@@ -7,6 +7,7 @@ from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
+from farsighted.signals.registry import signal_named
 
 _OWN_SECTIONS: Final = frozenset({"lora", "full", "qlora"})
 """Adaptations whose settings do not stand under `peft`."""
@@ -23,11 +24,23 @@ def refuse_impossible(config: AuditConfig, inputs: AuditInputs, cells: Iterable[
         from farsighted.models.sentence import require_sentence_transformers
 
         require_sentence_transformers()
+    _refuse_signals(config, {name for cell in cells for name in cell.selector.needs})
     if not inputs.proxy and any("proxy_sketch" in selector.needs for selector in (cell.selector for cell in cells)):
         raise ConfigError(
             "A selector that looks ahead needs a proxy set, but there is none. Raise `data.proxy_per_stage` or "
             "`suite.proxy`, or set the selector's weight of the proxy (`eta`) to 0."
         )
+
+
+def _refuse_signals(config: AuditConfig, needs: Iterable[str]) -> None:
+    if config.quadratic is None:
+        return
+    for name in sorted(needs):
+        if signal_named(name).cost == "text":
+            raise ConfigError(
+                f"Signal '{name}' reads the text of examples, but examples of the quadratic world have none. Choose a "
+                "selector that does not read it, or an audit of a language model."
+            )
 
 
 def _refuse_adaptations(config: AuditConfig) -> None:

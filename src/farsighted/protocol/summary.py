@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from farsighted.candidates.pool_work import PoolWork
 from farsighted.config.audit import AuditConfig
 from farsighted.core.numbers import number_or_none
 from farsighted.learners.base import ChangeInner
@@ -15,7 +16,15 @@ from farsighted.protocol.cell_state import CellProgress
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.store.layout import SCHEMA
-from farsighted.store.records import ChosenNumbers, MeasuredCell, ReplayedNumbers, RunNumbers, SetRule, StageNumbers
+from farsighted.store.records import (
+    ChosenNumbers,
+    MeasuredCell,
+    ReplayedNumbers,
+    RunNumbers,
+    SetRule,
+    StageNumbers,
+    WarmUpNumbers,
+)
 from farsighted.training.record import SketchSample
 from farsighted.training.stage import StageInput, StageProgress
 
@@ -27,12 +36,11 @@ _NOTHING_CHOSEN: Final[RunNumbers] = {
 }
 
 
-def stage_numbers(
-    stage: StageInput, progress: StageProgress, change: ChangeInner, embedding_cost: tuple[int, float]
-) -> StageNumbers:
+def stage_numbers(stage: StageInput, progress: StageProgress, change: ChangeInner, pool_cost: PoolWork) -> StageNumbers:
     """Return the entry of `per_stage`; a number that does not exist is None.
 
-    `embedding_cost`: tokens and seconds of the frozen embedding, part of scoring for selectors that look at it.
+    `pool_cost`: of the signals that the selector reads and that are found once for the pool: what scoring that takes is
+    part of the stage's, and what training that takes stands apart from what the budget allows.
     """
     record = progress.record
     rows = stage.pool.rows_of(record.chosen_ids())
@@ -42,11 +50,12 @@ def stage_numbers(
         **numbers,
         "losses": [number_or_none(loss) for loss in numbers["losses"]],
         "grad_norms": [number_or_none(norm) for norm in numbers["grad_norms"]],
-        "scored_tokens": numbers["scored_tokens"] + embedding_cost[0],
-        "scoring_seconds": numbers["scoring_seconds"] + embedding_cost[1],
+        "scored_tokens": numbers["scored_tokens"] + pool_cost.scored_tokens,
+        "scoring_seconds": numbers["scoring_seconds"] + pool_cost.seconds,
         "stage": stage.pool.name,
         "trained_examples": len(rows),
         **_replayed(stage, rows),
+        **_warm_up(pool_cost),
         "rounds": progress.round,
         "steps": progress.steps,
         "longest_response": int(stage.pool.response_lengths.max()),
@@ -65,6 +74,10 @@ def _replayed(stage: StageInput, rows: np.ndarray) -> ReplayedNumbers:
     again = rows[rows >= stage.arriving]
     tokens = int(stage.pool.response_lengths[again].sum())
     return {"replayed_examples": len(again), "replayed_tokens": tokens}
+
+
+def _warm_up(pool_cost: PoolWork) -> WarmUpNumbers:
+    return {"warm_up_tokens": pool_cost.trained_tokens} if pool_cost.trained_tokens else {}
 
 
 def _selected(stage: StageInput, rows: np.ndarray, sample: SketchSample) -> ChosenNumbers:

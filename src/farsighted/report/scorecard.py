@@ -20,7 +20,9 @@ from farsighted.results.lookup import (
 from farsighted.results.metrics import level
 from farsighted.store.result_records import CellEntry, DifferenceNumbers, ResultsRecord, SummaryEntry
 
-_SPENT: Final = [COSTS[key] for key in ("trained_tokens", "scored_tokens", "scoring_seconds", "training_seconds")]
+_SPENT: Final = [
+    COSTS[key] for key in ("trained_tokens", "warm_up_tokens", "scored_tokens", "scoring_seconds", "training_seconds")
+]
 _STABILITY: Final = Column("stability", "Non-finite / loss spikes / gradient spikes", None, 0)
 _SEEDS: Final = Column("seeds", "Seeds", None, 0)
 _VERDICT: Final = Column("verdict", "Verdict", None, 0)
@@ -79,18 +81,24 @@ def level_one(results: ResultsRecord, group: GroupKey) -> Table:
         entry["selector"]: [c for c in cells(results, group) if c["selector"] == entry["selector"]] for entry in entries
     }
 
-    metrics = level(1)
+    metrics, spent = level(1), _spent(entries)
 
     def numbers(entry: SummaryEntry) -> list[Measured | str]:
         return [
             *(Measured.of(number_of(entry, row.key)) for row in metrics),
-            *(Measured(entry["cost"][column.key]) for column in _SPENT),
+            *(Measured(entry["cost"][column.key]) for column in spent),
             " / ".join(str(entry["stability"][key]) for key in STABILITY),
             f"{len(entry['seeds'])} of {len(planned[entry['selector']])}",
         ]
 
-    columns = [*(row.column for row in metrics), *_SPENT, _STABILITY, _SEEDS]
+    columns = [*(row.column for row in metrics), *spent, _STABILITY, _SEEDS]
     return Table(f"Level 1, {title(group)}", columns, rows(entries, numbers), [seed_note(entries)])
+
+
+def _spent(entries: Sequence[SummaryEntry]) -> list[Column]:
+    """Return what is said of costs; of warm-up runs only where there was one."""
+    warmed = any(entry["cost"].get("warm_up_tokens") for entry in entries)
+    return [column for column in _SPENT if warmed or column.key != "warm_up_tokens"]
 
 
 def level_two(results: ResultsRecord, group: GroupKey) -> Table:

@@ -152,6 +152,8 @@ def _cost(meta: CellRecord) -> Numbers:
         "scoring_seconds": sum(stage["scoring_seconds"] for stage in stages),
         "training_seconds": sum(stage["training_seconds"] for stage in stages),
         "scored_tokens": sum(stage["scored_tokens"] for stage in stages),
+        # Trained on for a signal, and so apart from what the budget allows.
+        "warm_up_tokens": sum(stage.get("warm_up_tokens", 0) for stage in stages),
         "trained_tokens": sum(stage["trained_tokens"] for stage in stages),
         "evaluation_seconds": meta["evaluation_seconds"],
         "probe_seconds": meta["probe_seconds"],

@@ -32,6 +32,7 @@ COSTS: Final[Mapping[str, Column]] = {
     for column in (
         Column("trained_tokens", "Trained tokens", None, 0),
         Column("scored_tokens", "Scored tokens", None, 0),
+        Column("warm_up_tokens", "Warm-up tokens", None, 0),
         Column("scoring_seconds", "Scoring s", None, 1),
         Column("training_seconds", "Training s", None, 1),
         Column("evaluation_seconds", "Evaluation s", None, 1),

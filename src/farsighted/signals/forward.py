@@ -10,7 +10,7 @@ batch, D hidden, V vocabulary.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,6 @@ from torch import Tensor, nn
 from farsighted.core.errors import DataError, ModelError
 from farsighted.core.values import Tokens
 from farsighted.signals.logits import wide
-
-TOKEN_SIGNALS: Final = frozenset({"nll", "entropy", "margin", "el2n", "correctness"})
-"""The signals that are means over response tokens of something that the token's logits tell."""
-
 
 Where = Literal["response", "non_pad", "all"]
 """Positions whose logits enter `nuclear_norm` and `logit_sketch`."""

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from farsighted.signals.forward import TOKEN_SIGNALS, Ragged
+from farsighted.signals.forward import Ragged
 from farsighted.signals.logits import Head, chunk_size, chunks, wide
-from farsighted.signals.registry import TOKEN_PREFIX, TOKEN_READINGS
 from farsighted.signals.sketch import TwoSided, project
+from farsighted.signals.token_names import TOKEN_PREFIX, TOKEN_READINGS, TOKEN_SIGNALS
 
 LOGIT_SIGNALS: Final = TOKEN_SIGNALS | {"head_grad_norm", "head_sketch"}
 """The signals that `logit_signals` can compute."""

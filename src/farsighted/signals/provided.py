@@ -11,7 +11,8 @@ import numpy as np
 from farsighted.core.errors import SelectorError
 from farsighted.core.source import place_of
 from farsighted.core.values import Example, Tokens
-from farsighted.signals.registry import TOKEN_PREFIX, Seen, Signal, signal_named
+from farsighted.signals.registry import Seen, Signal, signal_named
+from farsighted.signals.token_names import TOKEN_PREFIX
 
 _NUMBERS: Final = "biuf"
 

@@ -28,6 +28,7 @@ from farsighted.core.doors import Door
 from farsighted.core.errors import SelectorError
 from farsighted.core.names import did_you_mean
 from farsighted.core.values import Example
+from farsighted.signals.token_names import TOKEN_PREFIX, TOKEN_READINGS
 
 Cost = Literal["metadata", "text", "forward", "backward", "warm_up", "reference"]
 """What must be done for a signal. `metadata`: nothing, it comes with the data or the run. `text`: read the examples,
@@ -49,9 +50,6 @@ COST_IN_WORDS: Final[Mapping[Cost, str]] = MappingProxyType(
 )
 """Each cost in passes over the candidates."""
 
-TOKEN_PREFIX: Final = "token_"
-"""Before the name of a mean over response tokens: its value for each of these tokens. A provider may need it, a
-selector may not."""
 POSITIONS: Final = ("response", "non_pad", "all")
 """Positions whose logits can enter `nuclear_norm` and `logit_sketch`; any but the first is written behind a colon."""
 
@@ -264,12 +262,6 @@ def _readable(cost: Cost) -> frozenset[str]:
         "reference": forward | {"embedding"},
     }
     return frozenset(by_cost.get(cost, ()))
-
-
-TOKEN_READINGS: Final = frozenset(
-    f"{TOKEN_PREFIX}{name}" for name in ("nll", "entropy", "margin", "el2n", "correctness")
-)
-"""What a forward pass leaves of every response token."""
 
 
 def _definition(signal: Signal) -> tuple[str, str]:

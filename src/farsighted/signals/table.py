@@ -1,6 +1,6 @@
 """The built-in signals, and what selectors may ask for; nothing here imports torch, so that a plan starts at once."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from farsighted.core.errors import SelectorError
@@ -100,3 +100,13 @@ def pass_of(name: str) -> str:
     if row.cost == "backward":
         return "backward"
     return "+".join(sorted({at_positions(need)[1] for need in row.needs}))
+
+
+def pool_signals_of(needs: Collection[str]) -> dict[Cost, list[str]]:
+    """Return the needed signals that are found once for a pool, by what that costs."""
+    found: dict[Cost, list[str]] = {}
+    for name in sorted(needs):
+        row = signal_named(name)
+        if row.is_once:
+            found.setdefault(row.cost, []).append(name)
+    return found

@@ -204,7 +204,14 @@ class ReplayedNumbers(TypedDict, total=False):
     replayed_tokens: int
 
 
-class StageNumbers(StageCosts, ReplayedNumbers, ChosenNumbers):
+class WarmUpNumbers(TypedDict, total=False):
+    """What a warm-up run took; only where the selector reads a signal of one."""
+
+    warm_up_tokens: int
+    """Response tokens trained on, beside what the budget allows."""
+
+
+class StageNumbers(StageCosts, ReplayedNumbers, WarmUpNumbers, ChosenNumbers):
     """One stage of a cell."""
 
     losses: list[float | None]

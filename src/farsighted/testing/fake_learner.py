@@ -17,8 +17,9 @@ from farsighted.core.errors import DivergedError
 from farsighted.core.values import Tokens
 from farsighted.learners.base import ChangeInner, Likelihoods, StepRecord, weights_or_ones
 from farsighted.signals.provided import provided
-from farsighted.signals.registry import TOKEN_PREFIX, TOKEN_READINGS, at_positions
+from farsighted.signals.registry import at_positions
 from farsighted.signals.table import readings_of
+from farsighted.signals.token_names import TOKEN_PREFIX, TOKEN_READINGS
 
 _MOMENTUM = 0.9
 
