@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from farsighted import Scored, Seen, register, register_signal
+from farsighted import Scored, Seen, register_signal
 
 
 def prompt_share(seen: Seen) -> np.ndarray:
@@ -53,7 +53,6 @@ KINDS = {
 """Cost to the name of the signal above that has it."""
 
 
-@register("reads")
 @dataclass(frozen=True)
 class Reads(Scored):
     """Prefers candidates of which one signal is large."""

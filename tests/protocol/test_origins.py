@@ -4,8 +4,9 @@ from typing import ClassVar
 import pytest
 
 from farsighted.core.errors import SelectorError
-from farsighted.protocol.origins import selector_modules
+from farsighted.protocol.origins import own_selectors, selector_modules, unfollowed_notes
 from farsighted.selectors import Scored, build_selector
+from farsighted.signals import registry
 from oracles.micro import desk_of, nano_config
 
 
@@ -42,3 +43,40 @@ def test_a_selector_of_the_script_that_is_run_is_refused_with_the_way_out(cell, 
     monkeypatch.setattr(Own, "name", "own")
     with pytest.raises(SelectorError, match=r"Selector 'own' must stand in a module.*Move its class into a file"):
         selector_modules([replace(cell, selector=Own())])
+
+
+SIGNAL = """
+from dataclasses import dataclass
+from farsighted import Scored, register_signal
+
+def spelled_{name}(seen):
+    "A signal of somebody's own."
+    return __import__(seen.examples[0].source).of(seen)
+
+register_signal("spelled_{name}", ("N",), "text", (), spelled_{name})
+
+@dataclass(frozen=True)
+class Spelled(Scored):
+    needs = frozenset({{"spelled_{name}"}})
+    def score(self, signals, state):
+        return signals["spelled_{name}"]
+"""
+
+
+def test_own_selectors_are_those_that_are_own_or_hold_one(cell):
+    wrapped = build_selector({"name": "replay", "selector": Own()})
+    cells = [cell, *(replace(cell, label=str(one), selector=one) for one in (Own(), wrapped, build_selector("lhas")))]
+    assert own_selectors([*cells, *cells]) == (Own(), wrapped)
+
+
+def test_what_cannot_be_followed_is_noted_of_selectors_and_of_the_signals_that_they_read(cell, tmp_path, monkeypatch):
+    name = tmp_path.name
+    (tmp_path / f"spelling_{name}.py").write_text(SIGNAL.format(name=name))
+    monkeypatch.syspath_prepend(tmp_path)
+    own = replace(cell, label="own", selector=build_selector(f"spelling_{name}:Spelled"))
+    (note,) = unfollowed_notes([cell, own, own])
+    assert f"spelling_{name}.py, line 7: what `__import__` loads" in note
+    assert unfollowed_notes([cell]) == ()
+    signal_only = type("Reading", (Own,), {"needs": own.selector.needs})
+    assert len(unfollowed_notes([replace(cell, label="signal", selector=signal_only())])) == 1
+    del registry._TABLE[f"spelled_{name}"]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from farsighted.core.errors import SelectorError
 from farsighted.protocol.plan import Cell
 from farsighted.selectors import Selector, parts_of, unfollowed
+from farsighted.signals.definition import signal_sources
 from farsighted.signals.registry import signal_named
 
 
@@ -34,8 +35,12 @@ def own_selectors(cells: Iterable[Cell]) -> tuple[Selector, ...]:
 
 
 def unfollowed_notes(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """Return a sentence for each import, in own selectors, that a cell's name does not cover."""
-    return tuple(dict.fromkeys(note for selector in own_selectors(cells) for note in unfollowed(selector)))
+    """Return a sentence for each import, in own selectors and signals, that a cell's name does not cover."""
+    selectors = {cell.label: cell.selector for cell in cells}.values()
+    notes = [note for selector in selectors for note in unfollowed(selector)]
+    names = {name for selector in selectors for name in selector.needs}
+    notes += [note for sources in signal_sources(names).values() for note in sources.notes]
+    return tuple(dict.fromkeys(notes))
 
 
 def _is_ours(selector: Selector) -> bool:
