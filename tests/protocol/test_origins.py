@@ -7,6 +7,8 @@ from farsighted.core.errors import SelectorError
 from farsighted.protocol.origins import own_selectors, selector_modules, unfollowed_notes
 from farsighted.selectors import Scored, build_selector
 from farsighted.signals import registry
+from farsighted.signals.registry import signal_named
+from oracles import own_signals
 from oracles.micro import desk_of, nano_config
 
 
@@ -80,3 +82,32 @@ def test_what_cannot_be_followed_is_noted_of_selectors_and_of_the_signals_that_t
     signal_only = type("Reading", (Own,), {"needs": own.selector.needs})
     assert len(unfollowed_notes([replace(cell, label="signal", selector=signal_only())])) == 1
     del registry._TABLE[f"spelled_{name}"]
+
+
+def test_the_module_of_a_signal_that_a_selector_reads_is_imported_too(cell, tmp_path, monkeypatch):
+    name = written(tmp_path, monkeypatch, "plain_signal", "np.ones(len(seen))")
+    assert selector_modules([replace(cell, selector=own_signals.Reads(name))]) == (
+        "oracles.own_signals",
+        "plain_signal",
+    )
+
+
+def test_a_signal_of_the_script_that_is_run_is_refused_with_the_way_out(cell, monkeypatch):
+    monkeypatch.setattr(own_signals.surprise, "__module__", "__main__")
+    with pytest.raises(SelectorError, match=r"Signal 'surprise' must stand in a module.*Move its provider into a file"):
+        selector_modules([replace(cell, selector=own_signals.Reads("surprise"))])
+
+
+def written(folder, monkeypatch, module, expression):
+    """Register a signal of the module's name, from a file."""
+    (folder / f"{module}.py").write_text(
+        "import numpy as np\n"
+        "from farsighted import register_signal\n"
+        f"def {module}(seen):\n"
+        "    'A signal from a file.'\n"
+        f"    return {expression}\n"
+        f"register_signal('{module}', ('N',), 'text', (), {module})\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+    signal_named(f"{module}:{module}")
+    return module

@@ -8,6 +8,7 @@ from farsighted.core.values import Ranking, Signals
 from farsighted.selectors import Loss, Scored, Stateless, by_score, picks_of, register, table
 from farsighted.signals.table import SIGNALS
 from farsighted.testing.selectors import ConformanceError, check_before_use, check_selector, synthetic_signals
+from oracles import own_signals
 from oracles.weighted import Weighing
 
 RNG = np.random.default_rng
@@ -188,6 +189,11 @@ def test_signals_of_ones_own_are_handed_in():
         return Signals(tuple(map(str, range(count))), {"prompt_tokens": rng.integers(1, 99, size=count)})
 
     check_selector(LongestPrompt(), RNG(0), make)
+
+
+def test_a_registered_signal_of_ones_own_is_made_of_the_shape_in_the_table():
+    check_selector(own_signals.Reads("surprise"), RNG(0))
+    assert synthetic_signals(RNG(0), 5, frozenset({"surprise"}))["surprise"].shape == (5,)
 
 
 def test_every_signal_that_can_be_asked_for_can_be_made():
