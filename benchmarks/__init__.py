@@ -1,1 +1,1 @@
-"""What scoring and selecting cost on this machine, beside the bounds of spec §4 and the targets of the project."""
+"""What scoring and selecting cost on this machine, beside their bounds (definitions.md#cost) and the targets."""

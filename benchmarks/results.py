@@ -38,7 +38,7 @@ class Measurement:
     unit: str = ""
     """"" for a ratio."""
     bound: float | None = None
-    """What spec §4 says is possible."""
+    """What is possible (definitions.md#cost)."""
     at_most: float | None = None
     """The target."""
 

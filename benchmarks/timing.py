@@ -35,7 +35,7 @@ def race(contestants: Mapping[str, Callable[[], Any]], repeats: int, device: str
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch and BLAS use so many threads, and give back what was set before."""
+    """Let torch and BLAS use a number of threads, then restore the earlier setting."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -105,7 +105,7 @@ def prepare(config: AuditConfig, out: Path | None = None) -> Prepared:
 
 
 def check_model(prepared: Prepared) -> None:
-    """Raise `ModelError` where the device is not there or the model cannot be loaded; it is not, and torch is imported.
+    """Raise `ModelError` if the device is missing or the model could not be loaded; this imports torch.
 
     What is seen: code of the model's own, a missing library, weights that are missing, damaged or of another shape.
     """

@@ -4,7 +4,7 @@ from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError
 
 
-def test_the_preset_is_the_world_of_the_specification():
+def test_the_preset_is_the_world_that_was_tried():
     config = load_config("quadratic")
     world = config.quadratic
     assert (world.dimensions, world.clusters, world.cluster_dimensions, world.overlap) == (48, 8, 4, (0.3, 0.6))

@@ -65,7 +65,7 @@ def test_u_long_takes_replicates_and_passes_on_what_is_missing():
     assert u_long(final[0], np.array([0.5]), np.zeros(2), np.nan, ULongWeights(gamma=0)) == pytest.approx(1.9)
 
 
-def test_gap_of_the_papers_means_is_what_the_specification_says():
+def test_gap_of_the_papers_means_is_what_the_definition_says():
     # Table 1 Current and Table 3 at 25 %: random, loss, gradient, diversity, quality, utility-diversity, LHAS
     current = np.array([[58.2], [61.9], [62.4], [59.5], [61.1], [62.0], [61.4]])
     long = np.array([[0.59], [0.51], [0.50], [0.62], [0.54], [0.64], [0.69]])

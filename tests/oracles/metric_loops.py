@@ -14,7 +14,7 @@ def mean(values):
 
 
 def matrix_metrics(R):
-    """Every scalar of spec §2 from R[i][j], i = 0..T, j = 1..T (stage j in list position j - 1); no NaN expected."""
+    """Every scalar of definitions.md#scores from R[i][j], i = 0..T, j = 1..T (stage j at j - 1); no NaN expected."""
     T = len(R) - 1
     cell = {(i, j): R[i][j - 1] for i in range(T + 1) for j in range(1, T + 1)}
     final = [cell[T, j] for j in range(1, T + 1)]

@@ -225,7 +225,7 @@ def test_outcomes_are_json_and_a_page(judged):
     assert "   - undecided: the family gap is larger at 10% than at 25%: – (not run: budget 10%)" in page
 
 
-def test_claims_are_numbered_as_in_the_specification():
+def test_claims_are_numbered_as_in_the_definitions():
     assert [claim.number for claim in CLAIMS] == list(range(1, 12))
 
 

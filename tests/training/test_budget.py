@@ -105,7 +105,7 @@ def test_compute_matched_rounds_differ_by_their_targets_alone():
 )
 def test_matched_compute_buys_one_scoring_pass_more_and_never_more_than_the_pool(share, backward_cost, expected):
     assert compute_matched_share(share, backward_cost) == pytest.approx(expected)
-    # Cost of a forward-scored selector, in forward passes of the pool, against random's (spec §4).
+    # Cost of a forward-scored selector, in forward passes of the pool, against random's (definitions.md#cost).
     scored = 1 + share * (1 + backward_cost)
     assert compute_matched_share(share, backward_cost) * (1 + backward_cost) == pytest.approx(
         min(scored, 1 + backward_cost)

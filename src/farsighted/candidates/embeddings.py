@@ -1,4 +1,7 @@
-"""Embeddings of examples by a sentence-transformers model, kept as they come."""
+"""Embeddings of examples by a sentence-transformers model, kept as they come.
+
+*Reference:* definitions.md#embedding.
+"""
 
 import time
 from collections.abc import Sequence

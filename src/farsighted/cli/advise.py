@@ -25,7 +25,7 @@ def advise_command(
         Path | None, typer.Option("--map", help="The map.json of `farsighted phase-map`. Default: the one shipped.")
     ] = None,
 ) -> None:
-    """Say where an audit's pools lie on the map of the quadratic world, and what that foretells of each selector."""
+    """Place an audit's pools on the map of quadratic worlds, and say what to expect of each selector there."""
     # Before any work on pools: without a map it would be in vain.
     phase_map = load_map(map_file)
     if is_audit(source):

@@ -43,7 +43,7 @@ app.command("reproduce", help="Measure a table, a figure or the claims of the pa
 app.command("phase-map", help="Measure where selectors are short-sighted, over worlds without a language model.")(
     phase_map_command
 )
-app.command("advise", help="Say where an audit's pools lie on the phase map, and what that foretells.")(advise_command)
+app.command("advise", help="Place an audit's pools on the phase map, and say what to expect there.")(advise_command)
 
 
 def main() -> None:

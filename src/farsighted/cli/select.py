@@ -44,7 +44,7 @@ def select_command(
         Literal["last", "each"], typer.Option(help="Turns that are examples: the last of a conversation, or each.")
     ] = "last",
     max_examples: Annotated[
-        int | None, typer.Option(min=1, help="Keep a uniform sample of so many: for files larger than memory.")
+        int | None, typer.Option(min=1, help="Keep a uniform sample of this size: for files larger than memory.")
     ] = None,
     on_long: Annotated[
         Literal["error", "skip", "truncate_prompt"], typer.Option(help="Examples longer than the model's context.")
@@ -66,7 +66,7 @@ def select_command(
 ) -> None:
     """Rank the examples of files, cut at the budget, and write the chosen rows with scores and reasons.
 
-    Beside OUT stands OUT.scores.parquet with every example, chosen or not, and OUT.bad_rows.jsonl with rows that were
+    OUT.scores.parquet has every example, chosen or not. OUT.bad_rows.jsonl has the rows that were
     set aside. What the model says of each example is kept (--cache): another budget, or another selector that reads the
     same, takes no pass, and an interrupted command goes on where it stopped. Under --turns each, a chosen turn that is
     not its conversation's last is written as the conversation up to it, under `messages`.

@@ -66,7 +66,10 @@ class TrainingConfig(Section):
     """How a stage is trained; the same for every selector."""
 
     granularity: Literal["batch", "round", "stage"] = "batch"
-    """How often candidates are ranked: every batch, some rounds a stage, or once a stage (spec §1)."""
+    """How often candidates are ranked: every batch, some rounds a stage, or once a stage.
+
+    *Reference:* definitions.md#granularity.
+    """
     rounds: int = Field(default=4, ge=1)
     """Rankings per stage under granularity round."""
     batch_size: int = Field(default=16, ge=1)
@@ -110,7 +113,7 @@ class EvaluationConfig(Section):
 
 
 class ProbeConfig(Section):
-    """The short training on the next stage that measures future adaptation (spec §2)."""
+    """The short training on the next stage that measures future adaptation (definitions.md#probes)."""
 
     steps: int = Field(default=8, ge=1)
     """Optimizer steps."""
@@ -167,7 +170,7 @@ class CheckpointConfig(Section):
 
 
 class LongHorizonConfig(Section):
-    """Weights of the long-horizon score (spec §2); not all 0."""
+    """Weights of the long-horizon score (definitions.md#long-horizon-score); not all 0."""
 
     final_average: float = Field(default=1, ge=0)
     """Weight of the final average."""
@@ -244,7 +247,7 @@ class AuditConfig(Section):
     selectors: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), _List] = _DEFAULT_SELECTORS
     """Selectors to compare; one of each of the paper's seven families unless told otherwise."""
     references: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), Field(strict=False)] = _DEFAULT_REFERENCES
-    """Selectors that are run and shown, but stand outside ranks and gap."""
+    """Selectors that are run and shown, but left out of ranks and gap."""
     adaptations: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...],
         BeforeValidator(listed),
@@ -280,7 +283,7 @@ class AuditConfig(Section):
     """How uncertain the numbers are."""
 
     def record(self) -> ConfigRecord:
-        """Return the configuration as it stands in an audit's files: a JSON value, defaults filled in."""
+        """Return the configuration as an audit's files have it: a JSON value, defaults filled in."""
         return cast("ConfigRecord", self.model_dump(mode="json"))
 
     def learning_rate(self, mode: str) -> float:

@@ -32,7 +32,7 @@ def parse_budget(value: object) -> Budget:
     """Return the budget that a user wrote.
 
     Accepted: "25%", 0.25, "25% examples", "5000 tokens", "200 examples". A share counts response tokens unless it
-    says examples (spec §1).
+    says examples (definitions.md#budget).
 
     Raises:
         ConfigError: A bare number above 1 (25 could be a share or a number), zero, a negative or non-finite number,

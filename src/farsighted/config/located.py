@@ -1,4 +1,4 @@
-"""YAML to plain values that remember where each key stands."""
+"""YAML to plain values that remember where each key was written."""
 
 import re
 from collections.abc import Hashable, Mapping
@@ -24,7 +24,7 @@ class Located:
     """Key path to "audit.yaml:14" or "on the command line"; () is the whole."""
 
     def place(self, path: KeyPath) -> str:
-        """Return where a key stands, or else the nearest key above it."""
+        """Return where a key was written, or else the nearest key above it."""
         while path not in self.places:
             path = path[:-1]
         return self.places[path]

@@ -144,7 +144,7 @@ def sentences(errors: Iterable[ErrorDetails], root: type[BaseModel], place: Call
     Args:
         errors: What pydantic found.
         root: The top of the tree, for the nearest names and the defaults.
-        place: Tells where a key stands ("audit.yaml:14").
+        place: Says where a key was written ("audit.yaml:14").
     """
     lines = [_sentence(error, root, place).rstrip() for error in errors if not _follows_from_another(error)]
     more = [f"... and {len(lines) - 10} more of this kind."] if len(lines) > 10 else []
@@ -170,7 +170,7 @@ def _sentence(error: ErrorDetails, root: type[BaseModel], place: Callable[[KeyPa
     if error["type"] == "expectation":
         return f"{name} must be {context['must']}, but is {context['value']} ({where}). {context['advice']}"
     if error["type"] not in _EXPECTED:
-        return f"{name} cannot stand as it is ({where}): {error['msg']}. {_described(path, root)}"
+        return f"{name} cannot be used as it is ({where}): {error['msg']}. {_described(path, root)}"
     must = _EXPECTED[error["type"]].format(**context)
     return f"{name} must be {must}, but is {shown(error['input'])} ({where}). {_advice(error, path, root)}"
 

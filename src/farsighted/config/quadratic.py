@@ -1,4 +1,7 @@
-"""The quadratic world: what it is made of (spec §6). Every example is one direction with one target."""
+"""The quadratic world: what it is made of. Every example is one direction with one target.
+
+*Reference:* definitions.md#quadratic-world.
+"""
 
 from typing import Annotated, Literal, Self
 

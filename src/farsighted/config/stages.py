@@ -62,7 +62,7 @@ class StageConfig(Section):
     ood: dict[Name, Paths] = Field(default_factory=dict)
     """Shifted sets: name to paths, or to lm_eval:TASK; a set may be shared by stages under one name."""
     max_train: int | None = Field(default=None, ge=1)
-    """Uniform subsample of the pool to so many examples, drawn once all of it is read and what is held out or leaks is
+    """Size of a uniform subsample of the pool, drawn once all of it is read and what is held out or leaks is
     taken away, so it bounds training, not memory (`data.max_examples` does); null = all."""
     max_validation: int | None = Field(default=None, ge=1)
     """Uniform subsample of the validation set; null = all."""
@@ -123,7 +123,7 @@ class DataConfig(Section):
     on_long: Literal["error", "skip", "truncate_prompt"] = "error"
     """What to do with an example longer than `model.context`; a response is never cut."""
     on_overlap: Literal["error", "drop"] = "error"
-    """What to do where a training example stands in an evaluation set: stop, or drop it from training."""
+    """What to do about a training example that is also in an evaluation set: stop, or drop it from training."""
     proxy_per_stage: int = Field(default=16, ge=0)
     """Examples held out of each stage's training files for selectors that look ahead."""
     overlap: float = Field(default=0.0, ge=0, le=0.5)

@@ -14,7 +14,7 @@ class ConfigError(FarsightedError):
 
 
 class DataError(FarsightedError):
-    """A data file that cannot be read as it stands: malformed line, missing field, duplicate id, overlap."""
+    """A data file that cannot be read as it is: malformed line, missing field, duplicate id, overlap."""
 
 
 class ModelError(FarsightedError):

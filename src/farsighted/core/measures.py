@@ -1,4 +1,7 @@
-"""What an answer can be measured by; each is a number per item, NaN where it does not apply."""
+"""What an answer can be measured by; each is a number per item, NaN where it does not apply.
+
+*Reference:* definitions.md#measures.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,9 @@
-"""Named, independent random streams (spec §1): every draw can be traced to a seed, a name and a position.
+"""Named, independent random streams: every draw can be traced to a seed, a name and a position.
 
 A stream is addressed, not advanced: `stream(seed, "selector", stage, round)` is the same generator however the run
 got there, so an interrupted run needs no saved generator to go on bit for bit.
+
+*Reference:* definitions.md#random-streams.
 """
 
 from typing import Final, Literal, get_args
@@ -38,13 +40,13 @@ NEUTRAL_PROBE: Final = 1_000_000
 REPLAYED: Final = 2_000_000
 """`data`: the order in which examples of earlier stages are offered again."""
 WARM_UP: Final = 3_000_000
-"""`data`, `dropout`: the warm-up run over the stage's pool; the epoch, or the step, stands behind it."""
+"""`data`, `dropout`: the warm-up run over the stage's pool; followed by the epoch or the step."""
 
 # The bootstrap has a seed of its own (0), whatever the audit's seeds are.
 ITEM_RESAMPLES: Final = 0
 """`eval`: items drawn again."""
 SEED_RESAMPLES: Final = 1
-"""`eval`: seeds drawn again; the seeds themselves stand behind it."""
+"""`eval`: seeds drawn again; followed by the seeds themselves."""
 
 # Gradient sketches must be the same for every cell: their maps have a seed of their own.
 GRADIENT_MAPS: Final = 0

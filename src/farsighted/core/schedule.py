@@ -23,6 +23,8 @@ def rate_share(schedule: ScheduleName, step: int, steps: int, warmup: int, first
     [0.0, 0.5, 1.0, 0.5]
     >>> [round(rate_share("linear", step, 4, 1, first=1), 2) for step in range(4)]
     [0.5, 1.0, 0.67, 0.33]
+
+    *Reference:* definitions.md#learning-rate.
     """
     if step < warmup:
         return (step + first) / (warmup + first)

@@ -37,7 +37,10 @@ class Gold:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training or evaluation example as read from a file; nothing in it depends on a tokenizer."""
+    """One training or evaluation example as read from a file; nothing in it depends on a tokenizer.
+
+    *Reference:* definitions.md#example.
+    """
 
     id: str
     prompt: str
@@ -154,7 +157,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much of a pool a selector may train on (spec §1)."""
+    """How much of a pool a selector may train on (definitions.md#budget)."""
 
     amount: float
     """A share in (0, 1], or a number of tokens or examples."""
@@ -198,7 +201,10 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A selector's answer: the candidates, best first."""
+    """A selector's answer: the candidates, best first.
+
+    *Reference:* definitions.md#ranking.
+    """
 
     order: np.ndarray
     """(N,) row numbers, best first; greedy selectors give their greedy order, so one ranking serves every budget (of up

@@ -19,7 +19,7 @@ class Padded(NamedTuple):
     ids_BL: np.ndarray
     """(B, L) int64 token ids."""
     mask_BL: np.ndarray
-    """(B, L) bool, true where a token stands."""
+    """(B, L) bool, true at tokens, false at padding."""
 
 
 def length_sorted_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) -> list[np.ndarray]:
@@ -54,7 +54,7 @@ def length_sorted_batches(lengths: Sequence[int] | np.ndarray, max_tokens: int) 
 
 
 def pad(ids: Sequence[Sequence[int]], fill: int = 0) -> Padded:
-    """Return sequences of ids as one array, filled up on the right with `fill`, and where tokens stand.
+    """Return sequences of ids as one array, filled up on the right with `fill`, and a mask of the tokens.
 
     >>> pad([[1, 2], [3]]).ids_BL.tolist()
     [[1, 2], [3, 0]]

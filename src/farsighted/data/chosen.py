@@ -102,7 +102,7 @@ class Selected:
     def write(self, path: str | Path) -> None:
         """Write the chosen rows to a .jsonl or .parquet file, each file whole or not at all.
 
-        Beside PATH stand PATH.scores.parquet with `table`, and PATH.bad_rows.jsonl where rows were set aside.
+        PATH.scores.parquet gets `table`, and PATH.bad_rows.jsonl the rows that were set aside, if any.
 
         Raises:
             ConfigError: Another ending.
@@ -139,7 +139,7 @@ def check_target(out: Path) -> None:
 
 
 def reasons_of(ranking: Ranking) -> tuple[str, ...]:
-    """Return a sentence for each candidate: its score, and where each part of it lies among all candidates."""
+    """Return a sentence for each candidate: its score, and the percentile of each of its parts among all candidates."""
     parts: Mapping[str, np.ndarray] = ranking.components or {"score": ranking.score}
     percent = {name: _percentiles(values) for name, values in parts.items()}
     rank = np.empty(len(ranking.order), dtype=np.intp)

@@ -1,4 +1,7 @@
-"""What a budget takes of a pool: its share, what each example costs, and where a ranking is cut (spec §1)."""
+"""What a budget takes of a pool: its share, what each example costs, and where a ranking is cut.
+
+*Reference:* definitions.md#budget.
+"""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Neighbouring pools that share examples, so that the boundaries between stages blur (spec §7)."""
+"""Neighbouring pools that share examples, so that the boundaries between stages blur (definitions.md#stage-orders)."""
 
 import itertools
 from collections.abc import Sequence

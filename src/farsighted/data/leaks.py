@@ -1,4 +1,7 @@
-"""Overlap between what is trained on and what is measured on."""
+"""Overlap between what is trained on and what is measured on.
+
+*Reference:* definitions.md#leaks.
+"""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -16,7 +19,7 @@ Twins = Mapping[str, tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """One example of a set that also stands in an evaluation set."""
+    """One example of a set that is also in an evaluation set."""
 
     id: str
     """Id of the example."""
@@ -49,7 +52,7 @@ def leak_key(example: Example) -> str:
 
 
 def find_overlap(pool: Sequence[Example], evaluation_sets: Mapping[str, Sequence[Example]]) -> tuple[Overlap, ...]:
-    """Return every example of `pool` that stands in an evaluation set, with its first twin, in pool order."""
+    """Return every example of `pool` that is also in an evaluation set, with its first twin, in pool order."""
     return overlap_with(pool, twins_of(evaluation_sets))
 
 
@@ -77,13 +80,13 @@ def drop_overlap(pool: Sequence[Example], overlaps: Sequence[Overlap]) -> tuple[
 def check_disjoint(
     name: str, pool: Sequence[Example], evaluation_sets: Mapping[str, Sequence[Example]], places: Places | None = None
 ) -> None:
-    """Raise where an example of `pool` stands in an evaluation set.
+    """Raise if an example of `pool` is also in an evaluation set.
 
     Args:
         name: Name of the pool in messages and in `places`.
         pool: The examples to check.
         evaluation_sets: Set name to examples.
-        places: Where examples stand, for the message.
+        places: Place of each example, for the message.
 
     Raises:
         DataError: With the first three pairs and the option `data.on_overlap`.

@@ -47,7 +47,7 @@ class Reader:
             turns: Which turns of the assistant are examples.
 
         Raises:
-            DataError: Files that cannot be read as they stand, or an example that is too long, under error.
+            DataError: Files that cannot be read as they are, or an example that is too long, under error.
             ConfigError: No example fits into the model's context.
         """
         if not paths:

@@ -34,7 +34,7 @@ _VALIDATION, _PROXY, _TRAIN, _OOD = range(4)
 
 @dataclass(frozen=True, slots=True)
 class StageData:
-    """The examples of one stage; no prompt of `train` or `proxy` stands in an evaluation set of any stage."""
+    """The examples of one stage; no prompt of `train` or `proxy` is in an evaluation set of any stage."""
 
     name: str
     train: tuple[Example, ...]
@@ -54,7 +54,7 @@ class StageData:
     """Measures of shifted sets that differ from the stage's."""
     style: Style = "native"
     few_shot: int = 0
-    """Examples of the pool that stand before each evaluation item."""
+    """Examples of the pool that are put before each evaluation item."""
     tasks: Mapping[str, tuple[str, int | None]] = field(default_factory=dict)
     """Shifted sets that are tasks of lm-evaluation-harness: name to task and the most items of it."""
 
@@ -79,7 +79,7 @@ def load_sequence(config: AuditConfig, fits: Callable[[Example], bool] | None = 
             size, with a note. None: everything fits. Suites fit by design.
 
     Raises:
-        DataError: Files that cannot be read as they stand, sets that overlap (under `data.on_overlap: error`), or a
+        DataError: Files that cannot be read as they are, sets that overlap (under `data.on_overlap: error`), or a
             stage that is left without examples.
     """
     made = _from_files(config, fits) if config.suite is None else _from_suite(config.suite, config.data.seed)
@@ -203,7 +203,7 @@ def _ood_name(name: str) -> str:
 
 @dataclass
 class _Desk:
-    """What is kept while stages are read: files already read, where examples stand, what was left out."""
+    """What is kept while stages are read: files already read, places of examples, what was left out."""
 
     config: AuditConfig
     fits: Callable[[Example], bool] | None = None
@@ -225,7 +225,7 @@ class _Desk:
         return _Draft(stage, split.rest, split.held, ood)
 
     def check_columns(self) -> None:
-        """Raise where a declared column stands in no row of any file; some files may well lack it."""
+        """Raise if no row of any file has a declared column. Some files may lack it."""
         refuse_unmet(self._columns, {name for found in self._read.values() for name in found.names})
 
     def apart(self, drafts: Rows[_Draft]) -> dict[str, tuple[Example, ...]]:

@@ -25,7 +25,7 @@ class Tokenizer(Protocol):
 
     @property
     def begin_ids(self) -> tuple[int, ...]:
-        """The ids that stand before every text."""
+        """The ids before every text."""
 
     @property
     def chat(self) -> ChatTemplate | None:

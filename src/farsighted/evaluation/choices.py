@@ -27,7 +27,7 @@ def option_measures(
     Args:
         reads: What the options are.
         items: The items.
-        options: Each item's options, as many as it has.
+        options: The options of each item.
         option_nll: Summed negative log-likelihoods of all options, item after item.
     """
     names = measures_of(reads)

@@ -117,7 +117,7 @@ def cut(text: str, stops: Sequence[str]) -> str:
 
 
 def fenced_code(text: str) -> str:
-    """Return what stands inside the first code fence, or the text itself where there is none."""
+    """Return the content of the first code fence, or the whole text without one."""
     found = re.search(r"```(?:[A-Za-z0-9_+-]*)\n(.*?)(?:```|\Z)", text, re.DOTALL)
     return found[1] if found else text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from farsighted.core.errors import ConfigError
 
 PREFIX = "lm_eval:"
-"""What stands before a task's name where a set is asked for."""
+"""Prefix of a task's name where a set is asked for."""
 _RUN_PROGRAMS = ("humaneval", "mbpp")
 """How tasks are named whose own scoring runs programs."""
 MEASURE = "harness"

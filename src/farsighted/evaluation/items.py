@@ -158,7 +158,7 @@ def harness_context(example: Example, reads: Reads, shots: Sequence[Example]) ->
 
 
 def _shown(shot: Example, reads: Reads) -> str:
-    """The answer of a worked example, with what stands before it."""
+    """The answer of a worked example, with its prompt."""
     if reads == "program":
         return shot.response if completes_prompt(shot) else f"{shot.response}\n[DONE]"
     return f" {_LETTERS[shot.answer_index or 0] if reads == 'letters' else shot.response}"

@@ -130,7 +130,7 @@ def _run(program: Program, limits: Limits) -> ProgramOutcome:
 
 
 def _interpreter() -> str:
-    """The interpreter itself: a virtual environment's link lies where the sandbox cannot see it."""
+    """The interpreter itself: a virtual environment's link is in a folder that the sandbox cannot see."""
     return str(Path(sys.executable).resolve())
 
 

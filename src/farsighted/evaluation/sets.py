@@ -1,4 +1,4 @@
-"""Evaluation sets, and what a model achieves on them (spec §2).
+"""Evaluation sets, and what a model achieves on them (definitions.md#normalised-score).
 
 For a unique gold string greedy decoding gives it iff every response token, the end token included, is the arg-max given
 the gold prefix: exact match needs one forward pass and no generation.
@@ -117,9 +117,11 @@ ALWAYS: Final = frozenset({"token_accuracy", "exact_match"})
 
 
 def normalised(scores: ItemScores, evaluation_set: EvaluationSet) -> np.ndarray:
-    """Return (I,) item scores 100 (raw - chance) / (ceiling - chance); their mean is the set's score (spec §2).
+    """Return (I,) item scores 100 (raw - chance) / (ceiling - chance); their mean is the set's score.
 
     NaN where the measure does not apply to an item.
+
+    *Reference:* definitions.md#normalised-score.
     """
     raw: np.ndarray = scores.raw[evaluation_set.measure]
     return 100 * (raw - evaluation_set.chance) / (evaluation_set.ceiling - evaluation_set.chance)

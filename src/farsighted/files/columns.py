@@ -13,7 +13,7 @@ NO_COLUMNS: Final[Columns] = MappingProxyType({})
 
 
 def under_our_names(row: Mapping[str, object], columns: Columns) -> dict[str, object]:
-    """Return what a row holds under our names, without nulls; a named column stands at the top or in `meta`."""
+    """Return what a row holds under our names, without nulls; a named column is at the top or in `meta`."""
     fields = {name: value for name, value in row.items() if value is not None}
     meta = fields.get("meta")
     inner = meta if isinstance(meta, dict) else {}
@@ -22,7 +22,7 @@ def under_our_names(row: Mapping[str, object], columns: Columns) -> dict[str, ob
 
 
 def names_in(row: Mapping[str, object]) -> set[str]:
-    """Return the names that a column may have in a row, at the top or in `meta`, whatever stands there."""
+    """Return the names that a column may have in a row, at the top or in `meta`, whatever their values."""
     meta = row.get("meta")
     return {*row, *meta} if isinstance(meta, dict) else {*row}
 

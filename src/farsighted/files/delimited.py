@@ -95,7 +95,7 @@ class _Lines:
         except csv.Error as error:
             self._again.extendleft(reversed(self._taken[1:]))
             del self._taken[1:]
-            return _Broken(f"has a quote that stays open, or stands within a cell ({error})")
+            return _Broken(f"has a quote that stays open, or is inside a cell ({error})")
         finally:
             csv.field_size_limit(limit)
 
@@ -138,7 +138,7 @@ def _row(names: Sequence[str], cells: Sequence[str] | _Broken, lines: _Lines, fi
     if not isinstance(cells, _Broken) and not reason:
         fields = {name: _value(name, text) for name, text in zip(names, cells, strict=True)}
         if any(isinstance(value, float) and not math.isfinite(value) for value in fields.values()):
-            reason = "holds NaN or infinity where a number or null must stand"
+            reason = "holds NaN or infinity; write a number or null"
     return BadRow(str(file), lines.first, reason, excerpt(lines.text)) if reason else Row(fields, file, lines.first)
 
 

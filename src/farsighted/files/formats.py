@@ -91,7 +91,7 @@ def read_examples(
 
 
 def _distinct(row: Row, found: Example | BadRow, places: dict[str, str], columns: Columns) -> Example | BadRow:
-    """Note where an id stands; a second row of the same id is a bad row."""
+    """Note the place of an id; a second row of the same id is a bad row."""
     if isinstance(found, BadRow):
         return found
     if found.id in places and under_our_names(row.fields, columns).get("id") is None:

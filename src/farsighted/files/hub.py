@@ -7,7 +7,7 @@ from typing import Final
 from farsighted.core.errors import DataError
 
 HUB: Final = "hub:"
-"""What stands before a name: hub:NAME, hub:NAME:SPLIT, hub:NAME@CONFIGURATION:SPLIT; the split is train otherwise."""
+"""Prefix of a name: hub:NAME, hub:NAME:SPLIT, hub:NAME@CONFIGURATION:SPLIT; the split is train otherwise."""
 _FORM: Final = re.compile(r"hub:(?P<name>[^@:]+)(?:@(?P<configuration>[^:]+))?(?::(?P<split>\w+))?")
 
 

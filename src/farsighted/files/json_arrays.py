@@ -74,7 +74,7 @@ class _Text:
 
 
 def _element(text: _Text, file: Path, number: int) -> Row | BadRow:
-    """Return what stands up to the next comma or the end of the array, and move there."""
+    """Return the text up to the next comma or the end of the array, and move there."""
     text.next()
     size = _CHUNK
     while True:
@@ -103,7 +103,7 @@ def _object(text: _Text, file: Path, number: int) -> Row | BadRow | None:
 
 
 def _anything(text: _Text, file: Path, number: int) -> Row | BadRow | None:
-    """Return what stands up to the first comma or bracket that closes the array, whatever it is; None: there is none.
+    """Return the text up to the first comma, or the bracket that closes the array, whatever it is; None without either.
 
     What is read here is a bad row, or will be read again with more of the file.
     """

@@ -16,7 +16,7 @@ from farsighted.store.atomic import write_text
 
 SUFFIXES: Final = (".jsonl.gz", ".json.gz", ".jsonl", ".json", ".parquet", ".csv.gz", ".csv", ".tsv", ".arrow")
 _NOT_ROWS: Final = frozenset({"dataset_info.json", "state.json", "dataset_dict.json"})
-"""What stands beside the rows in a folder that `datasets` saved."""
+"""Files beside the rows in a folder that `datasets` saved."""
 _GLOB_CHARACTERS: Final = frozenset("*?[")
 
 

@@ -14,13 +14,13 @@ class Row:
     fields: dict[str, object]
     """What the row holds, field by field."""
     file: Path
-    """The file that it stands in."""
+    """Its file."""
     line: int
     """Line (or row, in a table or an array), counted from 1."""
 
     @property
     def place(self) -> str:
-        """Where the row stands, as "file:line"."""
+        """Place of the row, as "file:line"."""
         return f"{self.file}:{self.line}"
 
 
@@ -29,7 +29,7 @@ class BadRow:
     """A row that cannot be used."""
 
     file: str
-    """The file that it stands in."""
+    """Its file."""
     line: int
     """Line (or row, in a table or an array), counted from 1."""
     reason: str

@@ -46,7 +46,7 @@ class Talk:
 
     @property
     def prompt(self) -> str:
-        """The turns as one text: a single user turn as it stands, several as "role: content" lines."""
+        """The turns as one text: a single user turn unchanged, several as "role: content" lines."""
         if len(self.turns) == 1 and self.turns[0][0] == "user":
             return self.turns[0][1]
         return "\n".join(f"{role}: {content}" for role, content in self.turns)

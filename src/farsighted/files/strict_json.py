@@ -1,4 +1,4 @@
-"""Strict reading of one JSON object: what is none says why."""
+"""Strict reading of one JSON object; other bytes are refused with a reason."""
 
 import json
 import math

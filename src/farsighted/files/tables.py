@@ -56,7 +56,7 @@ def _arrow(file: Path) -> Iterator[pa.RecordBatch]:
 def _checked(fields: dict[str, object], file: Path, number: int) -> Row | BadRow:
     if _holds_non_finite(fields):
         text = json.dumps(fields, default=str, ensure_ascii=False)
-        return BadRow(str(file), number, "holds NaN or infinity where a number or null must stand", excerpt(text))
+        return BadRow(str(file), number, "holds NaN or infinity; write a number or null", excerpt(text))
     return Row(fields, file, number)
 
 

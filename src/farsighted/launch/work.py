@@ -121,7 +121,7 @@ class Executor(Protocol):
 
 
 MakeExecutor = Callable[[Opening], Executor]
-"""What stands behind an executor's name."""
+"""What an executor's name stands for."""
 
 Tracker = Callable[[Path, Mapping[str, object]], Observer]
 """Makes an observer, given an audit's folder and its resolved configuration, a JSON value.

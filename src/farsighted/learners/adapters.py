@@ -22,7 +22,7 @@ class Adaptation(Protocol):
 
     @property
     def backward_cost(self) -> float:
-        """K of spec §4."""
+        """K of definitions.md#cost."""
 
     @property
     def transition(self) -> Transition | None:

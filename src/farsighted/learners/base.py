@@ -1,4 +1,7 @@
-"""What the protocol asks of anything that learns; it never knows which world it drives (spec §6)."""
+"""What the protocol asks of anything that learns; it never knows which world it drives.
+
+*Reference:* definitions.md#learners-and-worlds.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +50,7 @@ class Learner(Protocol):
 
     @property
     def backward_cost(self) -> float:
-        """K of spec §4: cost of a backward pass in forward passes (1 for LoRA, 2 for full fine-tuning)."""
+        """K of definitions.md#cost: cost of a backward pass in forward passes (1 for LoRA, 2 for full fine-tuning)."""
 
     @property
     def model_hash(self) -> str:
@@ -96,7 +99,10 @@ class Learner(Protocol):
     def change_inner(
         self, a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]
     ) -> "ChangeInner":
-        """Return the inner products of the changes a → b and b → c of the function's weights (spec §3, drift)."""
+        """Return the inner products of the changes a → b and b → c of the function's weights.
+
+        *Reference:* definitions.md#adapter-drift.
+        """
 
 
 class SelfTested(Learner, Protocol):
@@ -140,7 +146,7 @@ class KeptSignals:
 
 @runtime_checkable
 class SinglePass(Protocol):
-    """A learner whose scoring pass by gradients can be the training pass too (spec §4: F(1+K) a candidate)."""
+    """A learner whose scoring pass by gradients can be the training pass too (definitions.md#cost) a candidate)."""
 
     def can_keep(self, batch: Sequence[Tokens], needs: frozenset[str]) -> bool:
         """Return whether keeping spares a second pass, gives the same step, and fits into the memory allowed."""

@@ -1,4 +1,7 @@
-"""Any Hugging Face causal language model as a learner: the one place that knows that library's ways."""
+"""Any Hugging Face causal language model as a learner: the one place that knows that library's ways.
+
+*Reference:* definitions.md#causal-lm.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,7 +76,7 @@ class CausalLM:
 
     @property
     def backward_cost(self) -> float:
-        """K of spec §4."""
+        """K of definitions.md#cost."""
         return self._adaptation.backward_cost
 
     @property

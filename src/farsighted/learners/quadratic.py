@@ -1,9 +1,11 @@
-"""The quadratic world as a learner: a vector of parameters, trained by gradient descent (spec §6).
+"""The quadratic world as a learner: a vector of parameters, trained by gradient descent.
 
 w = P z: under full training P is the identity; LoRA-style, z (R,) lives in a random R-dimensional subspace, and the
 columns of P (D, R) are orthonormal. A text's loss is (x·w - y)^2 / 2, its gradient in z is (x·w - y) P'x.
 
 Shape letters: N examples, D dimensions, R trainable parameters.
+
+*Reference:* definitions.md#quadratic-world.
 """
 
 import math
@@ -87,7 +89,7 @@ class QuadraticLearner:
         self._taken, self._planned, self._begun = 0, steps, True
 
     def signals(self, batch: Sequence[Tokens], needs: frozenset[str]) -> Arrays:
-        """Return the needed model signals (spec §4), float64."""
+        """Return the needed model signals (definitions.md#signals), float64."""
         return provided(needs, batch, self._left(batch, readings_of(needs)))
 
     def _left(self, batch: Sequence[Tokens], readings: frozenset[str]) -> Arrays:

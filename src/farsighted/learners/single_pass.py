@@ -1,4 +1,4 @@
-"""A step from the scoring pass: the update of the chosen rows, put together from what the pass left (spec §4).
+"""A step from the scoring pass: the update of the chosen rows, put together from what the pass left.
 
 With the gradients of each candidate's own loss at hand, the gradient of the mini-batch is a weighted sum of them. That
 holds where scoring and training compute the same function, so not under dropout. A forward-scored selector has no such
@@ -8,6 +8,8 @@ that a gradient has the shape of the whole batch). A backward over the whole gra
 costs K passes over all candidates, more than the second forward that it spares for b < K/(1+K).
 
 Shape letters: N candidates, M rows of a step, K sketch.
+
+*Reference:* definitions.md#cost.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""What becomes of a stage's LoRA adapter when the next stage begins; the model computes what it did before."""
+"""What becomes of a stage's LoRA adapter when the next stage begins; the model computes what it did before.
+
+*Reference:* definitions.md#between-stages.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,9 @@
-"""How fast the next stage is learned: area under a probe curve and tokens to a threshold (spec §2).
+"""How fast the next stage is learned: area under a probe curve and tokens to a threshold.
 
 A probe curve has P points: `tokens_P` response tokens trained so far, rising from 0, and `scores_P` in 0..100 of the
 next stage's validation set. Leading axes (seeds, bootstrap replicates) broadcast between the two.
+
+*Reference:* definitions.md#tokens-to-threshold.
 """
 
 from collections.abc import Sequence
@@ -41,7 +43,7 @@ def area_under_curve(tokens_P: np.ndarray, scores_P: np.ndarray) -> np.ndarray:
     0..1 for scores in 0..100 (below 0 where scores are): the mean score over the probe, so a curve that starts high
     and one that rises early both count. NaN where a score is NaN, or where the probe has no point but the one at 0.
 
-    *Reference:* spec §2; the paper names the area under the early learning curve without a formula (§5).
+    *Reference:* definitions.md#future-adaptation-auc; the paper names the area without a formula (§5).
 
     Raises:
         ValueError: if the tokens do not start at 0 or do not rise from point to point.
@@ -75,7 +77,7 @@ def common_threshold(curves: Sequence[np.ndarray]) -> np.ndarray:
     selector whose probe is missing must be left out: NaN in any start or end gives NaN. Where no selector improves,
     the threshold may lie below all starts; every crossing is then at 0 tokens.
 
-    *Reference:* spec §2.
+    *Reference:* definitions.md#tokens-to-threshold.
 
     Raises:
         ValueError: if there is no curve.
@@ -93,7 +95,7 @@ def tokens_to_threshold(tokens_P: np.ndarray, scores_P: np.ndarray, threshold: n
     A curve that starts at or above the threshold needs 0 tokens. A curve that never reaches it is censored, not
     dropped: its tokens are those of the whole probe. NaN (and not censored) where a score or the threshold is NaN.
 
-    *Reference:* spec §2; paper §6 reports about 1.35 for gradient relative to LHAS.
+    *Reference:* definitions.md#tokens-to-threshold; paper §6 reports about 1.35 for gradient relative to LHAS.
 
     Raises:
         ValueError: if the tokens do not start at 0 or do not rise from point to point.

@@ -1,4 +1,4 @@
-"""What the selected data and the updates looked like on the way (spec §3).
+"""What the selected data and the updates looked like on the way (definitions.md#diagnostics).
 
 M picked examples, K width of a gradient sketch.
 """
@@ -19,7 +19,8 @@ def capability_entropy(cluster_M: np.ndarray, weights: np.ndarray | None = None)
     Each example counts once, or by `weights` (M,), for example its trained tokens. 0 (one cluster) .. ln C (all
     equal); NaN where nothing was selected or the weights sum to 0.
 
-    *Reference:* paper, §3 "Trajectory diagnostics"; its largest value, 2.05, is close to ln 8.
+    *Reference:* definitions.md#capability-entropy;
+    paper, §3 "Trajectory diagnostics"; its largest value, 2.05, is close to ln 8.
 
     Raises:
         ValueError: if a weight is negative or the lengths differ.
@@ -49,7 +50,7 @@ def update_concentration(sketch_MK: np.ndarray, eps: float = 1e-12) -> float:
     1/min(M, K) (all directions alike) .. 1 (all gradients parallel), as long as tr A is far above eps; exactly zero
     gradients give 0, by eps. NaN where there is no gradient or one is not finite.
 
-    *Reference:* paper, Eq. 4; spec §3.
+    *Reference:* paper, Eq. 4; definitions.md#update-concentration.
 
     >>> round(update_concentration(np.array([[3.0, 0.0], [0.0, 1.0]])), 6)
     0.9
@@ -69,7 +70,7 @@ def update_concentration(sketch_MK: np.ndarray, eps: float = 1e-12) -> float:
 def subsample(rng: np.random.Generator, count: int, limit: int = 2048) -> np.ndarray:
     """Return rising row numbers of a uniform subsample of at most `limit` of `count` rows; all of them if they fit.
 
-    Keeps `update_concentration` affordable (spec §3); the caller reports how many rows were used.
+    Keeps `update_concentration` affordable; the caller reports how many rows were used.
     """
     if count <= limit:
         return np.arange(count)
@@ -83,7 +84,7 @@ def adapter_drift(inner_total_step: float, norm2_step: float, norm2_total: float
     of the change of stage t with the sum of the earlier ones, the other two are the squared norms of these. NaN where
     either norm is 0: the first stage has nothing to drift from.
 
-    *Reference:* paper, §3 "Trajectory diagnostics"; spec §3.
+    *Reference:* paper, §3 "Trajectory diagnostics"; definitions.md#adapter-drift.
     """
     if norm2_step == 0 or norm2_total == 0:
         return float("nan")
@@ -102,7 +103,7 @@ def jaccard(ids_a: Iterable[str], ids_b: Iterable[str]) -> float:
 
 
 def count_spikes(values: Iterable[float], factor: float = 3.0, window: int = 32) -> int:
-    """Return how many values stand above `factor` times the running median of the values before them.
+    """Return how many values exceed `factor` times the running median of the values before them.
 
     Value i is a spike iff it is finite, at least `SPIKE_WARMUP` finite values precede it, and it is > factor * median
     of the last `window` finite values before it. Spikes stay in later medians; a lasting rise is therefore counted
@@ -134,7 +135,8 @@ def neighbour_alignment(count_SC: np.ndarray) -> float:
 
     `count_SC` holds the candidates of each stage's pool by cluster. NaN for a single stage, or where a pool is empty.
 
-    *Reference:* ours; the paper's §5.1 "Task order" speaks of stages that share capabilities without a measure.
+    *Reference:* definitions.md#neighbour-alignment;
+    ours; the paper's §5.1 "Task order" speaks of stages that share capabilities without a measure.
 
     >>> neighbour_alignment(np.array([[2, 0], [1, 0], [0, 3]]))
     0.5

@@ -1,4 +1,7 @@
-"""The long horizon in one number, and the distance between short-sighted and far-sighted rankings (spec §2)."""
+"""The long horizon in one number, and the distance between short-sighted and far-sighted rankings.
+
+*Reference:* definitions.md#myopia-gap.
+"""
 
 import math
 from dataclasses import astuple, dataclass
@@ -87,7 +90,8 @@ def long_horizon_score(
     0..1 where all scores are in 0..100. The arguments broadcast, so replicates go through at once. A part of weight 0
     is left out, missing or not; any other missing part makes the score NaN.
 
-    *Differs from the paper:* its Table 3 names these four parts but gives no formula; this one is ours (spec §2).
+    *Differs from the paper:* its Table 3 names these four parts but gives no formula; this one is ours.
+    *Reference:* definitions.md#long-horizon-score.
 
     >>> float(long_horizon_score(60.0, 0.5, 10.0, 40.0, HorizonWeights()))
     0.6
@@ -113,7 +117,8 @@ def u_long(
     `final_row_T` and `forgetting_T` (..., T) in points, `auc_values` (..., T-1) in 0..1, `ood` (...) in points.
     At most T + alpha (T-1) + gamma. A sum of factor 0 is left out, missing or not; otherwise NaN propagates.
 
-    *Reference:* paper, Eq. 2, whose scale of scores is not stated; scores/100 makes its four sums comparable.
+    *Reference:* definitions.md#u_long;
+    paper, Eq. 2, whose scale of scores is not stated; scores/100 makes its four sums comparable.
     """
     parts = (
         (1.0, np.asarray(final_row_T).sum(axis=-1) / 100),

@@ -1,4 +1,4 @@
-"""How sure the numbers are: paired bootstrap over items x seeds, verdict, power (spec §2, "Uncertainty").
+"""How sure the numbers are: paired bootstrap over items x seeds, verdict, power.
 
 Every selector is scored on the same items and run with the same seeds, so a difference between two selectors is
 resampled with the same draws on both sides ("paired"): what an item or a seed does to both cancels. Letters: B
@@ -17,6 +17,8 @@ err on the other: where nothing but the seed varies, three seeds give a 95 % int
 seed, which holds the truth in 75 % of cases (two seeds 50 %; by simulation five 83 %, ten 89 %). One seed covers items
 alone. Forgetting, worst task and imbalance are a maximum, a minimum and a spread of noisy means: their replicates tend
 to the bad side of the measured value, and the fewer the items, the more.
+
+*Reference:* definitions.md#how-sure-the-numbers-are.
 """
 
 import math
@@ -118,6 +120,8 @@ def draw_resamples(rng: np.random.Generator, resamples: int, seeds: int, item_co
 
     Raises:
         ValueError: if a count is below 1.
+
+    *Reference:* definitions.md#bootstrap.
     """
     counts = {"resamples": resamples, "seeds": seeds, **{f"items of '{name}'": n for name, n in item_counts.items()}}
     for what, number in counts.items():
@@ -184,6 +188,8 @@ def paired_difference(
     """Return selector minus reference: of the means over seeds, with the interval of the replicates' differences.
 
     Both must hold the same seeds in the same order, and both replicates must come from the same `Resample`.
+
+    *Reference:* definitions.md#paired-difference.
     """
     bounds = interval(np.asarray(replicates_B) - np.asarray(reference_replicates_B), confidence)
     mean = np.asarray(values_Z, dtype=np.float64).mean() - np.asarray(reference_Z, dtype=np.float64).mean()
@@ -197,7 +203,7 @@ def verdict(long: Difference, current: Difference, reference: str = "the referen
     the interval of `long` lies above 0; `myopic`: below 0; `inconclusive`: it holds 0 or is unknown. The current score
     decides nothing but is told in the sentence, so that "loses later" and "loses now and later" can be told apart.
 
-    *Reference:* spec §2, "Uncertainty".
+    *Reference:* definitions.md#verdict.
     """
     later, now = _side(long), _side(current)
     labels: dict[str, Literal["robust", "myopic", "inconclusive"]] = {"above": "robust", "below": "myopic"}
@@ -231,6 +237,8 @@ def power(difference_mean: float, precision: Precision, alpha: float = 0.05, pow
 
     >>> power(1.0, Precision(items=100, seeds=3, se_items=0.3, se_seeds=0.4)).items
     197
+
+    *Reference:* definitions.md#power.
     """
     variance = precision.se_items**2 + precision.se_seeds**2
     if math.isnan(variance) or math.isnan(difference_mean):

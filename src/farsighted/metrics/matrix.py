@@ -1,4 +1,4 @@
-"""What the score matrix says: one equation of spec §2 a function.
+"""What the score matrix says: one equation of definitions.md#score-matrix a function.
 
 `score_ST[i, j - 1]` is R[i][j]: the score in 0..100 (unbounded below) of the model after stage i on the validation set
 of stage j; row 0 is the base model, so a run of T stages has S = T + 1 rows. A cell that was not evaluated is NaN.
@@ -16,6 +16,8 @@ def current(score_ST: np.ndarray) -> np.ndarray:
 
     >>> float(current(np.array([[10.0, 20.0], [60.0, 30.0], [50.0, 80.0]])))
     70.0
+
+    *Reference:* definitions.md#current.
     """
     return _mean(_just_learned(_checked(score_ST)))
 
@@ -30,12 +32,18 @@ def immediate_gain_per_stage(score_ST: np.ndarray) -> np.ndarray:
 
 
 def immediate_gain(score_ST: np.ndarray) -> np.ndarray:
-    """Return the mean over stages of U_imm(t), in points."""
+    """Return the mean over stages of U_imm(t), in points.
+
+    *Reference:* definitions.md#immediate-gain.
+    """
     return _mean(immediate_gain_per_stage(score_ST))
 
 
 def final_average(score_ST: np.ndarray) -> np.ndarray:
-    """Return the mean score of the final model over all stages: mean over j of R[T][j]."""
+    """Return the mean score of the final model over all stages: mean over j of R[T][j].
+
+    *Reference:* definitions.md#final-average.
+    """
     return _mean(_final(_checked(score_ST)))
 
 
@@ -44,7 +52,7 @@ def forgetting_per_stage(score_ST: np.ndarray) -> np.ndarray:
 
     At least 0, and F_T = 0; (..., T) points. Stage t needs its column from row t on, so `evaluate: past` is enough.
 
-    *Reference:* paper, §3 and Eq. 2; spec §2.
+    *Reference:* paper, §3 and Eq. 2; definitions.md#forgetting.
 
     >>> forgetting_per_stage(np.array([[10.0, 20.0], [60.0, 30.0], [50.0, 80.0]]))
     array([10.,  0.])
@@ -64,7 +72,8 @@ def forgetting_chaudhry(score_ST: np.ndarray) -> np.ndarray:
     Unlike `forgetting`, the final row is not among the candidates for the best, so a task that improves to the end
     counts as negative forgetting.
 
-    *Reference:* Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", which defines the accuracy on a task
+    *Reference:* definitions.md#forgetting-variants;
+    Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", which defines the accuracy on a task
     only from the stage that learns it on; hence l starts at t.
     """
     score = _checked(score_ST)
@@ -96,18 +105,26 @@ def forward_transfer(score_ST: np.ndarray) -> np.ndarray:
     """Return the mean over t >= 2 of R[t-1][t] - R[0][t]: what earlier stages did for a stage before its own turn.
 
     Points; NaN for a single stage. Needs `evaluate: all`, as it reads scores on stages still to come.
+
+    *Reference:* definitions.md#forward-transfer.
     """
     score = _checked(score_ST)
     return _mean((_just_before(score) - score[..., 0, :])[..., 1:])
 
 
 def capability_imbalance(score_ST: np.ndarray) -> np.ndarray:
-    """Return the population standard deviation over j of R[T][j], in points; 0 for a single stage by definition."""
+    """Return the population standard deviation over j of R[T][j], in points; 0 for a single stage by definition.
+
+    *Reference:* definitions.md#capability-imbalance.
+    """
     return np.asarray(_final(_checked(score_ST)).std(axis=-1))
 
 
 def worst_task(score_ST: np.ndarray) -> np.ndarray:
-    """Return the lowest score of the final model over all stages: min over j of R[T][j]."""
+    """Return the lowest score of the final model over all stages: min over j of R[T][j].
+
+    *Reference:* definitions.md#worst-task.
+    """
     return np.asarray(_final(_checked(score_ST)).min(axis=-1))
 
 

@@ -43,7 +43,7 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class Problems:
-    """P independent cases of the proposition: where the model stands, two tasks, two selected sets."""
+    """P independent cases of the proposition: the model's parameters, two tasks, two selected sets."""
 
     theta_PD: np.ndarray
     current: QuadraticTask

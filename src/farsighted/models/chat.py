@@ -111,7 +111,7 @@ def _to_json(
 
 
 class _Generation(Extension):
-    """Reads `{% generation %}`, which some templates put around the assistant's text, as what stands in it."""
+    """Reads `{% generation %}`, which some templates put around the assistant's text, as that text alone."""
 
     def __init__(self, environment: jinja2.Environment) -> None:
         super().__init__(environment)

@@ -71,7 +71,7 @@ def sentence_model(path: str) -> tuple[Path, str]:
 
 
 def _from_hub(name: str, files: Sequence[str] = _HUB_FILES) -> Path:
-    # It takes a moment to import, and most models lie in a folder.
+    # It takes a moment to import, and most models are local folders.
     import huggingface_hub
 
     try:

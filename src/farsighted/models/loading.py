@@ -117,7 +117,7 @@ def _checked(folder: Path, dtype: str, options: dict[str, object]) -> LanguageMo
 
 def _loaded(folder: Path, dtype: str, options: dict[str, object]) -> tuple[LanguageModel, dict[str, list[str]]]:
     verbosity = transformers_logging.get_verbosity()
-    # Its table of keys that do not fit would stand beside the sentence that says so.
+    # Our own error names the keys that do not fit: the library's table would say it twice.
     transformers_logging.set_verbosity_error()
     try:
         lm, report = AutoModelForCausalLM.from_pretrained(

@@ -99,7 +99,7 @@ def _token_text(named: object) -> str | None:
 
 
 def _begin_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
-    """What stands before a text under the tokenizer's own rule; what it puts after it is left to the template."""
+    """Ids that the tokenizer itself puts before a text. What it puts after a text is left to the template."""
     plain = tokenizer.encode("a", add_special_tokens=False).ids
     whole = tokenizer.encode("a", add_special_tokens=True).ids
     places = [start for start in range(len(whole)) if whole[start : start + len(plain)] == plain]

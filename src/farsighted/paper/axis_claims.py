@@ -1,4 +1,7 @@
-"""Claims 8 to 11 of the paper (spec §8): over budgets, adaptations and stage orders, and its theory."""
+"""Claims 8 to 11 of the paper: over budgets, adaptations and stage orders, and its theory.
+
+*Reference:* definitions.md#claims-of-the-paper.
+"""
 
 from collections.abc import Sequence
 from typing import Final

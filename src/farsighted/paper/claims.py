@@ -1,4 +1,7 @@
-"""What an audit says to the paper's eleven claims (spec §8): holds, fails or undecided, each with its numbers."""
+"""What an audit says to the paper's eleven claims: holds, fails or undecided, each with its numbers.
+
+*Reference:* definitions.md#claims-of-the-paper.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -129,7 +132,7 @@ CLAIMS: Final = (
     ),
     Claim(11, "Proposition 1 and the corollary of B.2 hold numerically.", axis_claims.claim_11),
 )
-"""The eleven claims of spec §8."""
+"""The eleven claims of definitions.md#claims-of-the-paper."""
 
 
 def claims_page(outcomes: Sequence[ClaimOutcome]) -> str:

@@ -1,7 +1,9 @@
-"""Claims 1 to 7 of the paper (spec §8), each one function of the evidence: the inequalities that must hold for it.
+"""Claims 1 to 7 of the paper, each one function of the evidence: the inequalities that must hold for it.
 
 They are about one group of cells. "X leads", "last", "highest for" mean paired differences to every rival, one by one,
 and not to the best of them: the best of several noisy numbers is better than any of them, and would fail a true claim.
+
+*Reference:* definitions.md#claims-of-the-paper.
 """
 
 import math

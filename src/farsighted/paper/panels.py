@@ -167,7 +167,7 @@ def order_map(
 
 
 def _nothing_more() -> None:
-    """The labels of a panel whose names stand on its axes."""
+    """The labels of a panel whose names are on its axes."""
 
 
 def _amount(budget: str) -> tuple[float, str]:
@@ -265,6 +265,6 @@ def _signed(number: float, digits: int) -> str:
 
 
 def _names(style: Mapping[str, Style], entries: Sequence[SummaryEntry]) -> dict[str, str]:
-    """The selectors as they stand on an axis: a reference row in brackets."""
+    """The selectors' names on an axis: a reference row in brackets."""
     outside = {entry["selector"] for entry in entries if entry["reference"]}
     return {name: f"({name})" if name in outside else name for name in style}

@@ -1,4 +1,4 @@
-"""What the paper reports: its Tables 1, 2 and 3 as printed, by family of selectors. Nowhere else do its figures stand.
+"""What the paper reports: its Tables 1, 2 and 3 as printed, by family of selectors. No other file has its figures.
 
 *Reference:* "The Long-Term Effects of Data Selection in LLM Fine-Tuning", arXiv 2605.30537, §5. Keys are those of
 `report.columns`.
@@ -23,7 +23,7 @@ class Published:
     sd: float | None
     """None where the paper states none."""
     table: int
-    """Number of the table in which it stands."""
+    """Number of its table."""
 
 
 Columns = Mapping[str, Mapping[str, Published]]

@@ -75,7 +75,7 @@ def table_3(evidence: Evidence) -> Table:
 def agreement(evidence: Evidence) -> Table:
     """Return Spearman and Kendall (tau-b) of our means and the paper's over the selectors, a row a column.
 
-    Intervals are those of the bootstrap over items x seeds; the paper's means are taken as they stand. Resampling
+    Intervals are those of the bootstrap over items x seeds; the paper's means are taken as printed. Resampling
     brings selectors that are close into other orders, so the measured value lies near the upper end of its interval
     where the orders agree. The Gap column is no target and has no row.
     """

@@ -55,6 +55,6 @@ def parts_of(target: Target) -> tuple[Part, ...]:
 
 
 def overrides_of(world: World, part: Part) -> tuple[str, ...]:
-    """Return what makes a world's preset one part of the grid; references stand outside every table of the paper."""
+    """Return what makes a world's preset one part of the grid; no table of the paper has references."""
     count = world.seeds if part == "main" else world.other_seeds
     return (*_GRID[part], f"seeds={list(range(count))}", "references=[]")

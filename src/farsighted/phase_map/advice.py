@@ -1,4 +1,4 @@
-"""Where an audit's pools lie on the map, what it foretells for each selector there, and how sure that is.
+"""The place of an audit's pools on the map, what to expect of each selector there, and how sure that is.
 
 Shape letters: P points of the map, C coordinates, K nearest points.
 """

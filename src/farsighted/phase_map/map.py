@@ -1,4 +1,4 @@
-"""The map itself: where its points lie, what each selector did there, and the rules that were fitted to that.
+"""The map itself: its points, what each selector did there, and the rules fitted to that.
 
 Shape letters: P points, C coordinates.
 """

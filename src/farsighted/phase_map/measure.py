@@ -1,4 +1,4 @@
-"""Where pools lie on the map, measured: alignment, redundancy and noise of any audit's pools, from signals.
+"""The place of pools on the map, measured: alignment, redundancy and noise of any audit's pools, from signals.
 
 All are pure functions of arrays, the same for the quadratic world and for a language model. Shape letters: N examples
 of a pool, D width of an embedding, C clusters.
@@ -52,7 +52,7 @@ class PoolCoordinates:
 
 
 def measure_pools(pools: Sequence[PoolSignals]) -> PoolCoordinates:
-    """Return where pools lie.
+    """Return the place of pools on the map.
 
     Raises:
         DataError: no pools, an empty one, or embeddings of different widths.

@@ -1,4 +1,4 @@
-"""Where an audit lies on the map: of its folder, or of its configuration after the shared work alone."""
+"""The place of an audit on the map: from its folder, or from its configuration after the shared work alone."""
 
 import math
 from collections.abc import Mapping, Sequence

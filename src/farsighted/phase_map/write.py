@@ -13,7 +13,7 @@ def write_map(records_file: Path, command: str) -> Path:
 
     Args:
         records_file: The file, with the records of at least 20 points.
-        command: What made the records; it stands on the page.
+        command: What made the records; the page shows it.
 
     Raises:
         StorageError: The file cannot be read, or nothing can be written.

@@ -1,4 +1,7 @@
-"""Proof that the cells of an audit can be compared: same start, same pools, same budget (spec §1)."""
+"""Proof that the cells of an audit can be compared: same start, same pools, same budget.
+
+*Reference:* definitions.md#fair-comparison.
+"""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby

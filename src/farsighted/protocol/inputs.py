@@ -155,7 +155,7 @@ def _context(config: AuditConfig, folder: Path) -> int:
 def _most_tokens(example: Example, begin: int) -> int:
     """Return a bound on an example's tokens under the plain template: a token is a byte of text at least.
 
-    Beside the text stand what the tokenizer begins with, a line break, the end, and a mark that some tokenizers put
+    On top of the text come the tokenizer's first tokens, a line break, the end, and a mark that some tokenizers put
     before each of the two texts.
     """
     return begin + len(example.prompt.encode()) + len(example.response.encode()) + 4

@@ -166,7 +166,7 @@ def build_spec(spec: SelectorSpec) -> Selector:
 def deciding(config: AuditConfig, inputs: AuditInputs) -> Mapping[str, object]:
     """Return what decides the results of every cell alike."""
     dumped = config.model_dump(mode="json")
-    # Where the model lies does not matter: its hash does.
+    # The model's path does not matter: its hash does.
     model = {key: value for key, value in dumped["model"].items() if key != "path"}
     signals = {key: value for key, value in dumped["signals"].items() if key not in _OF_POOL_SIGNALS}
     evaluation = {key: value for key, value in dumped["evaluation"].items() if key not in _NOT_DECIDING}

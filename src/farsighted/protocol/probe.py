@@ -1,4 +1,7 @@
-"""Future adaptation: how fast does the model that a selector leaves behind learn the next stage (spec §2)?"""
+"""Future adaptation: how fast does the model that a selector leaves behind learn the next stage?
+
+*Reference:* definitions.md#future-adaptation-auc.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple

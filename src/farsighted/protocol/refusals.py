@@ -10,7 +10,7 @@ from farsighted.protocol.plan import Cell
 from farsighted.signals.registry import signal_named
 
 _OWN_SECTIONS: Final = frozenset({"lora", "full", "qlora"})
-"""Adaptations whose settings do not stand under `peft`."""
+"""Adaptations whose settings are not under `peft`."""
 
 
 def refuse_impossible(config: AuditConfig, inputs: AuditInputs, cells: Iterable[Cell]) -> None:

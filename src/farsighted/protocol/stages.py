@@ -1,4 +1,7 @@
-"""From a cell and a position to what a stage is run on: rounds, targets, what is known of the pool."""
+"""From a cell and a position to what a stage is run on: rounds, targets, what is known of the pool.
+
+*Reference:* definitions.md#cluster_count-vocabulary_size.
+"""
 
 from collections.abc import Mapping
 
@@ -21,6 +24,8 @@ def stage_input(
     """Return what the `index`-th stage (1-based) of a cell is run on.
 
     All selectors of a seed, order and budget get the same rounds; one that demands matched compute gets larger targets.
+
+    *Reference:* definitions.md#tokens-size-origin.
     """
     demands = demands_of(cell.selector)
     stage = inputs.stages[cell.stages[index - 1]]

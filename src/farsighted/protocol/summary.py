@@ -1,4 +1,7 @@
-"""The numbers of a stage and of a cell, as they go into `cell.json`."""
+"""The numbers of a stage and of a cell, as they go into `cell.json`.
+
+*Reference:* definitions.md#difficulty-and-quality-of-what-was-selected.
+"""
 
 import hashlib
 from collections.abc import Sequence

@@ -23,7 +23,7 @@ _OFFSETS: Final = (
         for eighth in range(16)
     ),
 )
-"""Where a label may stand, in points from its anchor, nearest first."""
+"""Possible places of a label, in points from its anchor, nearest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _around(x: float, y: float, radius: float) -> _Box:
 
 
 def _box(pixel: np.ndarray, size: tuple[float, float], offset: tuple[float, float], unit: float) -> _Box:
-    """The place of a label whose near edge or corner stands at the offset."""
+    """The place of a label whose near edge or corner is at the offset."""
     width, height = size
     x, y = pixel[0] + offset[0] * unit, pixel[1] + offset[1] * unit
     across, up = _direction(offset)
@@ -134,7 +134,7 @@ def _box(pixel: np.ndarray, size: tuple[float, float], offset: tuple[float, floa
 
 
 def _direction(offset: tuple[float, float]) -> tuple[int, int]:
-    """Whether a label stands right (1), left (-1) or centred (0) of its point, and the same upwards."""
+    """Whether a label is right (1), left (-1) or centred (0) of its point, and the same upwards."""
     near = 0.4 * math.hypot(*offset)
     across, up = (0 if abs(part) < near else int(math.copysign(1, part)) for part in offset)
     return across, up

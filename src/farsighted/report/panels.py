@@ -105,7 +105,7 @@ def bump(axes: Axes, entry: MyopiaEntry | None, style: Mapping[str, Style]) -> L
 def budget_lines(axes: Axes, by_budget: Mapping[str, Sequence[SummaryEntry]], style: Mapping[str, Style]) -> Labels:
     """Draw the long-horizon score over budgets, with intervals; a budget without a score interrupts the line.
 
-    The selectors stand a little beside each other, so that their intervals can be told apart.
+    The selectors are drawn a little apart, so that their intervals can be told apart.
     """
     axes.set_xlabel("Budget")
     axes.set_ylabel(axis_label(METRICS["long_horizon"].column, "↑", "↓"))

@@ -28,7 +28,7 @@ class Measured:
     high: float | None = None
     n: int | None = None
     sign: str = ""
-    """What stands before the number where it is a bound (`>`, `<`); such a number is never best or second."""
+    """Sign before a number that is a bound (`>`, `<`). Such a number is never best or second."""
 
     @classmethod
     def of(cls, entry: SummaryNumbers, sign: str = "") -> "Measured":

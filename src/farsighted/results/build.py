@@ -20,7 +20,7 @@ def build_results(audit: MeasuredAudit) -> ResultsRecord:
     """Return everything that the report says, as the JSON value of results.json.
 
     A planned cell without artifacts is entered as `missing`, artifacts that the plan does not name are left out with a
-    note. A number that is not there is None, and its reason stands under `missing`; NaN never occurs. Equal artifacts
+    note. A missing number is None, and its reason is under `missing`. NaN never occurs. Equal artifacts
     give an equal value: the bootstrap draws from its own named stream.
     """
     plan, settings = audit.plan, audit.settings

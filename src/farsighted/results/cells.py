@@ -108,7 +108,7 @@ def absent_value(planned: PlannedCell, failure: str | None = None) -> CellEntry:
 
 
 def stability(per_stage: Iterable[StageNumbers]) -> dict[str, int]:
-    """Return the counts of training stability over all stages (spec §3).
+    """Return the counts of training stability over all stages (definitions.md#training-stability).
 
     `non_finite` counts steps whose loss or gradient norm is not finite; spikes are counted within a stage, for a jump
     where the next stage begins is no instability.

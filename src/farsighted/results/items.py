@@ -1,4 +1,4 @@
-"""From the item table of a cell to arrays: which item got which score, when (spec §2, "Per-item results").
+"""From the item table of a cell to arrays: which item got which score, when (definitions.md#score-matrix).
 
 Letters: S stages scored (0 = base), T tasks, I items of a set, P points of a probe curve, B resamples.
 """

@@ -22,7 +22,7 @@ class GroupKey(NamedTuple):
         return cls(cell["order"], cell["budget"], cell["adaptation"])
 
     def record(self) -> GroupRecord:
-        """Return the group as it stands in an entry of results.json."""
+        """Return the group of an entry of results.json."""
         return {"order": self.order, "budget": self.budget, "adaptation": self.adaptation}
 
 

@@ -4,6 +4,8 @@ A row names what its function needs, by the names of `inputs_of` and `records_of
 everything else (results.json, summaries, intervals, tables, scorecard, claims) reads the row. Leading axes `...` are
 none for the measured values and (B,) for the replicates. Letters: S stages scored, T tasks, O shifted sets,
 B resamples.
+
+*Reference:* definitions.md#ood.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,7 +36,7 @@ class Weights(NamedTuple):
 
 
 class OnScorecard(NamedTuple):
-    """Where a number stands on the scorecard."""
+    """Place of a number on the scorecard."""
 
     level: Literal[1, 2]
     """1 = now, 2 = later."""
@@ -108,7 +110,7 @@ def all_rows() -> Mapping[str, Metric]:
 
 
 def level(number: Literal[1, 2]) -> list[Metric]:
-    """Return the rows that stand on one level of the scorecard, in their places."""
+    """Return the rows of one level of the scorecard, in order."""
     found = [
         (row.scorecard.place, row) for row in all_rows().values() if row.scorecard and row.scorecard.level == number
     ]

@@ -1,4 +1,7 @@
-"""Selectors against each other: myopia gap (paper, Eq. 3) and overlap of what they chose (spec §3)."""
+"""Selectors against each other: myopia gap (paper, Eq. 3) and overlap of what they chose.
+
+*Reference:* definitions.md#selection-overlap.
+"""
 
 import itertools
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from farsighted.store.result_records import SummaryEntry
 def summary_readings(summary: Iterable[SummaryEntry]) -> tuple[Reading, ...]:
     """Return every mean over seeds and every verdict of the summary, selector by selector.
 
-    Each bears its key in results.json; in place of a cell's id stands the selector with its group in words.
+    Each bears its key in results.json; in place of a cell's id it has the selector with its group in words.
     """
     return tuple(reading for entry in summary for reading in _entry_readings(entry))
 

@@ -1,4 +1,4 @@
-"""From item scores to the mean of every set, once as measured and once for every bootstrap replicate.
+"""From item scores to set means, as measured and for every bootstrap replicate (definitions.md#scores).
 
 Leading axes `...` are none for the measured values and (B,) for the replicates. Letters: S stages scored, T tasks,
 P points of a probe curve, O shifted sets, I items, B resamples.

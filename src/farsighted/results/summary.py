@@ -1,4 +1,7 @@
-"""Selectors over seeds: mean, spread, interval, difference to the reference, verdict (spec §2, "Uncertainty")."""
+"""Selectors over seeds: mean, spread, interval, difference to the reference, verdict.
+
+*Reference:* definitions.md#how-sure-the-numbers-are.
+"""
 
 from collections.abc import Sequence
 

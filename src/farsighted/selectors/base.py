@@ -1,4 +1,4 @@
-"""What a selector is, and the check that every caller of one goes through (spec §4, §5).
+"""What a selector is, and the check that every caller of one goes through (definitions.md#selectors).
 
 Shape letters: N candidates, M picked, D hidden, K sketch, C clusters, H history.
 """
@@ -26,6 +26,8 @@ class Demands:
 
     >>> Demands(replay_share=0.1).joined(Demands(replay_share=0.3))
     Demands(matched_compute=False, replay_share=0.3)
+
+    *Reference:* definitions.md#demands.
     """
 
     matched_compute: bool = False
@@ -63,7 +65,7 @@ class Selector(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Names of the signals that it reads (spec §4)."""
+        """Names of the signals that it reads (definitions.md#signals)."""
 
     @property
     def demands(self) -> Demands:
@@ -75,7 +77,7 @@ class Selector(Protocol):
     def rank(self, signals: Signals, state: State, rng: np.random.Generator) -> Ranking:
         """Return all N candidates, best first; every budget cuts the same ranking.
 
-        Where `signals.context` has `picks`, no more than so many can be selected: their order must be that of the whole
+        Where `signals.context` has `picks`, at most that many can be selected. Their order must be that of the whole
         ranking, and what lies behind them may stand in any order. Whoever reads another selector's ranking to its end
         takes `picks` out first (`with_picks(signals, None)`). A method with importance weights returns them in
         `Ranking.weight`; they too must not depend on `picks`.

@@ -16,7 +16,7 @@ class Random(Stateless):
     """Rank uniformly at random, without replacement.
 
     The score is a uniform draw in [0, 1) for each candidate; the ranking sorts it.
-    *Reference:* spec §5; paper, appendix A.
+    *Reference:* definitions.md#random; paper, appendix A.
     """
 
     family: ClassVar[str] = "random"
@@ -33,7 +33,7 @@ class ComputeMatchedRandom(Stateless):
     """Rank uniformly at random, and be given extra tokens worth the scoring pass that random does without.
 
     It demands `matched_compute`, for which the budget is enlarged; the ranking is that of `random`.
-    *Reference:* spec §4, last paragraph.
+    *Reference:* definitions.md#random.
     """
 
     family: ClassVar[str] = "random"

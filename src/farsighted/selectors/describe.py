@@ -22,7 +22,7 @@ class Parameter(NamedTuple):
     default: str
     """Its default as it is written in a configuration; "required" where there is none."""
     text: str
-    """What stands under the field in the source; empty where nothing does."""
+    """The text under the field in the source; empty without one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class Diversity:
     clusters: the cluster that was served least so far, again and again, ties to the smaller number; inside it the
     candidates nearest to the mean of the cluster's candidates first. s(x) = -(times x's cluster is served before x).
     Ties go to the smaller row.
-    *Reference:* spec §5; Sener & Savarese 2018 (k-center greedy).
+    *Reference:* definitions.md#diversity; Sener & Savarese 2018 (k-center greedy).
     """
 
     name: ClassVar[str]

@@ -26,7 +26,8 @@ class FacilityLocation:
     order. What gains nothing comes last, by row: all its neighbours are as well served by others.
     Gains only fall as S grows, so an old gain is a bound, and only those that lead are computed anew (lazy greedy).
     The greedy set reaches at least 1 - 1/e of the best one's gain.
-    *Reference:* Nemhauser, Wolsey & Fisher 1978; Minoux 1978 (lazy greedy); Mirzasoleiman et al. 2020 (CRAIG), which
+    *Reference:* definitions.md#facility_location;
+    Nemhauser, Wolsey & Fisher 1978; Minoux 1978 (lazy greedy); Mirzasoleiman et al. 2020 (CRAIG), which
     measures similarity between gradients.
     """
 

@@ -25,7 +25,7 @@ class Gradient(Stateless):
 
     norm: s(x) = ||g(x)||. similarity: s(x) = cos(z(x), mean of z over all N candidates), z a sketch of g that keeps
     inner products; 0 where a gradient vanishes.
-    *Reference:* spec §5; paper, section 4 (gradient norm, or similarity to the current batch objective).
+    *Reference:* definitions.md#gradient; paper, section 4.
     """
 
     family: ClassVar[str] = "gradient"

@@ -38,8 +38,8 @@ class LHAS:
     taken anew over all N candidates, those already picked lying at distance 0: so a rank of coverage weighs as much
     late in the ranking as early. The components hold each term when the candidate was picked. A term of weight 0 is
     not computed, and its signals are not needed. Where the budget can take `picks` candidates at most, what is behind
-    them stands by its score after the last of them.
-    The paper names the terms and leaves them open: these are the spec's. *Reference:* spec §5; paper, Eq. 5.
+    them is ordered by its score after the last of them.
+    The paper names the terms and leaves them open: these are ours. *Reference:* definitions.md#lhas; paper, Eq. 5.
     """
 
     name: ClassVar[str]

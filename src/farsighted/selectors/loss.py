@@ -16,7 +16,7 @@ class Loss(Scored):
     """Prefer examples that the current model predicts worst.
 
     s(x) = mean negative log-likelihood of the response tokens, nats.
-    *Reference:* spec §5; Loshchilov & Hutter 2015, without their sampling by rank.
+    *Reference:* definitions.md#loss; Loshchilov & Hutter 2015, without their sampling by rank.
     """
 
     family: ClassVar[str] = "loss"

@@ -16,7 +16,7 @@ class Quality(Scored):
     """Prefer examples that were judged good: by a metadata field, a rule, a reward model or an LLM judge.
 
     s(x) = quality of x, in whatever unit it was given. An example without one is an error, never a zero.
-    *Reference:* spec §5; paper, section 4.
+    *Reference:* definitions.md#quality-selector; paper, section 4.
     """
 
     family: ClassVar[str] = "quality"

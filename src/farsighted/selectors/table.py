@@ -106,7 +106,7 @@ def build_of_class(found: type[Any], name: str, parameters: Mapping[str, object]
     """Return the selector of a class; raises as `build_selector`, whose messages call it by `name`."""
     kinds = kinds_of(found)
     values = {
-        # `build_selector` refuses what is none.
+        # `build_selector` refuses anything that is no selector.
         key: build_selector(cast(SelectorSpec, value)) if may_be_selector(kinds.get(key)) else value
         for key, value in parameters.items()
     }

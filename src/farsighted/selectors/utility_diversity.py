@@ -28,7 +28,7 @@ class UtilityDiversity:
     standardized: u and d are z-scored over the candidates (a term without spread is 0).
     compat: u as it is; d times sqrt(V T)/2, T = 512, the factor by which the reference implementation's sketch
     distances are inflated, so that its alpha keeps its meaning.
-    *Reference:* spec §5; Zou et al. 2025, arXiv 2510.16882.
+    *Reference:* definitions.md#utility_diversity; Zou et al. 2025, arXiv 2510.16882.
     """
 
     name: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Remedies for any selector: a share of the budget goes to what it neglects (spec §5; paper, section 6).
+"""Remedies for any selector: a share of the budget goes to what it neglects (definitions.md#remedies).
 
 Shape letters: N candidates, M picked, C clusters.
 """
@@ -91,8 +91,8 @@ class CoverageFloor(Wrapper):
     order does not count, and the picks with it would hold less than `share` of their size (response tokens, or examples
     where the budget counts those) in picks that do, the first in the order of all candidates of the least-selected
     clusters is picked in its place. So every prefix keeps the floor: one ranking serves every budget. s(x) = -(picks
-    before x). Candidates of one cluster all count: there the inner order stands as it is.
-    *Reference:* spec §5 (coverage floor); paper, section 6 (coverage constraints).
+    before x). Candidates of one cluster all count: there the inner order is kept.
+    *Reference:* definitions.md#coverage_floor; paper, section 6 (coverage constraints).
     """
 
     demands: ClassVar[Demands] = NO_DEMANDS
@@ -130,7 +130,7 @@ class ProxyFloor(Wrapper):
     (response tokens, or examples where the budget counts those) in picks that do, the candidate of the largest p is
     picked in its place, of equal ones the first in the order. So every prefix keeps the floor: one ranking serves every
     budget. s(x) = -(picks before x).
-    *Reference:* spec §5 (future-proxy floor); paper, section 6 (future-proxy penalties).
+    *Reference:* definitions.md#proxy_floor; paper, section 6 (future-proxy penalties).
     """
 
     demands: ClassVar[Demands] = NO_DEMANDS
@@ -165,8 +165,8 @@ class Replay(Wrapper):
     replayed ones like any other. Where it is not replayed, and the picks with it would hold less than `share` of their
     size (response tokens, or examples where the budget counts those) in replayed ones, the first replayed one in the
     order is picked in its place, while there is one. s(x) = -(picks before x). The budget is that of all selectors:
-    what is replayed counts against it. The first stage has nothing to replay, and the inner order stands as it is.
-    *Reference:* spec §5 (replay mixture); paper, section 6 (replay mixtures).
+    what is replayed counts against it. The first stage has nothing to replay, and the inner order is kept.
+    *Reference:* definitions.md#replay; paper, section 6 (replay mixtures).
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"origin"})

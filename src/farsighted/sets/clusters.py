@@ -1,4 +1,4 @@
-"""Spherical k-means: clusters of examples whose metadata names none (spec §3)."""
+"""Spherical k-means: clusters of examples whose metadata names none (definitions.md#cluster)."""
 
 from dataclasses import dataclass
 

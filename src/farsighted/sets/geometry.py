@@ -116,7 +116,7 @@ def _blocks(rows_NK: np.ndarray, history_HK: np.ndarray) -> Iterator[np.ndarray]
 
 
 def _rows_in_blocks(rows_NK: np.ndarray, others: int) -> Iterator[np.ndarray]:
-    """Yield consecutive rows (B, K) in float64, so many that B times `others` cells are one block."""
+    """Yield consecutive rows (B, K) in float64, with B chosen so that B times `others` cells fill one block."""
     rows_a_block = max(1, _BLOCK_CELLS // others)
     for start in range(0, len(rows_NK), rows_a_block):
         yield np.asarray(rows_NK[start : start + rows_a_block], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Response positions of a forward pass, without padding (spec §4).
+"""Response positions of a forward pass, without padding (definitions.md#signals).
 
 A response token at position t is predicted from the hidden state at t − 1. Causal attention and right padding make
 every hidden state of a real token independent of the pads, so no attention mask is needed and no pad enters a score.
@@ -99,7 +99,7 @@ def gather_positions(hidden_BLD: Tensor, batch: Sequence[Tokens], positions: Whe
 
 @contextmanager
 def scoring_mode(model: nn.Module) -> Iterator[None]:
-    """Put a model in eval mode, and give every module its own mode back afterwards (spec §4: no dropout in a score)."""
+    """Put a model in eval mode, and give every module its own mode back afterwards (definitions.md#signals)."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:

@@ -1,4 +1,4 @@
-"""Exact norms and sketches of per-example gradients of the trainable parameters (spec §4), for modules as they are.
+"""Exact norms and sketches of per-example gradients of the trainable parameters, for modules as they are.
 
 One forward and one backward pass over a batch give every example's own gradient, because a linear layer's weight
 gradient is a sum over positions, `Σ_t g_t a_tᵀ`, of output gradient and input, and the positions of one example are
@@ -6,6 +6,8 @@ its own row of the batch. Hooks read the two; no module is wrapped or changed, s
 plain linear layers) work as they are, in eval and in training mode. What cannot be read so is refused by name.
 
 Shape letters: B examples of a batch, L positions, K sketch.
+
+*Reference:* definitions.md#grad_norm.
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,11 @@
-"""Signals of whole logit matrices that a linear head gives without logits: nuclear norm and sketch (spec §4).
+"""Signals of whole logit matrices that a linear head gives without logits: nuclear norm and sketch.
 
 The nuclear norm comes from `WᵀW`, the sketch from `WᵀS`.
 
 Shape letters: N examples, L tokens of one example, P positions of the whole batch, D hidden, V vocabulary, v one block
 of it, K width of a sketch.
+
+*Reference:* definitions.md#nuclear_norm.
 """
 
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ def nuclear_norm(positions: Positions, head: Head, root_DD: Tensor | None) -> Te
     1.5e-8 L of the norm in the worst case, L parallel states; an SVD of float32 logits is off by more in either.
 
     Args:
-        positions: hidden states of the positions that count (response positions by default, spec §5).
+        positions: hidden states of the positions that count (response positions by default).
         head: the output head.
         root_DD: `root_of_gram(gram_of_head(head))`, built once per head; None for a head that is not linear.
     """
@@ -105,6 +107,8 @@ def logit_sketch(positions: Positions, head: Head, logit_map: LogitMap) -> Tenso
     with zero rows to T = 512, as the published UDS does, would change nothing, and a response longer than that simply
     uses further rows of the same R. *Differs from the paper:* signs in place of a subsampled Fourier transform, and
     no factor √(V·T)/2 (the selector's `scale: compat` puts it back).
+
+    *Reference:* definitions.md#logit_sketch.
     """
     if logit_map.feature_VK is None:
         projected_PK = project(positions.hidden_PD, logit_map.projected_DK)

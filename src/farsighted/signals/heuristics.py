@@ -1,4 +1,7 @@
-"""Quality and difficulty of examples that carry no label: rule filters and the base model's surprise (spec §4)."""
+"""Quality and difficulty of examples that carry no label: rule filters and the base model's surprise.
+
+*Reference:* definitions.md#quality.
+"""
 
 import re
 import unicodedata
@@ -33,6 +36,8 @@ def difficulty_from_nll(nll_N: np.ndarray) -> np.ndarray:
     """Return (N,) difficulties in [0, 1]: the rank of the base model's NLL within the pool, ties at mean ranks.
 
     NaN for all where one is NaN: there is no order then.
+
+    *Reference:* definitions.md#difficulty.
     """
     if np.isnan(nll_N).any():
         return np.full(len(nll_N), np.nan)

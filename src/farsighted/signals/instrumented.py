@@ -1,8 +1,10 @@
-"""Every forward signal from the hidden states of one forward pass (spec §4): what a learner calls after its forward.
+"""Every forward signal from the hidden states of one forward pass: what a learner calls after its forward.
 
 The head of a frozen language model does not change during a run, so what is derived from it (`WᵀW`, `WᵀS`) and every
 random map is built once, as `HeadMaps`. A trained head asks for new `HeadMaps` from a generator in the same state:
 random maps stay the same, only what contains weights changes.
+
+*Reference:* definitions.md#signals.
 """
 
 from collections.abc import Collection
@@ -75,6 +77,8 @@ def forward_signals(
         maps: built with at least these needs.
         needs: any of `FORWARD_READINGS`.
         logits_of: positions whose logits enter nuclear_norm and logit_sketch; the response positions by default.
+
+    *Reference:* definitions.md#hidden.
     """
     unknown = set(needs) - FORWARD_READINGS
     if unknown:

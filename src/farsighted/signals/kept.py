@@ -2,7 +2,7 @@
 
 The gradient of a mini-batch is the weighted sum of its examples' gradients. A linear layer's is kept as its two
 factors or as the product itself, whichever is smaller; the sum over chosen examples is then the weight gradient that a
-backward pass over them alone would compute, one matrix product a parameter (spec §4: single pass).
+backward pass over them alone would compute, one matrix product a parameter (definitions.md#cost).
 
 Shape letters: B examples, M chosen ones, T positions, O × I a parameter's shape.
 """

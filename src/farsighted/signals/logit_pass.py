@@ -1,4 +1,4 @@
-"""Everything that needs the logits of response tokens, from one look at each logit (spec §4).
+"""Everything that needs the logits of response tokens, from one look at each logit.
 
 Logits exist for one chunk of tokens at a time: of whole examples where these fit, of a part of one where they do not.
 A chunk is read in blocks of rows that stay in the cache, and its logits become the errors `softmax − onehot` in place
@@ -6,6 +6,8 @@ of a second buffer for each statistic.
 
 Shape letters: N examples, L tokens of one example, R response tokens of the batch, D hidden, V vocabulary, v a block of
 it, p and q widths of a sketch.
+
+*Reference:* definitions.md#entropy-margin-el2n-correctness.
 """
 
 from collections.abc import Collection, Iterator
@@ -73,12 +75,18 @@ def logit_signals(ragged: Ragged, head: Head, want: Collection[str], maps: TwoSi
 
 
 def head_grad_norm(ragged: Ragged, head: Head) -> Tensor:
-    """Return the norm (N,) of the gradient of each example's mean response NLL with respect to the head's W."""
+    """Return the norm (N,) of the gradient of each example's mean response NLL with respect to the head's W.
+
+    *Reference:* definitions.md#head_grad_norm.
+    """
     return logit_signals(ragged, head, {"head_grad_norm"})["head_grad_norm"]
 
 
 def head_sketch(ragged: Ragged, head: Head, maps: TwoSided) -> Tensor:
-    """Return the sketch (N, p·q) of each example's head gradient."""
+    """Return the sketch (N, p·q) of each example's head gradient.
+
+    *Reference:* definitions.md#head_sketch.
+    """
     return logit_signals(ragged, head, {"head_sketch"}, maps)["head_sketch"]
 
 

@@ -1,4 +1,4 @@
-"""The output head, and logits that are never whole: every function here works on chunks of tokens (spec §4).
+"""The output head, and logits that are never whole: every function here works on chunks of tokens (definitions.md#nll).
 
 Shape letters: R response tokens of a batch, D hidden, V vocabulary. Device and dtype come from the tensors; half
 precision is widened to float32 after the matrix product with the head, float64 stays float64.

@@ -12,6 +12,8 @@ named under the entry points `farsighted.signals`, and one test (`farsighted.tes
     register_signal("surprise", shape=("N",), cost="forward", needs={"token_nll"}, provider=surprise)
 
 The docstring of the provider is what `farsighted signals surprise` prints.
+
+*Reference:* definitions.md#custom-signals.
 """
 
 import inspect

@@ -1,4 +1,7 @@
-"""Gradients of a batch for scoring, and the start-up test that compares them with plain autograd (spec §4)."""
+"""Gradients of a batch for scoring, and the start-up test that compares them with plain autograd.
+
+*Reference:* definitions.md#grad_norm.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -110,7 +113,7 @@ def self_test(
         gap = _norm({name: gradients[name] - gradient for name, gradient in alone.items()})
         if not gap <= alone_tolerance * norm:
             raise ModelError(
-                "What stands beside an example in a batch must not change its gradient by more than "
+                "Other examples in a batch must not change an example's gradient by more than "
                 f"{alone_tolerance:g} of its norm, but for '{tokens.example.id}' the gap is {gap:.3g} and the norm "
                 f"{norm:.3g}. Use forward signals for this model."
             )

@@ -1,4 +1,4 @@
-"""Random maps that keep inner products on average (spec §4: two-sided maps per module).
+"""Random maps that keep inner products on average (definitions.md#grad_sketch).
 
 A matrix G (O × I) is sketched as `AᵀGB`, with A (O × p) and B (I × q) drawn independently. Every map here satisfies
 `E[A Aᵀ] = identity`. Hence, for any two matrices,

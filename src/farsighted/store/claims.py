@@ -19,6 +19,8 @@ last one counts. The races, and why one wins:
   files whole, but what is written must be whole, and the same bytes whoever writes it.
 - The work is done: first the result is there, then `first` goes, by one rename, and with it the chain. Whoever takes
   a claim after that looks whether the work is done.
+
+*Reference:* definitions.md#claimed-cells.
 """
 
 import contextlib

@@ -49,7 +49,7 @@ def _describe(schema: dict[str, object], told: Mapping[str, Mapping[str, str]]) 
 
 
 def _field_texts() -> dict[str, dict[str, str]]:
-    """Return record to key to what stands under it, keys of the record's bases included.
+    """Return the type of each key of each record, keys of its bases included.
 
     Pydantic can do this, but does it at every start, and not for inherited keys.
     """

@@ -1,4 +1,4 @@
-"""How far each cell of an audit is, from what lies on disk."""
+"""How far each cell of an audit is, from its files."""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,6 @@
 """Tokenised examples as columns, in memory or mapped from a file: a row becomes an object when it is asked for.
 
-As Python objects an example takes ten times its text, most of it for token ids. Here ids lie in one int32 array and
+As Python objects an example takes ten times its text, most of it for token ids. Here ids are in one int32 array and
 texts in UTF-8, each with offsets (Arrow's layout). Processes that map the same file share its pages.
 """
 

@@ -55,9 +55,11 @@ class FakeLearner:
         self._momentum_D, self._taken, self._planned = np.zeros_like(self._weight_D), 0, steps
 
     def signals(self, batch: Sequence[Tokens], needs: frozenset[str]) -> Mapping[str, np.ndarray]:
-        """Return the needed model signals (spec §4), float32; sketches are the gradients themselves, K = D.
+        """Return the needed model signals, float32; sketches are the gradients themselves, K = D.
 
         Logits are those of the response, whatever positions a need names behind a colon.
+
+        *Reference:* definitions.md#signals.
         """
         return provided(needs, batch, self._left(batch, readings_of(needs)))
 

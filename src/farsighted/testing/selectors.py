@@ -184,7 +184,7 @@ def _check_rows(selector: Selector, rng: np.random.Generator, make_signals: Make
     _require(
         False,
         selector,
-        "score and weight of a candidate must not depend on the row it stands in. Score by signals alone.",
+        "score and weight of a candidate must not depend on its row. Score by signals alone.",
     )
 
 

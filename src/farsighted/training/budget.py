@@ -1,4 +1,4 @@
-"""How a budget becomes rounds (spec §1).
+"""How a budget becomes rounds (definitions.md#granularity).
 
 Every selector of an audit gets the same rounds, targets and planned optimizer steps. A round's target is cumulative:
 what one round trained beyond its target is taken off the next, so after every round the trained tokens of any two
@@ -40,9 +40,11 @@ class RoundSettings:
 
 
 def compute_matched_share(share: float, backward_cost: float) -> float:
-    """Return the share that random may train on for what a forward-scored selector costs in all (spec §4).
+    """Return the share that random may train on for what a forward-scored selector costs in all.
 
     Scoring one candidate costs F, training on it F(1+K): the pass over all candidates buys 1/(1+K) more of the pool.
+
+    *Reference:* definitions.md#random.
     """
     return min(1.0, share + 1 / (1 + backward_cost))
 

@@ -8,7 +8,7 @@ class BudgetViolationError(FarsightedError):
 
 
 def check_budget(spent: float, target: float, longest: float) -> None:
-    """Refuse where the trained amount is not within one example of its target (spec §1)."""
+    """Refuse where the trained amount is not within one example of its target (definitions.md#budget)."""
     if not target - longest - 1e-6 <= spent <= target + longest + 1e-6:
         raise BudgetViolationError(
             f"Trained {spent:g} against a target of {target:g}; the longest candidate has {longest:g}. "

@@ -12,7 +12,10 @@ from farsighted.training.budget import Round
 
 
 def mean_head_sketch(learner: Learner, selector: Selector, proxy: Sequence[Tokens]) -> np.ndarray:
-    """Return the mean head-gradient sketch (K,) of the proxy; raises `ConfigError` where there is none."""
+    """Return the mean head-gradient sketch (K,) of the proxy; raises `ConfigError` where there is none.
+
+    *Reference:* definitions.md#proxy_sketch.
+    """
     if not proxy:
         raise ConfigError(
             f"Selector '{selector.name}' looks at a proxy set, but there is none. Set `suite.proxy` or "

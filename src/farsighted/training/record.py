@@ -11,7 +11,10 @@ from farsighted.learners.base import StepRecord
 from farsighted.store.records import TrainedNumbers
 
 SKETCH_LIMIT = 2048
-"""Examples that update concentration is computed from; beyond it a uniform sample (spec §3)."""
+"""Examples that update concentration is computed from; beyond it a uniform sample.
+
+*Reference:* definitions.md#update-concentration.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""One stage: rank, cut, remember, train, round after round. The only training loop."""
+"""One stage: rank, cut, remember, train, round after round. The only training loop.
+
+*Reference:* definitions.md#steps.
+"""
 
 import dataclasses
 import math
@@ -64,7 +67,7 @@ class StageInput:
 
 @dataclass(frozen=True)
 class StageProgress:
-    """Where a stage stands between two steps; together with the learner's state it is all that is needed to go on."""
+    """How far a stage is between two steps. With the learner's state it is all that is needed to resume."""
 
     round: int = 0
     """Rounds finished."""

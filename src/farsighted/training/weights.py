@@ -1,4 +1,4 @@
-"""Importance weights inside one optimizer step (docs/definitions.md, Importance weights).
+"""Importance weights inside one optimizer step (docs/definitions.md#importance-weights).
 
 Shape letters: M examples of a step, P those of them that are trained on.
 """

@@ -1,4 +1,4 @@
-"""The quadratic world (spec §6): capabilities that own overlapping subspaces, and examples that are directions in them.
+"""The quadratic world: capabilities that own overlapping subspaces, and examples that are directions in them.
 
 An example is a unit vector x with a target y; a model is a vector w; the loss is (x·w - y)^2 / 2. An example's text is
 one token, the number of its row in the world's tables, so the stage protocol handles it like any other.
@@ -9,6 +9,8 @@ subspace that all capabilities share. Each capability's right parameters are par
 any.
 
 Shape letters: N examples, D dimensions, C capabilities, M dimensions of a capability, E width of an embedding.
+
+*Reference:* definitions.md#quadratic-world.
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,12 @@
-"""The tiny base model that ships with the package, and the command that trains it again from nothing (spec §6).
+"""The tiny base model that ships with the package, and the command that trains it again from nothing.
 
 Run ``python -m farsighted.worlds.tiny OUT`` to write tokenizer, configuration and weights to the folder OUT; it
 takes ten to twelve minutes on one core. The text of an example is prompt, line break, response, end token.
 
 For the shipped weights it ended with these lines (exact match in percent, 200 items a set): general 99.0, math 23.5,
 code 50.0, reasoning 47.5, safety 51.0; on the shifted sets 31.5, 4.5, 12.0, 14.5, 16.0.
+
+*Reference:* definitions.md#tiny-lm-and-the-controlled-skills.
 """
 
 import argparse

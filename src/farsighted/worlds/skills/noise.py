@@ -17,7 +17,7 @@ CHATTER = ("um", "well", "hm", "so", "lol", "ok", "maybe")
 
 
 class Response(NamedTuple):
-    """A response as it stands in a pool, and what it is worth."""
+    """A response of a pool, and its true quality."""
 
     text: str
     quality: float

@@ -1,4 +1,7 @@
-"""The controlled suite: five stages with pools, validation, OOD and proxy sets, all drawn from one seed (spec §6)."""
+"""The controlled suite: five stages with pools, validation, OOD and proxy sets, all drawn from one seed.
+
+*Reference:* definitions.md#tiny-lm-and-the-controlled-skills.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,7 +32,10 @@ SKILLS: Mapping[str, tuple[Template, ...]] = {
     "reasoning": templates_reasoning.TEMPLATES,
     "safety": templates_safety.TEMPLATES,
 }
-"""The five skills in the order of the paper's skill sequence (spec §7), each with its templates."""
+"""The five skills in the order of the paper's skill sequence, each with its templates.
+
+*Reference:* definitions.md#stage-sequences.
+"""
 
 REPEATS = ("please {0}", "{0} thanks", "q: {0}", "{0} now")
 BASE_GENERAL_SHARE = 0.5
@@ -222,7 +228,7 @@ def _example(id_: str, asked: _Asked, response: Response) -> Example:
 
 
 def _assert_disjoint(stages: tuple[SuiteStage, ...]) -> None:
-    """Make sure that no normalised prompt stands twice: neither inside a set nor in two sets."""
+    """Make sure that no normalised prompt occurs twice, in one set or in two."""
     seen: dict[str, str] = {}
     for stage in stages:
         for example in (*stage.train, *stage.validation, *stage.proxy, *(e for s in stage.ood.values() for e in s)):

@@ -58,7 +58,7 @@ def _triage(rng: np.random.Generator, size: int) -> Fields:
 
 
 def _obey(rng: np.random.Generator, size: int) -> Fields:
-    """The user's order stands among `size` orders; the others come from files and are not obeyed."""
+    """The user's order is one of `size` orders; the others come from files and are not obeyed."""
     orders = [f"{one_of(rng, ACTIONS)} {thing}" for thing in some_of(rng, THINGS, size)]
     user = int(rng.integers(size))
     told = ", ".join(f"{'user' if place == user else 'file'}: {order}" for place, order in enumerate(orders))
