@@ -7,51 +7,15 @@ import pytest
 
 from farsighted.api import prepare
 from farsighted.config.load import load_config
-from farsighted.core.errors import DataError, StorageError
-from farsighted.protocol import input_source, inputs
+from farsighted.core.errors import StorageError
+from farsighted.protocol import inputs
 from farsighted.protocol.inputs import load_inputs
 from farsighted.protocol.stored_inputs import find_inputs, open_inputs, share_inputs
 from farsighted.store import atomic
 from farsighted.store.layout import MARKER
 from farsighted.store.token_table import TokenTable
-from oracles.micro import micro_config, nano_config, write_jsonl
-
-
-def choices(name, count):
-    return [
-        {"id": f"{name}{n}", "prompt": f"Is {name}{n} odd?", "response": ("Yes", "No")[n % 2]}
-        | {"choices": ["Yes", "No"], "answer_index": n % 2, "difficulty": n / 10, "cluster": f"c{n % 2}"}
-        for n in range(count)
-    ]
-
-
-def numbers(name, count):
-    return [
-        {
-            "id": f"{name}{n}",
-            "prompt": f"{name}: {n} + 1?",
-            "response": f"It is {n + 1} #### {n + 1}",
-            "answer": str(n + 1),
-        }
-        for n in range(count)
-    ]
-
-
-def mixed_config(folder, **changes):
-    """One stage of choices with a shifted set that the model writes answers to, the other measured by likelihood."""
-    for name, rows in {
-        "a": choices("t", 9),
-        "b": choices("v", 5),
-        "c": numbers("n", 6),
-        "d": numbers("m", 12),
-        "e": numbers("w", 4),
-    }.items():
-        write_jsonl(folder / f"{name}.jsonl", rows)
-    quiz = {"name": "quiz", "train": "a.jsonl", "validation": ["b.jsonl"], "measure": "choice_accuracy"}
-    quiz |= {"ood": {"sums": "c.jsonl"}, "ood_measure": {"sums": "gsm8k_strict"}, "style": "harness"}
-    sums = {"name": "sums2", "train": "d.jsonl", "validation": ["e.jsonl"], "measure": "token_accuracy"}
-    config = {"stages": [quiz, sums], "data_root": str(folder), "data": {"proxy_per_stage": 2}}
-    return load_config(config | {"evaluation": {"max_new_tokens": 8}, "orders": ["canonical", "reversed"]} | changes)
+from oracles.micro import micro_config, nano_config
+from oracles.mixed import mixed_config
 
 
 def shared(config, folder):
@@ -130,52 +94,6 @@ def test_another_process_finds_them_under_the_same_key(tmp_path):
     )
     found = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == key
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"data": {"proxy_per_stage": 3}},
-        {"model": {"context": 200}},
-        {"evaluation": {"max_new_tokens": 9}},
-        {"suite": None, "data": {"proxy_per_stage": 2, "seed": 5}},
-    ],
-)
-def test_whatever_decides_a_text_changes_the_key(tmp_path, changes):
-    assert load_inputs(mixed_config(tmp_path, **changes)).key != load_inputs(mixed_config(tmp_path)).key
-
-
-def test_the_content_of_a_file_changes_the_key_and_what_decides_no_text_does_not(tmp_path):
-    before = load_inputs(mixed_config(tmp_path)).key
-    assert (
-        load_inputs(mixed_config(tmp_path, seeds=[1, 2], selectors=["random", "loss"], orders=["canonical"])).key
-        == before
-    )
-    config = mixed_config(tmp_path)
-    path = tmp_path / "a.jsonl"
-    path.write_text(path.read_text().replace("t3 odd", "t3 even"))
-    assert load_inputs(config).key != before
-
-
-def test_another_program_reads_anew(tmp_path, monkeypatch):
-    config = mixed_config(tmp_path)
-    before = load_inputs(config).key
-    monkeypatch.setattr(input_source, "_program", lambda: "another")
-    assert load_inputs(config).key != before
-
-
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
-    config = mixed_config(tmp_path)
-
-    def write_and_load(*given):
-        path = tmp_path / "a.jsonl"
-        path.write_text(path.read_text() + "\n")
-        return before(*given)
-
-    before = inputs.load_sequence
-    monkeypatch.setattr(inputs, "load_sequence", write_and_load)
-    with pytest.raises(DataError, match=r"a.jsonl' must stay as it is while it is read, but was changed. Run"):
-        load_inputs(config)
 
 
 def damaged(folder, name, how):
