@@ -25,20 +25,20 @@ def provided(names: Collection[str], batch: Sequence[Tokens], left: Mapping[str,
     Raises:
         SelectorError: A provider failed or gave an array of another shape, or a signal comes from no pass.
     """
+    rows = [signal_named(name) for name in sorted(names)]
+    own = [row for row in rows if row.is_own]
+    found = {row.name: row.provider(Seen((), left)) for row in rows if not row.is_own}
+    if not own:
+        return found
     examples = tuple(tokens.example for tokens in batch)
     lengths = [tokens.response_length for tokens in batch]
-    found = {}
-    for name in sorted(names):
-        signal = signal_named(name)
-        if signal.is_once:
+    for row in own:
+        if row.is_once:
             raise SelectorError(
-                f"Signal '{name}' of cost '{signal.cost}' is computed once for a pool, and not by a pass of the "
+                f"Signal '{row.name}' of cost '{row.cost}' is computed once for a pool, and not by a pass of the "
                 "current model. Hand it in with what is known of the pool."
             )
-        if signal.is_own:
-            found[name] = _computed(signal, _seen(signal, examples, left, lengths))
-        else:
-            found[name] = signal.provider(Seen(examples, left))
+        found[row.name] = _computed(row, _seen(row, examples, left, lengths))
     return found
 
 
