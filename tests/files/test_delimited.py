@@ -90,7 +90,7 @@ def test_a_bad_row_is_bad_at_its_line_and_the_29_others_are_read(tmp_path, quote
     ("bad", "reason"),
     [
         ('p,"r', "has a quote that stays open"),
-        ('p,"r" s', "or stands within a cell"),
+        ('p,"r" s', "or is inside a cell"),
         ("p", "has 1 columns, but the header has 2"),
         (b"p,\xff", "is no valid UTF-8 (byte 0xff)"),
         ("p,\0", "holds NUL bytes"),

@@ -89,11 +89,11 @@ class Overflowing(FakeLearner):
 
     steps = 0
 
-    def step(self, batch, dropout):
+    def step(self, batch, dropout, weight=None):
         self.steps += 1
         if self.steps == 2:
             self._weight_D = np.full_like(self._weight_D, np.nan)
-        return super().step(batch, dropout)
+        return super().step(batch, dropout, weight)
 
 
 def test_the_step_at_which_a_cell_diverges_is_told_as_it_is(world):

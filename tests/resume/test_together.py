@@ -17,9 +17,10 @@ SEEDS = (0, 1, 2, 3)
 ARGUMENTS = ("audit", "quadratic", "--workers", "1", "selectors=[random, 'mine.noted:Noted']", "references=[]")
 CELLS = 2 * len(SEEDS)
 
-# Notes each call, and waits in a process's first one until the test lets it go.
+# Notes each call of a worker, and waits in its first one until the test lets it go. The command itself tries the
+# selector out before anything starts.
 NOTED = """
-import os, time
+import os, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 from farsighted import Scored
@@ -28,6 +29,8 @@ from farsighted import Scored
 class Noted(Scored):
     needs = frozenset({"tokens"})
     def score(self, signals, state):
+        if not sys.argv[0].endswith("worker.py"):
+            return signals["tokens"]
         calls, me = Path(os.environ["CALLS"]), str(os.getpid())
         first = me not in calls.read_text().split()
         with calls.open("a") as file:

@@ -145,7 +145,7 @@ def test_scoring_by_row_is_caught():
         def rank(self, signals, state, rng):
             return by_score(signals["nll"] + 0.01 * np.arange(len(signals)))
 
-    breaks(Culprit, "must not depend on the row it stands in")
+    breaks(Culprit, "must not depend on its row")
 
 
 def test_a_field_that_changes_is_caught():
@@ -236,7 +236,7 @@ def test_a_selector_with_importance_weights_passes(selector):
         (lambda signals: np.ones(len(signals) + 1), "The weight .* numbers, one a candidate by row"),
         (lambda signals: np.random.default_rng().random(len(signals)), "the same generator must give the same"),
         (lambda signals: np.full(len(signals), picks_of(signals)), "weights must be those that come without it"),
-        (lambda signals: 1.0 + np.arange(len(signals)), "score and weight of a candidate must not depend on the row"),
+        (lambda signals: 1.0 + np.arange(len(signals)), "score and weight of a candidate must not depend on its row"),
     ],
 )
 def test_weights_that_cannot_be_trained_with_are_caught(weight_of, sentence):
