@@ -3,11 +3,12 @@
 Runs `demo`, `quadratic` (two seeds) and one small audit of five model architectures with the `farsighted` that is
 installed, and prints one SHA-256 of all selections and one of all scores for each:
 
-    python studies/same_results.py OUT [demo quadratic families ...] > before.json
+    python studies/same_results.py OUT [demo quadratic families] > before.json
 
 Cells are told by selector, seed, order, budget and adaptation, not by their ids, which name the version too.
 """
 
+import argparse
 import hashlib
 import json
 import resource
@@ -42,13 +43,17 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt_neox": ("GPTNeoXConfig", _SIZES),
 }
 _SELECTORS = ["random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas", "facility_location"]
+NAMES = ("demo", "quadratic", "families")
 _CELL = ("selector", "seed", "order", "budget", "adaptation")
 
 
 def main(out: Path, names: list[str]) -> None:
     """Run the audits that are named and print their hashes as JSON."""
     found: dict[str, Any] = {}
-    for name in names or ["demo", "quadratic", "families"]:
+    for name in names:
+        if name not in NAMES:
+            raise SystemExit(f"There is no '{name}' to run. Known: {', '.join(NAMES)}.")
+    for name in names:
         began = time.time()
         if name == "families":
             found |= {f"families/{kind}": hashes(folder) for kind, folder in _families(out / "families").items()}
@@ -136,4 +141,8 @@ def _audit(source: str, out: Path, *overrides: str) -> Path:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder for the audits")
+    parser.add_argument("names", nargs="*", help="demo, quadratic, families; all where none is named")
+    asked = parser.parse_args()
+    main(asked.out, asked.names or list(NAMES))

@@ -7,6 +7,8 @@ import socket
 import pytest
 from filelock import FileLock
 
+from farsighted.signals import registry
+
 # Doctests are looked for in every file: an oracle that is imported twice would register its selectors twice.
 collect_ignore_glob = ["oracles/*"]
 
@@ -55,3 +57,12 @@ def micro(tmp_path_factory):
         shared = shared.parent
     with FileLock(shared / "micro.lock"):
         return run_micro_audit(shared / "micro")
+
+
+@pytest.fixture
+def signal_table():
+    """The table of signals; what a test registers is gone after it."""
+    before = dict(registry._TABLE)
+    yield registry._TABLE
+    registry._TABLE.clear()
+    registry._TABLE.update(before)

@@ -62,3 +62,13 @@ def test_every_file_that_the_readme_links_to_exists():
     links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_file_that_contributing_names_exists():
+    """Paths within the package are written from its root."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_0-9]+\.(?:py|md))?)`", text))
+    assert len(paths) > 20
+    assert [
+        path for path in paths if not (ROOT / path).exists() and not (ROOT / "src/farsighted" / path).exists()
+    ] == []

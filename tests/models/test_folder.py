@@ -1,5 +1,4 @@
 import json
-import shutil
 from fnmatch import fnmatch
 
 import pytest
@@ -8,16 +7,6 @@ from farsighted.core.errors import ModelError
 from farsighted.models.folder import TINY, context_of, hashed_model, model_folder, model_hash, sentence_model
 from farsighted.worlds.tiny import TINY_PATH
 from oracles.tiny_folder import save_tiny
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def folder(saved, tmp_path):
-    return shutil.copytree(saved, tmp_path / "model")
 
 
 def change(path, **fields):

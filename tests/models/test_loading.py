@@ -1,6 +1,5 @@
 import importlib.util
 import json
-import shutil
 import sys
 
 import pytest
@@ -11,19 +10,8 @@ from transformers import AutoModelForCausalLM
 from farsighted.core.errors import ModelError
 from farsighted.models.loading import check_loadable, load_model, load_quantized
 from oracles.families import FAMILIES, WIDE, save_family
-from oracles.tiny_folder import save_tiny
 
 INSTALLED = {name for name in ("bitsandbytes",) if importlib.util.find_spec(name)}
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def folder(saved, tmp_path):
-    return shutil.copytree(saved, tmp_path / "model")
 
 
 def test_a_model_is_loaded_from_its_folder_without_touching_torchs_generator(saved):

@@ -1,22 +1,10 @@
 import json
-import shutil
 
 import pytest
 
 from farsighted.core.errors import ModelError
 from farsighted.models.tokenizer import load_tokenizer
 from farsighted.worlds.tiny import EOS_ID, TINY_PATH, byte_tokenizer
-from oracles.tiny_folder import save_tiny
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def folder(saved, tmp_path):
-    return shutil.copytree(saved, tmp_path / "model")
 
 
 def change(path, **fields):

@@ -1,4 +1,4 @@
-"""Farthest-first by the plain loop over all distances, each by the one formula of `selectors.farthest`."""
+"""Farthest-first by the plain loop over all distances, each by the one formula of `sets.farthest`."""
 
 import numpy as np
 

@@ -6,14 +6,7 @@ from farsighted.signals import registry
 from farsighted.signals.definition import definition_of, definitions_of, signal_sources
 from oracles import own_signals  # noqa: F401 — it registers its signals
 
-
-@pytest.fixture(autouse=True)
-def _table():
-    """What a test registers is gone after it."""
-    before = dict(registry._TABLE)
-    yield
-    registry._TABLE.clear()
-    registry._TABLE.update(before)
+pytestmark = pytest.mark.usefixtures("signal_table")
 
 
 def tried(seen):

@@ -3,7 +3,6 @@ import pytest
 
 from farsighted import register_signal
 from farsighted.core.errors import SelectorError
-from farsighted.signals import registry
 from farsighted.signals.provided import once_signals, provided, text_signals
 from farsighted.testing.signals import sample_texts
 from oracles import own_signals  # noqa: F401 — it registers its signals
@@ -12,13 +11,7 @@ BATCH = sample_texts(3)
 LENGTHS = [tokens.response_length for tokens in BATCH]
 
 
-@pytest.fixture(autouse=True)
-def _table():
-    """What a test registers is gone after it."""
-    before = dict(registry._TABLE)
-    yield
-    registry._TABLE.clear()
-    registry._TABLE.update(before)
+pytestmark = pytest.mark.usefixtures("signal_table")
 
 
 def registered(provider, cost="forward", needs=("nll",), shape=("N",)):

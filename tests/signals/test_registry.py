@@ -26,13 +26,7 @@ def others(seen: Seen) -> np.ndarray:
 GOOD = {"name": "ones", "shape": ("N",), "cost": "text", "needs": (), "provider": ones}
 
 
-@pytest.fixture(autouse=True)
-def _table():
-    """What a test registers is gone after it."""
-    before = dict(registry._TABLE)
-    yield
-    registry._TABLE.clear()
-    registry._TABLE.update(before)
+pytestmark = pytest.mark.usefixtures("signal_table")
 
 
 def test_a_registered_signal_is_found_by_its_name_and_says_what_it_is():

@@ -11,7 +11,6 @@ from farsighted.core.errors import SelectorError
 from farsighted.learners.adapters import Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
-from farsighted.signals import registry
 from farsighted.signals.registry import SIGNALS
 from farsighted.testing.fake_learner import FakeLearner
 from farsighted.testing.signals import SignalConformanceError, check_signal, sample_texts
@@ -21,13 +20,7 @@ from oracles.signal_autograd import tiny_llama
 BUILT_IN = sorted(name for name, row in SIGNALS.items() if not row.is_own)
 
 
-@pytest.fixture(autouse=True)
-def _table():
-    """What a test registers is gone after it."""
-    before = dict(registry._TABLE)
-    yield
-    registry._TABLE.clear()
-    registry._TABLE.update(before)
+pytestmark = pytest.mark.usefixtures("signal_table")
 
 
 @pytest.fixture(scope="module")

@@ -104,12 +104,12 @@ def _distinct(row: Row, found: Example | BadRow, places: dict[str, str], columns
 
 
 def to_example(row: Row, columns: Columns = NO_COLUMNS) -> Example | BadRow:
-    """Return the example that a row holds; its shape is found by its fields (see `data.shapes`).
+    """Return the example that a row holds; its shape is found by its fields (see `files.shapes`).
 
     `columns` says which field of the row stands for one of ours: {"prompt": "ask", "quality": "score"}.
 
     Metadata stand in `meta` or beside the text: cluster (or category), difficulty, quality, source, choices with
-    answer_index, and what answers are graded against (see `data.gold`). Null counts as absent. Without `id` the id is
+    answer_index, and what answers are graded against (see `files.gold`). Null counts as absent. Without `id` the id is
     "<file name>:<line>", with the folder and the suffix where two files have one name.
     """
     try:

@@ -26,7 +26,7 @@ def find_files(paths: str | Sequence[str], root: Path) -> tuple[Path, ...]:
     Paths keep the order given; what a glob or a folder holds (hidden files aside) is sorted by its path.
 
     Args:
-        paths: One or several paths, globs or folders, absolute or relative to `root`; or hub:NAME (see `data.hub`).
+        paths: One or several paths, globs or folders, absolute or relative to `root`; or hub:NAME (see `files.hub`).
         root: Folder that relative paths start from.
 
     Raises:

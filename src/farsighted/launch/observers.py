@@ -1,15 +1,23 @@
 """Observers that need no terminal: one that shows nothing, and one that passes everything on to several."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from farsighted.core.readings import Reading
 from farsighted.launch.work import Observer, Task, TaskResult
 
 
+def _nothing(_outcome: TaskResult) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Silent:
     """Shows nothing; a note becomes a Python warning, because it must not be lost."""
+
+    then: Callable[[TaskResult], None] = _nothing
+    """Is told how each task ended."""
 
     def started(self, task: Task) -> None:
         """Do nothing."""
@@ -25,7 +33,8 @@ class Silent:
         warnings.warn(sentence, RuntimeWarning, stacklevel=2)
 
     def ended(self, outcome: TaskResult) -> None:
-        """Do nothing."""
+        """Pass it on to `then`."""
+        self.then(outcome)
 
 
 @dataclass(frozen=True, slots=True)

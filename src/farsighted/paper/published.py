@@ -1,7 +1,7 @@
 """What the paper reports: its Tables 1, 2 and 3 as printed, by family of selectors. No other file has its figures.
 
 *Reference:* "The Long-Term Effects of Data Selection in LLM Fine-Tuning", arXiv 2605.30537, §5. Keys are those of
-`report.columns`.
+`results.metrics`.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,5 @@
 """Measures a map: the points that its file of records lacks, several at a time."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from farsighted.core.errors import FarsightedError, InterruptedRunError, StorageError
-from farsighted.core.readings import Reading
 from farsighted.launch.build import executor_maker
+from farsighted.launch.observers import Silent
 from farsighted.launch.work import Executor, Launch, Opening, Task, TaskResult
 from farsighted.phase_map.design import FULL, DesignPoint, Sizes, design_points, identity
 from farsighted.phase_map.point import OPENER, world_hash
@@ -47,19 +46,19 @@ def run_map(out: Path, points: int, launch: Launch, seed: int, sizes: Sizes = FU
     records = open_records(path, who)
     _check_world(path, wanted, records, sizes)
     tasks = [Task("point", str(point.number)) for point in wanted if point.number not in records]
-    keeper = _Keeper(path, records, len(wanted) - len(tasks), len(wanted), told or (lambda _done, _of: None))
-    keeper.told(keeper.done, keeper.total)
+    kept = _Kept(path, records, len(wanted) - len(tasks), len(wanted), told or (lambda _done, _of: None))
+    kept.told(kept.done, kept.total)
     argument = {"points": points, "seed": seed, "sizes": asdict(sizes)}
     if tasks:
         with make(Opening(OPENER, argument, out, out / "logs", launch.workers)) as executor:
-            _measure(executor, tasks, keeper)
+            _measure(executor, tasks, kept)
     write_records(path, who, records.values())
     return path
 
 
-def _measure(executor: Executor, tasks: Sequence[Task], keeper: "_Keeper") -> None:
+def _measure(executor: Executor, tasks: Sequence[Task], kept: "_Kept") -> None:
     try:
-        outcomes = executor.run(tasks, keeper)
+        outcomes = executor.run(tasks, Silent(kept.keep))
     except InterruptedRunError as error:
         raise InterruptedRunError("Stopped. The same command goes on from here.") from error
     failed = [outcome for outcome in outcomes if outcome.failure]
@@ -71,8 +70,8 @@ def _measure(executor: Executor, tasks: Sequence[Task], keeper: "_Keeper") -> No
 
 
 @dataclass
-class _Keeper:
-    """An observer that writes every record down as soon as it is there, and says how many there are."""
+class _Kept:
+    """The records so far: each is written down as soon as it is there, and their number told."""
 
     path: Path
     records: dict[int, PointRecord]
@@ -80,21 +79,8 @@ class _Keeper:
     total: int
     told: Told
 
-    def started(self, task: Task) -> None:
-        """Do nothing."""
-
-    def progressed(self, task: Task, share: float) -> None:
-        """Do nothing."""
-
-    def numbers(self, task: Task, readings: Sequence[Reading]) -> None:
-        """Do nothing."""
-
-    def noted(self, sentence: str) -> None:
-        """Warn."""
-        warnings.warn(sentence, RuntimeWarning, stacklevel=2)
-
-    def ended(self, outcome: TaskResult) -> None:
-        """Keep the record."""
+    def keep(self, outcome: TaskResult) -> None:
+        """Keep the record of a point that was measured."""
         if outcome.failure is None:
             record = _RECORD.validate_python(outcome.result)
             append_record(self.path, record)

@@ -1,7 +1,7 @@
 """Work that cells share, done once: frozen embeddings, the base model's scores, clusters, first signals.
 
 What every cell needs is in `shared/<content hash>`, written whole or not at all. Signals of the model that all cells
-of a seed start from are in a cache with a limit (`protocol.signal_cache`).
+of a seed start from are in a cache with a limit (`candidates.kept_signals`).
 """
 
 from collections.abc import Mapping, Sequence
