@@ -1,7 +1,7 @@
 import json
 import math
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,6 +14,7 @@ from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError, DataError, InterruptedRunError, SelectorError, StorageError
 from farsighted.core.names import FAMILIES
 from farsighted.launch.inline import InlineExecutor
+from farsighted.launch.observers import Silent
 from farsighted.launch.work import Launch
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.results.columns import COSTS, STABILITY
@@ -22,7 +23,7 @@ from farsighted.store.layout import MARKER, Layout
 from farsighted.store.schema import SCORES, SELECTIONS
 from farsighted.worlds.skills.suite import build_suite
 from oracles.cli import run_cli
-from oracles.executors import Interrupted, none_may_start
+from oracles.executors import Interrupted, doing, none_may_start
 from oracles.micro import nano_config, row_of, write_jsonl
 from oracles.no_pages import no_pages
 
@@ -236,6 +237,40 @@ def test_a_selector_of_the_running_script_is_refused_before_a_worker_starts(tmp_
     monkeypatch.setattr(farsighted.selectors.Diversity, "__module__", "__main__")
     with pytest.raises(SelectorError, match="Move its class into a file of its own"):
         audit(nano_config(tmp_path), tmp_path / "out", executor="inline")
+
+
+def test_a_cell_that_failed_here_and_that_another_process_has_finished_since_has_not_failed(tmp_path, inline):
+    def told_late(opening):
+        class Late(InlineExecutor):
+            def run(self, tasks, observer):
+                return [replace(outcome, failure="It ran out of memory.") for outcome in super().run(tasks, observer)]
+
+        return Late.of(opening)
+
+    # Shared work first: its failure would end the audit.
+    audit(nano_config(tmp_path, selectors=["random"]), tmp_path / "out", executor="inline")
+    audit(nano_config(tmp_path), tmp_path / "out", executor=told_late)
+    assert json.loads(Layout(tmp_path / "out").audit.read_text())["failures"] == {}
+
+
+def test_a_tracker_is_left_with_the_cells_that_failed(tmp_path, inline):
+    left = []
+
+    class Left(Silent):
+        def __enter__(self):
+            return self
+
+        def __exit__(self, kind, error, trace):
+            left.append(kind)
+
+    def fail_cells(task):
+        if task.kind == "cell":
+            raise MemoryError
+        return "done"
+
+    with pytest.raises(CellsFailedError, match="2 of 2 cells failed"):
+        audit(nano_config(tmp_path), tmp_path / "out", executor=doing(fail_cells), trackers=[lambda *_: Left()])
+    assert left == [CellsFailedError]
 
 
 def test_an_estimate_times_each_kind_of_cell_once_and_leaves_no_trace(tmp_path):

@@ -169,11 +169,12 @@ def run_prepared(
         failures = run_cells(prepared, out, launch, everyone, command)
         paths = write_results(out)
         everyone.numbers(Task("report", "summary"), summary_readings(read_results(Layout(out))["summary"]))
-    if failures:
-        logs = f"Messages of the workers are in {Layout(out).logs}; the same command tries again."
-        others = f"The others are in {paths.scorecard}."
-        raise _failed(prepared, failures, " ".join([others, *paths.failures, logs]))
-    paths.check()
+        # Inside the block: a tracker is left with the error that ends the audit.
+        if failures:
+            logs = f"Messages of the workers are in {Layout(out).logs}; the same command tries again."
+            others = f"The others are in {paths.scorecard}."
+            raise _failed(prepared, failures, " ".join([others, *paths.failures, logs]))
+        paths.check()
     return paths
 
 
@@ -194,7 +195,9 @@ def run_cells(
     missing = prepared.missing(layout)
     if missing:
         with make(_opening(prepared, out, launch.workers)) as executor:
-            failures = _run_phases(prepared, missing, layout, executor, observer)
+            outcomes = _run_phases(prepared, missing, layout, executor, observer)
+        # What failed here may have been finished by another process since.
+        failures = [outcome for outcome in outcomes if not layout.finished(outcome.task.name)]
     check_fair(read_meta(layout.cell(cell.id)) for cell in prepared.cells if layout.finished(cell.id))
     reasons = {outcome.task.name: str(outcome.failure) for outcome in failures}
     # What failed, and what a judge cost, is known only now.

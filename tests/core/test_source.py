@@ -124,6 +124,10 @@ def test_the_digest_is_the_same_wherever_the_project_lies(tmp_path):
         ("runpy.run_path(name)", False),
         ("exec(name)", False),
         ("exec('x = 1')", True),
+        ("exec('from stranger import rule')", True),
+        ("exec('this is no Python')", False),
+        ("importlib.import_module(name=which)", False),
+        ("importlib.import_module(name='stranger')", True),
         ("model.eval()", True),
     ],
 )

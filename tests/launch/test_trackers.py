@@ -75,6 +75,23 @@ def test_a_tracker_that_raises_is_dropped_with_one_note_and_the_others_go_on(tmp
     assert "test_trackers.py:" in note
 
 
+class FailingTwice(Recorder):
+    """Its server is gone, and it says so at every call."""
+
+    def numbers(self, task, readings):
+        raise ConnectionError("the server is gone")
+
+    def __exit__(self, *_):
+        raise ConnectionError("the server is still gone")
+
+
+def test_a_tracker_that_fails_again_as_it_is_left_is_told_of_once(tmp_path):
+    notes = Notes()
+    with tracked(notes, [FailingTwice], tmp_path, {}) as everyone:
+        tell(everyone)
+    assert len([said for said in notes.said if said[0] == "noted" and "dropped" in said[1]]) == 1
+
+
 def never_made(folder, config):
     raise RuntimeError("no account")
 

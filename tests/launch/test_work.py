@@ -33,7 +33,16 @@ def test_what_no_task_would_get_around_ends_everything_and_comes_out_as_it_went_
     assert str(failure.error()) == "It went wrong."
 
 
-@pytest.mark.parametrize("error", [SelectorError("It ranks nothing."), RuntimeError("boom"), MemoryError()])
+class Stranger:
+    """A library of somebody's, with an error of the name of one of ours."""
+
+    class DataError(Exception):
+        pass
+
+
+@pytest.mark.parametrize(
+    "error", [SelectorError("It ranks nothing."), RuntimeError("boom"), MemoryError(), Stranger.DataError("no table")]
+)
 def test_a_selectors_mistake_and_a_strangers_are_their_own(error):
     assert not Failure.of(error).ends_everything
     assert isinstance(Failure.of(error).error(), FarsightedError)

@@ -59,7 +59,7 @@ def conversation(tmp_path_factory):
 def test_a_module_that_cannot_be_imported_is_answered_for(conversation):
     assert conversation["import"] == {
         "event": "refused",
-        "kind": "ModuleNotFoundError",
+        "kind": "builtins.ModuleNotFoundError",
         "message": "ModuleNotFoundError: No module named 'no_such_module'.",
     }
 

@@ -118,6 +118,11 @@ def test_a_reference_pass_is_made_once_for_each_pool(tmp_path):
     assert cost(desk, once_seconds={"reference": 0.5}).seconds == pytest.approx(48 * 0.5)
 
 
+def test_a_pass_of_the_start_model_is_made_once_for_each_seed_where_the_adaptation_changes_it(tmp_path):
+    desk = reading(tmp_path, "irreducible", seeds=[0, 1], adaptations=["rslora"])
+    assert cost(desk).scored_tokens == 4 * whole_of(desk) + 2 * whole_of(desk)
+
+
 def test_a_warm_up_run_is_made_once_for_each_pool_and_seed(tmp_path):
     run = {"epochs": 4, "share": 0.5}
     desk = reading(tmp_path, "learned", seeds=[0, 1], budgets=["25%", "50%"], signals={"warm_up": run})

@@ -132,7 +132,7 @@ def test_an_unregistered_class_is_named_by_its_path_and_not_by_its_base(here):
         ("broken:Shortest", "importing `broken` failed with ZeroDivisionError: division by zero"),
         (":Shortest", "importing `` failed with ValueError"),
         ("my_selectors:Shorter", r"has no 'Shorter'\. Did you mean 'Shortest'\?"),
-        ("my_selectors:NUMBER", "must be a class, but is 3"),
+        ("my_selectors:NUMBER", "cannot be used: what it names is 3"),
         ("my_selectors:Thawed", r"must be a frozen dataclass\. Write @dataclass\(frozen=True\)"),
         ("json:JSONDecoder", r"has no needs, init, rank, observe\. Inherit from `farsighted\.selectors\.Scored`"),
     ],

@@ -244,6 +244,24 @@ def test_whoever_fills_a_folder_second_keeps_the_first_ones(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["new"]
 
 
+def test_a_finished_folder_is_kept_as_it_is_by_whoever_comes_second(tmp_path):
+    """Others may be reading it."""
+    atomic.keep_folder(tmp_path / "new", {"a": b"first"})
+    inode = (tmp_path / "new" / "a").stat().st_ino
+    atomic.keep_folder(tmp_path / "new", {"a": b"second"})
+    assert atomic.read_folder(tmp_path / "new") == {"a": b"first"}
+    assert (tmp_path / "new" / "a").stat().st_ino == inode
+    assert [entry.name for entry in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_marker_of_a_newer_version_is_refused_where_a_folder_is_only_checked(tmp_path):
+    atomic.keep_folder(tmp_path / "new", {"a": b"1"})
+    marker = tmp_path / "new" / MARKER
+    marker.write_text(marker.read_text().replace('"schema": 1', '"schema": 99'))
+    with pytest.raises(StorageError, match="must have `schema` 1, but has 99"):
+        atomic.check_folder(tmp_path / "new")
+
+
 def test_a_folder_without_a_marker_is_replaced(tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "left").write_bytes(b"over")

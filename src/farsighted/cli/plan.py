@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from farsighted.api import check_model, estimate_prepared, prepare
+from farsighted.api import check_model, estimate_prepared, prepare, refuse_launch
 from farsighted.cli.console import as_duration, as_size, output_console
 from farsighted.cli.options import (
     AllowCode,
@@ -41,6 +41,7 @@ def plan_command(
 ) -> None:
     """Read everything, time a few rounds of each kind of cell, and print what an audit would cost."""
     launch = Launch(worker_count(workers), executor)
+    refuse_launch(launch)
     prepared = prepare(load(source, overrides, selector, allow_code_execution))
     folder = out_folder(source, out)
     console = output_console()

@@ -15,7 +15,7 @@ from farsighted.launch.work import Task, TaskResult
 
 
 class GridProgress:
-    """Shows how much of an audit is done; an observer of the worker pool and a context manager.
+    """Shows how much of an audit is done; an observer of an audit and a context manager.
 
     `labels`: what to call each task. `done`: cells that were finished before.
     """

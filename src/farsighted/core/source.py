@@ -104,6 +104,7 @@ class _Walk:
         self.read: dict[str, str] = {}
         """Module name to the SHA-256 of its file."""
         self.notes: list[str] = []
+        self._known: dict[str, tuple[str, list[str]]] = {}
 
     def digest(self, root: str) -> str:
         """Return the SHA-256 of a module and of all local ones that it leads to; the root's own name does not count."""
@@ -113,7 +114,9 @@ class _Walk:
             name = waiting.pop()
             if name in reached:
                 continue
-            reached[name], following = self._module(name)
+            if name not in self._known:
+                self._known[name] = self._module(name)
+            reached[name], following = self._known[name]
             waiting += following
         lines = [f"{'' if name == root else name} {content}" for name, content in reached.items() if content]
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
@@ -160,14 +163,23 @@ class _Imports(ast.NodeVisitor):
         # `model.eval()` runs no text: only the built-in functions do.
         if called in _RUNNERS and isinstance(node.func, ast.Attribute):
             return
-        if called not in _IMPORTS | _LOADERS | _RUNNERS or not node.args:
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if called not in _IMPORTS | _LOADERS | _RUNNERS or not given:
             return
-        first = node.args[0]
+        first = given[0]
         constant = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
         if called in _IMPORTS and constant and (name := self._absolute(constant)):
             self.names.append(name)
-        elif called not in _RUNNERS or constant is None:
+        elif called not in _RUNNERS or constant is None or not self._followed(constant):
             self._note(node)
+
+    def _followed(self, text: str) -> bool:
+        """Follow what a text that is run imports; returns whether it is Python."""
+        try:
+            self.visit(ast.parse(text))
+        except SyntaxError:
+            return False
+        return True
 
     def _absolute(self, name: str) -> str | None:
         try:

@@ -10,8 +10,6 @@ from farsighted.core.errors import ConfigError
 from farsighted.core.rng import INTERLEAVING, stream
 from farsighted.core.values import Example
 
-"""First position in the stream "data", apart from splits, orders, suites and cells."""
-
 
 def interleaved(pools: Sequence[tuple[Example, ...]], overlap: float, seed: int) -> list[tuple[Example, ...]]:
     """Return pools of the same sizes of which every two neighbours share a fraction of their examples.

@@ -136,7 +136,6 @@ class LocalExecutor:
 
     def _start_worker(self) -> _Worker:
         worker = _Worker(self._opening, self._logs / f"worker-{next(self._number)}.log", self._inbox)
-        worker.task = None
         self._workers.append(worker)
         return worker
 

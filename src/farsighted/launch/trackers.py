@@ -48,6 +48,7 @@ class _Guarded:
         self._note = note
         self._held = contextlib.ExitStack()
         self._observer: Observer | None = None
+        self._dropped = False
         with self._harmless():
             self._observer = make(folder, config)
 
@@ -91,6 +92,9 @@ class _Guarded:
             yield
         except Exception as error:  # noqa: BLE001 — a stranger's program may raise anything; it is told in a note
             self._observer = None
+            if self._dropped:
+                return
+            self._dropped = True
             self._note(
                 f"The tracker {self._name} was dropped, and hears no more of this audit: {type(error).__name__}: "
                 f"{error} ({_place(error)}). The audit goes on without it."

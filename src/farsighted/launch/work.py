@@ -158,7 +158,7 @@ class Failure:
     """What went wrong in a task, as it goes from one process to another."""
 
     kind: str
-    """Name of the exception's class."""
+    """Name of the exception's class; of a stranger's with its module."""
     message: str
     """A sentence."""
 
@@ -167,8 +167,8 @@ class Failure:
         """Return the failure that an exception is."""
         if isinstance(error, FarsightedError):
             return cls(type(error).__name__, str(error))
-        # What follows it is a sentence.
-        return cls(type(error).__name__, f"{told(error)}.")
+        # With its module: a stranger's class may have the name of one of ours. What follows it is a sentence.
+        return cls(f"{type(error).__module__}.{type(error).__qualname__}", f"{told(error)}.")
 
     @property
     def ends_everything(self) -> bool:

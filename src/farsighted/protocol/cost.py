@@ -13,7 +13,7 @@ from farsighted.config.audit import AuditConfig
 from farsighted.core.values import Budget, Pool
 from farsighted.data.cut import budget_sizes, share_of
 from farsighted.evaluation.sets import evaluate
-from farsighted.learners.base import Learner
+from farsighted.learners.base import EXACT_AT_START, Learner
 from farsighted.protocol.inputs import AuditInputs, StageInputs
 from farsighted.protocol.plan import Cell
 from farsighted.protocol.pool_signals import PoolSignals, StartModel
@@ -150,18 +150,28 @@ def estimate(
 def _once(
     cells: Sequence[Cell], rate_of: Mapping[tuple[str, str, str], Rates], config: AuditConfig, inputs: AuditInputs
 ) -> PoolWork:
-    """Return what the signals take that are found once for a pool: a warm-up run for each seed, the rest for all."""
+    """Return what the signals take that are found once for a pool: a warm-up run for each seed, the rest for all.
+
+    A pass of the start model is one for each seed too where the adaptation changes what it computes.
+    """
     total, seen = PoolWork({}), set()
     for cell in cells:
         rate = rate_of[cell.label, cell.adaptation, str(cell.budget)]
         for (cost, names), stage in itertools.product(pool_signals_of(cell.selector.needs).items(), cell.stages):
             read = names if cost == "text" else sorted(readings_of(names))
-            work = (cost, tuple(read), stage, *((cell.adaptation, cell.seed) if cost == "warm_up" else ()))
+            own = (cell.adaptation, cell.seed) if _is_own(cost, cell, config) else ()
+            work = (cost, tuple(read), stage, *own)
             if work not in seen:
                 seen.add(work)
                 pool = inputs.stages[stage].pool
                 total = total.plus(_foretold(cost, pool, config, len(pool) * rate.once_seconds.get(cost, 0.0)))
     return total
+
+
+def _is_own(cost: Cost, cell: Cell, config: AuditConfig) -> bool:
+    """Whether work on a pool depends on the cell's own start model, and not on the base model alone."""
+    by_start_model = cost == "reference" and config.signals.reference is None
+    return cost == "warm_up" or (by_start_model and cell.adaptation not in EXACT_AT_START)
 
 
 def _foretold(cost: Cost, pool: Pool, config: AuditConfig, seconds: float) -> PoolWork:

@@ -17,7 +17,7 @@ from farsighted.evaluation.sets import EvaluationSet
 from farsighted.files.rows import BadRow
 from farsighted.models.folder import context_of, positions_of
 from farsighted.models.tokenizer import load_tokenizer, with_chat
-from farsighted.protocol.input_source import ModelFiles, model_files, source_of
+from farsighted.protocol.input_source import ModelFiles, Source, model_files, source_of
 from farsighted.worlds.quadratic import QuadraticWorld, build_world
 
 
@@ -77,12 +77,12 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
     """Read, check and tokenise everything; raises `DataError`, `ModelError` or `ConfigError`."""
     if config.quadratic is not None:
         return _world_inputs(config, build_world(config.quadratic, config.data.seed))
-    return read_inputs(config, model_files(config))
+    models = model_files(config)
+    return read_inputs(config, models, source_of(config, models))
 
 
-def read_inputs(config: AuditConfig, models: ModelFiles) -> AuditInputs:
+def read_inputs(config: AuditConfig, models: ModelFiles, source: Source) -> AuditInputs:
     """Read, check and tokenise the texts of an audit of a language model; raises as `load_inputs` does."""
-    source = source_of(config, models)
     folder, evaluation = models.folder, config.evaluation
     tokenizer, context = load_tokenizer(folder), _context(config, folder)
     if config.data.template == "chat":

@@ -135,7 +135,7 @@ class PoolSignals:
                 continue
             with taken:
                 if not (folder / _FILE).is_file():
-                    atomic.write_folder(folder, {_FILE: _packed(work())})
+                    atomic.keep_folder(folder, {_FILE: _packed(work())})
         return _unpacked(atomic.read_folder(folder)[_FILE])
 
 

@@ -67,7 +67,7 @@ def prepare_stage(learner: Learner, config: AuditConfig, inputs: AuditInputs, la
         learner, config.quality, stage.pool.tokens, found.rows["nll"], layout.judge, config.evaluation.batch_tokens
     )
     arrays = {**found.rows, **graded, "seconds": np.array([found.seconds])}
-    atomic.write_folder(folder, {ARRAYS: save_arrays(arrays), SCORES: table_bytes(scores.table())})
+    atomic.keep_folder(folder, {ARRAYS: save_arrays(arrays), SCORES: table_bytes(scores.table())})
 
 
 def _base_model(learner: Learner, config: AuditConfig, inputs: AuditInputs, layout: Layout) -> FrozenModel:
@@ -91,7 +91,7 @@ def prepare_clusters(config: AuditConfig, inputs: AuditInputs, layout: Layout) -
     labels = cluster_numbers(names, lambda: _embeddings(config, inputs, layout), settings.clusters, settings.k, rng)
     parts = np.split(labels, np.cumsum([len(stage.pool) for stage in inputs.stages.values()])[:-1])
     arrays = dict(zip(inputs.stages, parts, strict=True))
-    atomic.write_folder(folder, {ARRAYS: save_arrays(arrays)})
+    atomic.keep_folder(folder, {ARRAYS: save_arrays(arrays)})
 
 
 def stage_folder(config: AuditConfig, inputs: AuditInputs, layout: Layout, name: str) -> Path:

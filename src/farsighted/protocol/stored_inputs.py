@@ -87,14 +87,15 @@ def find_inputs(config: AuditConfig, folder: Path) -> AuditInputs:
     if config.quadratic is not None:
         return load_inputs(config)
     models = model_files(config)
-    path = folder / source_of(config, models).key
+    source = source_of(config, models)
+    path = folder / source.key
     if (path / MARKER).is_file():
         try:
             return open_inputs(config, path)
         except StorageError as error:
             _log.warning("%s They are read and tokenised again.", error)
             atomic.remove_folder(path)
-    return read_inputs(config, models)
+    return read_inputs(config, models, source)
 
 
 def share_inputs(config: AuditConfig, inputs: AuditInputs, folder: Path) -> AuditInputs:

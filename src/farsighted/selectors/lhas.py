@@ -84,7 +84,7 @@ class LHAS:
         return frozenset(needs)
 
     def init(self) -> State:
-        """Return an empty history, beside the utility's own state under `utility.`."""
+        """Return an empty history, beside the utility's own state under `inner.`."""
         empty = np.empty((0, 0))
         return {
             "centroid_mean": empty,

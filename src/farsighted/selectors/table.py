@@ -7,7 +7,6 @@ from typing import Any, Final, TypeVar, cast
 
 from farsighted.core.doors import Door
 from farsighted.core.errors import FarsightedError, SelectorError
-from farsighted.core.names import did_you_mean
 from farsighted.core.source import told
 from farsighted.selectors.base import NO_DEMANDS, Selector
 from farsighted.selectors.parameters import check_parameters, kinds_of, may_be_selector
@@ -58,16 +57,7 @@ def selector_class(name: str) -> type[Any]:
     Raises:
         SelectorError: There is no such name, it cannot be imported, or what it names is no selector.
     """
-    if name in _TABLE:
-        return _TABLE[name]
-    if ":" in name:
-        return _selector(DOOR.from_module(name), name)
-    if name in DOOR.installed():
-        return _selector(DOOR.from_package(name), name)
-    raise SelectorError(
-        f"There is no selector '{name}'. {did_you_mean(name, selector_names())} "
-        f"A selector of your own is named as package.module:Name."
-    )
+    return _TABLE[name] if name in _TABLE else _selector(DOOR.find(name, _TABLE), name)
 
 
 def build_selector(spec: SelectorSpec) -> Selector:
@@ -113,8 +103,10 @@ def build_of_class(found: type[Any], name: str, parameters: Mapping[str, object]
     checked = check_parameters(found, values)
     try:
         made = found(**checked)
-        # To ask whether it is a selector runs its properties.
         selector = made if isinstance(made, Selector) else None
+        if selector is not None:
+            # A property may raise; newer Pythons do not run it to find out whether it is there.
+            _ = (selector.needs, selector.family, selector.version, selector.demands)
     except FarsightedError:
         raise
     except Exception as error:  # A class may raise anything while it is built.
@@ -143,8 +135,7 @@ def _named(cls: type[C], name: str) -> type[C]:
 
 def _selector(found: object, name: str) -> type[Any]:
     """Return the class if it is fit to be a selector, named by `name` unless it was registered."""
-    if not isinstance(found, type):
-        raise SelectorError(f"'{name}' must be a class, but is {found!r}. Name the class of the selector.")
+    assert isinstance(found, type)  # The door lets nothing else through.
     lacking = [method for method in ("needs", "init", "rank", "observe") if not hasattr(found, method)]
     if lacking:
         raise SelectorError(

@@ -51,7 +51,7 @@ class Wrapper(ABC):
 
     @abstractmethod
     def init(self) -> State:
-        """Return what is remembered before anything was selected, the inner selector's state under `selector.`."""
+        """Return what is remembered before anything was selected, the inner selector's state under `inner.`."""
 
     @abstractmethod
     def floor(self, signals: Signals, state: State, order_N: np.ndarray) -> Floor:
@@ -104,7 +104,7 @@ class CoverageFloor(Wrapper):
     """Least share of every prefix for the least-selected clusters, in [0, 1]."""
 
     def init(self) -> State:
-        """Return no counts (C = 0), beside the inner selector's own state under `selector.`."""
+        """Return no counts (C = 0), beside the inner selector's own state under `inner.`."""
         return {"cluster_count": np.empty(0, dtype=np.int64), **as_inner(self.inner.init())}
 
     def floor(self, signals: Signals, state: State, order_N: np.ndarray) -> Floor:
@@ -142,7 +142,7 @@ class ProxyFloor(Wrapper):
     """Least share of every prefix in the order of p, in [0, 1]."""
 
     def init(self) -> State:
-        """Return the inner selector's state under `selector.`."""
+        """Return the inner selector's state under `inner.`."""
         return as_inner(self.inner.init())
 
     def floor(self, signals: Signals, state: State, order_N: np.ndarray) -> Floor:
@@ -182,7 +182,7 @@ class Replay(Wrapper):
         return Demands(replay_share=self.share)
 
     def init(self) -> State:
-        """Return the inner selector's state under `selector.`."""
+        """Return the inner selector's state under `inner.`."""
         return as_inner(self.inner.init())
 
     def floor(self, signals: Signals, state: State, order_N: np.ndarray) -> Floor:

@@ -107,6 +107,16 @@ def _rename_folder(temporary: Path, path: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def keep_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write the folder `path` with `files` and a marker unless it is finished already; raises `StorageError`.
+
+    For work that another process may finish at the same time and already be reading.
+    """
+    with new_folder(path) as temporary:
+        for name, data in files.items():
+            (temporary / name).write_bytes(data)
+
+
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a folder to fill; at the end of the block it is `path`, with a marker, in one step; raises `StorageError`.
@@ -121,11 +131,13 @@ def new_folder(path: Path) -> Iterator[Path]:
             temporary.chmod(0o755)
             yield temporary
             manifest = {file.name: _flushed_digest(file) for file in sorted(temporary.iterdir())}
-            _write_flushed(temporary / MARKER, json.dumps({"schema": SCHEMA, "files": manifest}).encode())
+            marker: MarkerRecord = {"schema": SCHEMA, "files": manifest}
+            _write_flushed(temporary / MARKER, text_of(MARKED, marker).encode())
             _flush(temporary)
             if not (path / MARKER).is_file():
+                # What is there is half a folder, or nothing.
                 remove_folder(path)
-                _rename_folder(temporary, path)
+            _rename_folder(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         _flush(path.parent)
@@ -133,14 +145,12 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def check_folder(path: Path) -> None:
     """Read the files of a folder that this module wrote; raises `StorageError` where one is gone or altered."""
+    manifest = read_record(MARKED, path / MARKER)["files"]
     try:
-        manifest = json.loads((path / MARKER).read_bytes())["files"]
         digests = {name: _digest(path / name) for name in manifest}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         raise _damaged(path, f"cannot be read ({error})") from error
-    for name, digest in digests.items():
-        if digest != manifest[name]:
-            raise _damaged(path, f"{name} was altered")
+    _refuse_altered(path, manifest, digests)
 
 
 def read_folder(path: Path) -> dict[str, bytes]:
@@ -150,10 +160,14 @@ def read_folder(path: Path) -> dict[str, bytes]:
         files = {name: (path / name).read_bytes() for name in manifest}
     except OSError as error:
         raise _damaged(path, f"cannot be read ({error})") from error
-    for name, data in files.items():
-        if hashlib.sha256(data).hexdigest() != manifest[name]:
-            raise _damaged(path, f"{name} was altered")
+    _refuse_altered(path, manifest, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
     return files
+
+
+def _refuse_altered(path: Path, manifest: Mapping[str, str], digests: Mapping[str, str]) -> None:
+    for name, digest in digests.items():
+        if digest != manifest[name]:
+            raise _damaged(path, f"{name} was altered")
 
 
 def remove_folder(path: Path) -> None:

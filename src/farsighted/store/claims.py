@@ -14,9 +14,10 @@ last one counts. The races, and why one wins:
   `TOKEN.next`; the quicker one's claim has another name, so nobody can remove it by mistake.
 - Meanwhile the quicker one has even finished, and somebody new has made `first`: the slow taker's `TOKEN.next` then
   hangs on nothing. A taker follows the chain once more after its rename, and holds only what it finds at the end.
-- A holder is suspended, and is taken over. It learns so at its next heartbeat and whenever it asks (`Claim.check`,
-  before each write), and stops. Suspended between asking and writing it still writes: so a claim saves work and keeps
-  files whole, but what is written must be whole, and the same bytes whoever writes it.
+- A holder is suspended, and is taken over. It learns so at its next heartbeat and whenever it asks: a cell does before
+  each write (`Claim.check`), and stops. Suspended between asking and writing it still writes: so a claim saves work and
+  keeps files whole, but what is written must be whole and say the same whoever writes it. Work that several cells read
+  is never replaced once it is finished (`atomic.keep_folder`).
 - The work is done: first the result is there, then `first` goes, by one rename, and with it the chain. Whoever takes
   a claim after that looks whether the work is done.
 

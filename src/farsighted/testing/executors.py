@@ -84,10 +84,10 @@ def _result(task: Task) -> object:
 
 
 def _told(task: Task) -> tuple[tuple[float, tuple[Reading, ...]], ...]:
-    """What a task tells; NaN and a share that nobody can write exactly are among it."""
+    """What a task tells; infinity, no number at all and shares without a short decimal are among it."""
     first = Reading("loss", 1 / 3, task.name, "math", 1)
     second = (Reading("loss", math.inf, task.name, "math", 2), Reading("score", None, task.name, None, None, "math"))
-    return (0.25, (first,)), (0.75, second)
+    return (1 / 3, (first,)), (2 / 3, second)
 
 
 @dataclass

@@ -259,10 +259,10 @@ def _train(
     for places in split_into_steps(np.arange(len(shuffled)), lengths, steps)[progress.round_steps :]:
         watcher.before_step(progress)
         rows = shuffled[places]
-        batch = [stage.pool.tokens[row] for row in rows]
-        part = weighed(batch, _at(weight_M, places))
+        part = weighed(lengths[places], _at(weight_M, places))
         dropout = stream(stage.seed, "dropout", stage.index, progress.steps)
-        step = partial(learner.step, [batch[place] for place in part.places], dropout, part.weight)
+        batch = [stage.pool.tokens[row] for row in rows[part.places]]
+        step = partial(learner.step, batch, dropout, part.weight)
         progress = _stepped(step, stage, progress, rows, watcher)
     return progress
 
@@ -274,7 +274,7 @@ def _train_kept(
     if not len(shuffle):
         return progress
     rows = picks.rows[shuffle]
-    part = weighed([stage.pool.tokens[row] for row in rows], _at(picks.weight, shuffle))
+    part = weighed(stage.pool.response_lengths[rows], _at(picks.weight, shuffle))
     step = partial(learner.step_kept, picks.kept, picks.among[shuffle][part.places], part.weight)
     return _stepped(step, stage, progress, rows, watcher)
 

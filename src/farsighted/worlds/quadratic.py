@@ -23,7 +23,6 @@ from farsighted.core import fingerprint
 from farsighted.core.rng import QUADRATIC_WORLD, stream
 from farsighted.core.values import Example, Tokens
 
-"""First position of the world's random streams, apart from those of suites, splits, orders and runs."""
 _GEOMETRY, _EMBEDDING = 0, 9
 
 _DIFFICULTY: Final = 0.42

@@ -45,8 +45,6 @@ BASE_WORDINGS = {"general": 3, "math": 1, "code": 1, "reasoning": 1, "safety": 1
 TRIES = 3000
 """Draws after which a template counts as exhausted."""
 
-"""First position of the suite's random streams, apart from those that order the batches of a run."""
-
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
