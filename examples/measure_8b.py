@@ -1,10 +1,10 @@
 """Memory and time of the 8B recipe on this machine, with random weights: neither depends on what the weights say.
 
-python examples/measure_8b.py --count                           # what the memory must hold, on any machine
-python examples/measure_8b.py                                   # LoRA on the 8B shape, on one GPU
-python examples/measure_8b.py --shape 1b --full                 # full fine-tuning of a smaller one, on one GPU
-python examples/measure_8b.py --shape 100m --device cpu --dtype float32 --batch 4 --length 128    # on a CPU
-python examples/measure_8b.py --save FOLDER                     # a random model of the shape, to try an audit on
+python -m examples.measure_8b --count                           # what the memory must hold, on any machine
+python -m examples.measure_8b                                   # LoRA on the 8B shape, on one GPU
+python -m examples.measure_8b --shape 1b --full                 # full fine-tuning of a smaller one, on one GPU
+python -m examples.measure_8b --shape 100m --device cpu --dtype float32 --batch 4 --length 128    # on a CPU
+python -m examples.measure_8b --save FOLDER                     # a random model of the shape, to try an audit on
 """
 
 import argparse

@@ -6,11 +6,16 @@ import socket
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from farsighted.signals import registry
 
 # Doctests are looked for in every file: an oracle that is imported twice would register its selectors twice.
 collect_ignore_glob = ["oracles/*"]
+
+# A busy machine draws examples slowly: that is no finding about the code under test.
+settings.register_profile("farsighted", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("farsighted")
 
 
 @pytest.fixture(autouse=True, scope="session")

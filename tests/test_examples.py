@@ -3,6 +3,8 @@
 import gzip
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,13 @@ def script(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_8b_recipe_is_counted_by_the_command_that_its_page_names():
+    command = [sys.executable, "-m", "examples.measure_8b", "--count"]
+    done = subprocess.run(command, cwd=EXAMPLES.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "python -m examples.measure_8b --count" in (EXAMPLES.parent / "docs" / "8b.md").read_text()
 
 
 def test_a_model_is_pretrained_from_pools_and_can_be_audited(tmp_path):

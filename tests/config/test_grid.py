@@ -48,13 +48,13 @@ def test_a_bare_number_above_one_is_refused_with_its_three_readings():
 
 
 @given(st.floats(min_value=1e-12, max_value=1.0), st.sampled_from(["tokens", "examples"]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_share_survives_its_text_to_the_last_bit(amount, unit):
     assert parse_budget(budget_text(Budget(amount, unit))) == Budget(amount, unit)
 
 
 @given(st.integers(1, 2**53 - 1), st.sampled_from(["tokens", "examples"]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_number_survives_its_text(amount, unit):
     assert parse_budget(budget_text(Budget(amount, unit, "number"))) == Budget(amount, unit, "number")
 

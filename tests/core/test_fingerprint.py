@@ -31,7 +31,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text(max_size=3), json_values, max_size=4))
 def test_the_order_of_keys_decides_no_hash(value):
     assert fingerprint.of_json(value) == fingerprint.of_json(dict(reversed(value.items())))

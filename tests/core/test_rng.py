@@ -18,13 +18,13 @@ def draws(address):
     return stream(seed, name, *position).integers(2**63, size=4).tolist()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(addresses, addresses)
 def test_two_streams_are_equal_exactly_where_their_addresses_are(one, other):
     assert (draws(one) == draws(other)) == (one == other)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**40), st.sampled_from(STREAM_NAMES), st.integers(0, 4), st.integers(0, 4))
 def test_a_stream_is_the_one_that_spawning_along_its_address_gives(seed, name, stage, round_):
     of_name = np.random.SeedSequence(seed).spawn(len(STREAM_NAMES))[STREAM_NAMES.index(name)]

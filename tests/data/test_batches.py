@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from farsighted.data.batches import PASS_TOKENS, length_sorted_batches, pad
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(lengths=st.lists(st.integers(1, 40), max_size=60), max_tokens=st.integers(1, 100))
 def test_batches_hold_every_row_once_within_the_limit_longest_first(lengths, max_tokens):
     batches = length_sorted_batches(lengths, max_tokens)

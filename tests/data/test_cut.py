@@ -45,7 +45,7 @@ def test_an_example_costs_its_response_tokens_or_one(unit, costs):
     assert budget_sizes(POOL, unit).tolist() == costs
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sizes, st.randoms(use_true_random=False), st.floats(0, 100), st.floats(0, 1))
 def test_a_cut_is_the_shortest_prefix_that_reaches_the_target(cost, shuffle, spent, share):
     order = np.array(shuffle.sample(range(len(cost)), len(cost)))
@@ -57,7 +57,7 @@ def test_a_cut_is_the_shortest_prefix_that_reaches_the_target(cost, shuffle, spe
     assert cut(order, cost, spent, target).tolist() == order[:expected].tolist()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sizes, st.randoms(use_true_random=False), st.floats(0, 100), st.floats(0, 1))
 def test_no_ranking_is_cut_behind_the_most_picks_and_that_of_the_smallest_is_cut_there(cost, shuffle, spent, share):
     order = np.array(shuffle.sample(range(len(cost)), len(cost)))

@@ -17,7 +17,7 @@ def shared(a, b):
     return len({example.id for example in a} & {example.id for example in b})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(8, 40), min_size=1, max_size=5), st.sampled_from([0, 0.1, 0.25, 0.5]), st.integers(0, 9))
 def test_neighbours_share_their_fraction_and_sizes_stay(sizes, overlap, seed):
     before = pools(*sizes)

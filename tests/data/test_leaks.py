@@ -32,7 +32,7 @@ def test_texts_are_the_same_but_for_unicode_form_case_and_white_space(one, other
     assert (normalise(one) == normalise(other)) is same
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(max_size=20))
 def test_normalising_twice_changes_nothing(text):
     assert normalise(normalise(text)) == normalise(text)

@@ -46,7 +46,7 @@ def test_every_example_is_drawn_equally_often():
     assert np.abs(counts - 100).max() < 45
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(prompts=st.lists(st.integers(0, 12), min_size=2, max_size=30), count=st.integers(0, 6), seed=st.integers(0, 99))
 def test_both_sides_of_a_split_share_no_prompt_and_lose_only_repeats(prompts, count, seed):
     examples = [Example(str(row), f"Prompt {prompt}", "r") for row, prompt in enumerate(prompts)]

@@ -87,7 +87,7 @@ def test_a_pool_is_encoded_in_order_and_tells_what_was_left_out():
     assert str(found.skipped[0]) == "'b' has 12 tokens, the context holds 5"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(prompt=st.text(max_size=30), response=st.text(min_size=1, max_size=10), context=st.integers(2, 60),
        on_long=st.sampled_from(["skip", "truncate_prompt"]))  # fmt: skip
 def test_whatever_is_kept_ends_in_its_whole_response_and_fits(prompt, response, context, on_long):

@@ -221,7 +221,7 @@ answers = st.text(st.sampled_from("#### $.,-0123456789ab\n"), max_size=24)
 numbers = st.integers(-9999, 99999).map(lambda number: f"so\n#### {number:,}")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.one_of(answers, numbers, st.tuples(answers, numbers).map("".join)), numbers)
 def test_extracted_numbers_are_compared_as_the_harness_compares_them(text, gold):
     from lm_eval.api.metrics import exact_match_hf_evaluate

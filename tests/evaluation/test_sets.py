@@ -90,7 +90,7 @@ def test_a_measure_that_does_not_apply_to_an_item_gives_nan_and_not_0():
     np.testing.assert_array_equal(normalised(found, item_set([], measure="exact_match")), [100.0] * 3)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 60), st.integers(1, 60))
 def test_a_thinned_set_is_evenly_spaced_from_end_to_end(size, count):
     names = [f"e{row}" for row in range(size)]

@@ -178,7 +178,7 @@ def test_the_limit_of_the_process_is_left_as_it_was(tmp_path):
 _CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(_CELLS, _CELLS), max_size=6), st.sampled_from(["x.csv", "x.tsv"]))
 def test_what_a_writer_wrote_comes_back(tmp_path_factory, pairs, name):
     path = tmp_path_factory.mktemp("fuzz") / name

@@ -170,7 +170,7 @@ def test_options_are_texts_to_compare_with_the_response(response, choices, index
 TEXT = st.text(st.sampled_from("ab .1\n"), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(choices=st.lists(TEXT, min_size=2, max_size=5), tail=st.sampled_from(["", ", so", "\nas", "x"]), data=st.data())
 def test_options_where_there_are_any_hold_a_right_one_that_leads_the_response(choices, tail, data):
     index = data.draw(st.integers(0, len(choices) - 1))
@@ -261,7 +261,7 @@ VALUE = (
 SHAPE = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, st.one_of(*VALUE)))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(fields=SHAPE)
 def test_every_object_is_an_example_or_a_bad_row(fields):
     found = to_example(row(fields))

@@ -169,7 +169,7 @@ def test_a_folder_of_arrays_is_found(tmp_path):
     assert [file.name for file in find_files(".", tmp_path)] == ["alpaca.json"]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.sampled_from([b"[", b"]", b"{", b"}", b",", b'"', b":", b"1", b"\\", b"\n", b" ", b'"a"', b'{"a":1}'])

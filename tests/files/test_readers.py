@@ -15,7 +15,10 @@ from farsighted.core.errors import DataError
 from farsighted.files.readers import find_files, read_rows, refuse_bad_rows, write_quarantine
 from farsighted.files.rows import BadRow, Row, excerpt
 
-FUZZ = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(
+    max_examples=60,
+    suppress_health_check=[*settings().suppress_health_check, HealthCheck.function_scoped_fixture],
+)
 
 
 def put(folder, name, content):

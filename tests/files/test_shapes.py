@@ -139,7 +139,7 @@ _values = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.dictionaries(st.sampled_from(_NAMES), _values, max_size=5))
 def test_a_row_of_any_make_is_a_talk_or_unfit_and_nothing_else(fields):
     with contextlib.suppress(UnfitError):

@@ -59,7 +59,7 @@ def test_a_cut_off_stream_is_refused_after_what_it_held(tmp_path):
         list(read_rows([path]))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.binary(max_size=120), st.sampled_from(["x.csv", "x.arrow", "x.parquet", "x.jsonl", "x.tsv", "x.jsonl.gz"]))
 def test_any_bytes_are_rows_bad_rows_or_a_data_error(tmp_path_factory, content, name):
     path = tmp_path_factory.mktemp("fuzz") / name
@@ -70,7 +70,7 @@ def test_any_bytes_are_rows_bad_rows_or_a_data_error(tmp_path_factory, content, 
         assert all(isinstance(row, (Row, BadRow)) for row in found)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), min_size=1, max_size=5))
 def test_what_parquet_holds_comes_back(tmp_path_factory, pairs):
     path = tmp_path_factory.mktemp("fuzz") / "x.parquet"

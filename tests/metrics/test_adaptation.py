@@ -29,7 +29,7 @@ def test_area_equals_trapezoids_by_hand():
 
 
 @given(curve=curves())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_area_equals_the_loop_and_lies_between_extreme_scores(curve):
     tokens, scores = curve
     value = area_under_curve(tokens, scores)
@@ -127,7 +127,7 @@ def test_the_first_of_several_crossings_counts():
 
 
 @given(curve=curves(), goal=st.integers(-200, 1000))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_crossing_equals_a_walk_along_the_curve(curve, goal):
     tokens, scores = curve
     assert tokens_to_threshold(tokens, scores, goal / 10) == pytest.approx(first_crossing(tokens, scores, goal / 10))

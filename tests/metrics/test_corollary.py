@@ -31,7 +31,7 @@ def second_moment(gradient):
 
 
 @given(seed=seeds, width=st.integers(1, 4))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_moments_of_gaussian_directions_equal_isserlis_sums(seed, width):
     rng = np.random.default_rng(seed)
     A, S = (second_moment(rng.normal(size=(width + 1, width))) for _ in range(2))
@@ -40,7 +40,7 @@ def test_moments_of_gaussian_directions_equal_isserlis_sums(seed, width):
 
 
 @given(seed=seeds, width=st.integers(1, 4))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_moments_on_the_sphere_equal_sums_of_fourth_moments(seed, width):
     A = second_moment(np.random.default_rng(seed).normal(size=(width + 1, width)))
     expected = form_moments(A, lambda i, j: (i == j) / width, lambda *at: sphere_fourth_moment(width, *at))
@@ -82,7 +82,7 @@ def test_the_standard_error_of_a_variance_is_how_much_variances_scatter():
 
 
 @given(spectrum=spectra, seed=seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_made_gradients_have_their_spectrum_trace_one_and_concentration(spectrum, seed):
     gradient = gradients_of(spectrum, rotation(np.random.default_rng(seed), len(spectrum)))
     np.testing.assert_allclose(np.linalg.eigvalsh(second_moment(gradient)), np.sort(spectrum), atol=1e-12)
@@ -90,7 +90,7 @@ def test_made_gradients_have_their_spectrum_trace_one_and_concentration(spectrum
 
 
 @given(seed=seeds, width=st.integers(2, 20), shares=st.tuples(st.floats(0, 1), st.floats(0, 1)))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_one_growing_eigenvalue_raises_the_isotropic_variance_and_leaves_the_mean(seed, width, shares):
     low, high = (1 / width + share * (1 - 1 / width) * 0.999 for share in sorted(shares))
     less, more = (sphere_moments(np.diag(spiked_spectrum(share, width))) for share in (low, high))
@@ -99,7 +99,7 @@ def test_one_growing_eigenvalue_raises_the_isotropic_variance_and_leaves_the_mea
 
 
 @given(spectrum=spectra, data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_flattening_a_spectrum_never_raises_the_isotropic_variance(spectrum, data):
     rich, poor = np.argmax(spectrum), np.argmin(spectrum)
     given_away = data.draw(st.floats(0, 1)) * (spectrum[rich] - spectrum[poor]) / 2
@@ -159,7 +159,7 @@ def test_the_future_has_trace_one_and_its_weight_on_one_direction(weight):
 
 
 @given(spectrum=spectra)
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_no_spectrum_leaves_its_bounds(spectrum):
     bounds = square_bounds(spectrum.max(), len(spectrum))
     assert bounds.low - 1e-12 <= (spectrum**2).sum() <= bounds.high + 1e-12

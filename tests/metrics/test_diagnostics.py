@@ -14,7 +14,6 @@ from farsighted.metrics.diagnostics import (
     count_spikes,
     jaccard,
     neighbour_alignment,
-    subsample,
     update_concentration,
 )
 from oracles.metric_loops import concentration, spikes
@@ -50,7 +49,7 @@ def test_impossible_weights_are_refused(weights):
 
 
 @given(cluster=hnp.arrays(np.int64, st.integers(1, 30), elements=st.integers(0, 7)), data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_entropy_is_at_most_ln_c_and_blind_to_order_and_names(cluster, data):
     value = capability_entropy(cluster)
     order = np.array(data.draw(st.permutations(range(len(cluster)))))
@@ -74,7 +73,7 @@ def test_concentration_divides_by_the_number_of_examples_before_epsilon_is_added
 
 
 @given(gradient=gradients)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_concentration_equals_equation_four_from_outer_products_and_keeps_its_range(gradient):
     value = update_concentration(gradient)
     assert value == pytest.approx(concentration(gradient.tolist(), 1e-12), abs=1e-9)
@@ -101,28 +100,6 @@ def test_concentration_without_finite_gradients_is_missing(gradient):
 def test_concentration_of_a_flat_array_is_refused():
     with pytest.raises(ValueError, match="examples, width"):
         update_concentration(np.zeros(4))
-
-
-def test_subsample_keeps_all_rows_that_fit_without_drawing():
-    rng = np.random.default_rng(0)
-    before = rng.bit_generator.state
-    np.testing.assert_array_equal(subsample(rng, 5, limit=5), np.arange(5))
-    assert rng.bit_generator.state == before
-
-
-def test_subsample_draws_distinct_rising_rows_and_the_same_ones_again():
-    rows = subsample(np.random.default_rng(1), 100, limit=30)
-    assert len(rows) == 30
-    assert (np.diff(rows) > 0).all()
-    assert 0 <= rows[0] <= rows[-1] < 100
-    np.testing.assert_array_equal(rows, subsample(np.random.default_rng(1), 100, limit=30))
-
-
-def test_subsample_is_uniform():
-    rng = np.random.default_rng(2)
-    counts = sum(np.bincount(subsample(rng, 10, limit=4), minlength=10) for _ in range(2000))
-    # each row is kept with probability 0.4: sd of its count is sqrt(2000 * .4 * .6) = 22
-    assert np.abs(counts - 800).max() < 5 * 22
 
 
 @pytest.mark.parametrize(
@@ -182,7 +159,7 @@ def test_non_finite_values_are_not_spikes_and_do_not_disturb_the_median():
     values=st.lists(st.sampled_from([0.5, 1.0, 2.0, 4.0, 9.0, math.nan, math.inf]), max_size=40),
     window=st.integers(5, 12),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_spikes_equal_the_definition_looked_up_afresh(values, window):
     assert count_spikes(values, window=window) == len(spikes(values, 3.0, window, SPIKE_WARMUP))
 

@@ -93,7 +93,7 @@ def test_ties_share_their_mean_rank():
 
 
 @given(pair=pairs())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_gap_equals_ranks_by_counting(pair):
     immediate, long = pair
     family, contribution, signed = myopia(immediate.tolist(), long.tolist())
@@ -104,7 +104,7 @@ def test_gap_equals_ranks_by_counting(pair):
 
 
 @given(pair=pairs(), data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_gap_follows_the_selectors_when_they_change_places(pair, data):
     immediate, long = pair
     order = data.draw(st.permutations(range(len(immediate))))
@@ -114,7 +114,7 @@ def test_gap_follows_the_selectors_when_they_change_places(pair, data):
 
 
 @given(pair=pairs())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_signed_gaps_cancel_and_are_bounded_by_contributions(pair):
     gap = myopia_gap(*pair)
     assert gap.signed_K.sum() == pytest.approx(0, abs=1e-9)

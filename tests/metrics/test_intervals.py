@@ -245,7 +245,7 @@ def test_power_is_unknown_where_a_standard_error_is(difference, errors):
 
 
 @given(difference=st.floats(0.01, 10), se_items=st.floats(0.01, 5), se_seeds=st.floats(0, 5))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_planned_design_resolves_the_difference_and_a_smaller_factor_does_not(difference, se_items, se_seeds):
     plan = power(difference, Precision(50, 3, se_items, se_seeds))
     needed = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)

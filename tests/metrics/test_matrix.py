@@ -46,7 +46,7 @@ def test_values_per_stage_equal_those_by_hand():
 
 @pytest.mark.parametrize("name", NAMES)
 @given(score=matrices())
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_metric_equals_loops_over_cells(name, score):
     expected = matrix_metrics(score.tolist())[name]
     np.testing.assert_allclose(getattr(matrix, name)(score), expected, rtol=1e-9, atol=1e-9)
@@ -92,7 +92,7 @@ def test_empty_means_keep_the_batch_axes():
 
 
 @given(score=matrices(min_stages=2))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_forgetting_is_never_negative_and_zero_for_the_last_stage(score):
     drops = matrix.forgetting_per_stage(score)
     assert (drops >= 0).all()
@@ -100,7 +100,7 @@ def test_forgetting_is_never_negative_and_zero_for_the_last_stage(score):
 
 
 @given(score=matrices(min_stages=2))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_variants_of_forgetting_are_ordered_and_avalanche_is_minus_gem(score):
     ours, chaudhry = matrix.forgetting(score), matrix.forgetting_chaudhry(score)
     avalanche = matrix.forgetting_avalanche(score)
@@ -110,7 +110,7 @@ def test_variants_of_forgetting_are_ordered_and_avalanche_is_minus_gem(score):
 
 
 @given(score=matrices(), shift=st.floats(-30, 30))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_shift_of_all_scores_moves_levels_and_leaves_changes(score, shift):
     for name in NAMES:
         before, after = getattr(matrix, name)(score), getattr(matrix, name)(score + shift)
@@ -119,7 +119,7 @@ def test_a_shift_of_all_scores_moves_levels_and_leaves_changes(score, shift):
 
 
 @given(score=matrices())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_worst_task_is_at_most_the_final_average(score):
     assert matrix.worst_task(score) <= matrix.final_average(score) + 1e-9
 

@@ -47,7 +47,7 @@ def contradiction():
 
 
 @given(seed=seeds, width=st.integers(1, 6), rank=st.integers(1, 6))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_loss_equals_its_sum_over_components(seed, width, rank):
     rng = np.random.default_rng(seed)
     task, theta = positive_task(rng, width, rank), rng.normal(size=width)
@@ -56,7 +56,7 @@ def test_the_loss_equals_its_sum_over_components(seed, width, rank):
 
 
 @given(seed=seeds, width=st.integers(1, 12), rank=st.integers(1, 12), exponent=st.integers(-6, 3))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_equation_eight_is_an_identity_to_machine_precision(seed, width, rank, exponent):
     rng = np.random.default_rng(seed)
     task, theta, update = positive_task(rng, width, rank), rng.normal(size=width), rng.normal(size=width)
@@ -91,7 +91,7 @@ def test_the_residual_of_a_step_from_the_optimum_along_the_kernel_is_zero():
 
 
 @given(seed=seeds, width=st.integers(2, 8), step_size=st.floats(1e-3, 2.0))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_scaled_set_gains_exactly_as_much_as_the_other(seed, width, step_size):
     problems = draw_problems(np.random.default_rng(seed), Sizes(problems=20, dimensions=width))
     theta, current = problems.theta_PD, problems.current

@@ -15,7 +15,7 @@ from farsighted.config.load import load_config
 from farsighted.core.names import FAMILIES
 from farsighted.core.readings import Unheard
 from farsighted.protocol.tasks import Desk
-from farsighted.store.layout import Layout
+from farsighted.store.layout import MARKER, Layout
 from farsighted.worlds.skills.suite import build_suite
 
 COMMAND = str(Path(sys.executable).parent / "farsighted")
@@ -219,3 +219,15 @@ def assert_same_cell(folder, other):
     assert lasting(first) == lasting(second)
     for name in ("scores.parquet", "selections.parquet"):
         assert pq.read_table(folder / name).equals(pq.read_table(other / name)), name
+
+
+def complete_entries(folder: Path) -> list[Path]:
+    """Markers of the complete entries of a folder that a running process may rename in or delete meanwhile.
+
+    A recursive `glob` looks into every folder that it saw, and fails on one that has gone since.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    return [marker for entry in entries if entry.name[0] != "." and (marker := entry / MARKER).is_file()]

@@ -49,7 +49,7 @@ def loaded(progress, stage, stages=1):
 
 
 @given(st.dictionaries(NAMES, st.dictionaries(NAMES, st.integers(0, 9), min_size=1)))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_unpack_undoes_pack_for_groups_that_hold_something(groups):
     arrays = {group: {name: np.array(value) for name, value in part.items()} for group, part in groups.items()}
     assert unpack(pack(arrays)) == arrays

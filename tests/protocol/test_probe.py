@@ -34,7 +34,7 @@ def probe(desk, learner, seed=0, after=1):
 
 
 @given(st.integers(1, 40), st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_points_are_spread_to_the_last_step(steps, data):
     count = data.draw(st.integers(1, steps))
     points = probe_points(ProbeConfig(steps=steps, points=count))

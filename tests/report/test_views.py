@@ -42,7 +42,11 @@ def test_what_is_no_view_is_refused(path, said):
         ({"": b""}, "must write below the audit's folder"),
         ({"results.json": b""}, "must leave what the audit has measured alone"),
         ({"cells/x/cell.json": b""}, "must leave what the audit has measured alone"),
-        ({"tables/a.csv": b""}, "'tables/a.csv' is of the view 'tables'"),
+        ({"tables/a.csv": b""}, "'tables/a.csv' meets 'tables/a.csv' of the view 'tables'"),
+        ({"./tables//a.csv": b""}, "meets 'tables/a.csv' of the view 'tables'"),
+        ({"tables": b""}, "'tables' meets 'tables/a.csv' of the view 'tables'"),
+        ({"tables/a.csv/b": b""}, "meets 'tables/a.csv' of the view 'tables'"),
+        ({"mine": b"", "mine/b": b""}, "must name files, but 'mine' is the folder of another one"),
     ],
 )
 def test_files_that_may_not_be_written_are_refused(files, said):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from farsighted.store.layout import MARKER, Layout
+from farsighted.store.layout import Layout
 from oracles.cli import run_cli
-from oracles.micro import COMMAND, assert_same_cell, environment, prepare_working_folder
+from oracles.micro import COMMAND, assert_same_cell, complete_entries, environment, prepare_working_folder
 
 SELECTORS = ("random", "utility_diversity", "lhas", "diversity")
 ARGUMENTS = (
@@ -47,7 +47,7 @@ def story(micro, tmp_path_factory):
     os.killpg(first.pid, signal.SIGINT)
     interrupted = ended(first)
     status = run_cli("status", str(layout.root)).out
-    checkpoints = marked(layout.checkpoints(ids["random"]))
+    checkpoints = complete_entries(layout.checkpoints(ids["random"]))
 
     second = start(folder)
     wait_for_checkpoint(second, layout, ids["utility_diversity"])
@@ -77,7 +77,7 @@ def test_status_tells_of_the_interrupted_cell(story):
 def test_the_same_command_completes_what_was_interrupted_and_killed(story):
     assert story.last.returncode == 0, story.last.stderr
     assert set(story.finished_after_last) == {story.ids[name] for name in SELECTORS}
-    assert marked(story.layout.root / "checkpoints") == []
+    assert not any(story.layout.root.glob("checkpoints/*/*"))
 
 
 def test_cells_that_were_finished_are_not_run_again(story):
@@ -122,21 +122,16 @@ def ended(process):
 def wait_for_checkpoint(process, layout, cell_id):
     """Return when a running cell has a checkpoint and is not done."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not marked(layout.checkpoints(cell_id)):
+    while not complete_entries(layout.checkpoints(cell_id)):
         assert process.poll() is None, ended(process).stderr
         assert time.monotonic() < deadline
         time.sleep(0.002)
     assert not layout.finished(cell_id)
 
 
-def marked(folder):
-    """Complete checkpoints below a folder."""
-    return [path for path in folder.glob(f"**/{MARKER}") if not path.parent.name.startswith(".")]
-
-
 def finished(layout):
     """Finished cells and when their marker was written."""
-    return {path.parent.name: path.stat().st_mtime_ns for path in marked(layout.cells)}
+    return {path.parent.name: path.stat().st_mtime_ns for path in complete_entries(layout.cells)}
 
 
 def worker_of(pid):

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from farsighted.protocol.tasks import run_cell_task, run_clusters_task, run_stage_task
-from farsighted.store.layout import MARKER, Layout
-from oracles.micro import assert_same_cell, desk_of, micro_config
+from farsighted.store.layout import Layout
+from oracles.micro import assert_same_cell, complete_entries, desk_of, micro_config
 
 DEADLINE_SECONDS = 180
 FORK = multiprocessing.get_context("fork")
@@ -81,7 +81,7 @@ def started(desk, cell_id):
 def wait_for_boundary(process, checkpoints, stages):
     """Return when a cell has a checkpoint after so many stages or more."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while max((finished_stages(path) for path in checkpoints.glob(f"*/{MARKER}")), default=0) < stages:
+    while max((finished_stages(path) for path in complete_entries(checkpoints)), default=0) < stages:
         assert process.is_alive()
         assert time.monotonic() < deadline
         time.sleep(0.001)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from farsighted.store.layout import MARKER, Layout
-from oracles.micro import COMMAND, assert_same_cell, environment, prepare_working_folder
+from farsighted.store.layout import Layout
+from oracles.micro import COMMAND, assert_same_cell, complete_entries, environment, prepare_working_folder
 
 DEADLINE_SECONDS = 180
 SEEDS = (0, 1, 2, 3)
@@ -79,7 +79,7 @@ class Runs:
 
     def finished(self):
         """Finished cells and when their marker was written."""
-        return {path.parent.name: path.stat().st_mtime_ns for path in self.layout.cells.glob(f"[!.]*/{MARKER}")}
+        return {path.parent.name: path.stat().st_mtime_ns for path in complete_entries(self.layout.cells)}
 
     def held(self):
         return {path.name for path in self.layout.claims.iterdir()}

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from farsighted.selectors.base import Clusters
@@ -21,7 +21,6 @@ def rankings(draw):
     return list(order), sizes, draw(numbers)
 
 
-@settings(deadline=None)
 @given(rankings(), SHARES)
 def test_marked_candidates_keep_their_share_as_the_slow_loop_does(ranking, share):
     order, sizes, marks = ranking
@@ -30,7 +29,6 @@ def test_marked_candidates_keep_their_share_as_the_slow_loop_does(ranking, share
     assert found.order.tolist() == picked
 
 
-@settings(deadline=None)
 @given(rankings(), SHARES, st.lists(st.integers(0, 4), min_size=4, max_size=4))
 def test_least_served_clusters_keep_their_share_as_the_slow_loop_does(ranking, share, served):
     order, sizes, cluster = ranking
@@ -39,7 +37,6 @@ def test_least_served_clusters_keep_their_share_as_the_slow_loop_does(ranking, s
     assert found.order.tolist() == floor_loops.coverage_floor(order, sizes, share, cluster, served)[0]
 
 
-@settings(deadline=None)
 @given(rankings(), SHARES)
 def test_the_largest_values_keep_their_share_as_the_slow_loop_does(ranking, share):
     order, sizes, value = ranking

@@ -31,7 +31,7 @@ def test_equal_sizes_are_ordered_by_their_first_example():
     assert len(set(zip(labels.tolist(), truth.tolist(), strict=True))) == 3
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 9))
 def test_assigning_the_same_rows_gives_the_labels_back(count, k, seed):
     rows = np.random.default_rng(seed).normal(size=(count, 4))

@@ -57,7 +57,7 @@ def test_the_lazy_traversal_is_that_of_the_plain_loop(kind, history):
     np.testing.assert_allclose(found.distance_at_pick[order], distance, rtol=1e-9, atol=1e-6 * longest)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(arrays(np.float32, st.tuples(st.integers(1, 25), st.integers(1, 3)), elements=st.integers(-2, 2).map(float)))
 def test_ties_go_to_the_smaller_row(points):
     order, _ = loops.farthest_first(points, NOTHING, len(points))

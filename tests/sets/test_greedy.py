@@ -60,7 +60,7 @@ def test_a_single_point_is_picked_at_distance_zero():
     assert (traversal.order.tolist(), traversal.distance_at_pick.tolist()) == ([0], [0.0])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(arrays(np.float64, st.integers(2, 12), elements=st.integers(-3, 3).map(float)))
 def test_rank01_is_the_mean_rank_rescaled(values):
     expected = (rankdata(values) - 1) / (len(values) - 1)

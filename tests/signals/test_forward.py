@@ -21,7 +21,7 @@ def gathered(shapes):
     return gather_response(MODEL.model(ids).last_hidden_state, batch), batch
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(shapes)
 def test_gathered_states_equal_those_of_each_example_alone(shapes):
     ragged, batch = gathered(shapes)

@@ -39,7 +39,7 @@ def explicit_logits(batch, head):
     return [capped(rows @ head.weight_VD.T + (0 if head.bias_V is None else head.bias_V), head) for rows in states]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(lengths)
 def test_nuclear_norm_equals_singular_values_of_explicit_logits(lengths):
     ragged, batch = gathered([(2, length) for length in lengths])

@@ -11,13 +11,13 @@ def quality(response):
     return rule_quality(Example("a", "p", response))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(max_size=80) | st.text(alphabet="ab ,\n", max_size=300))
 def test_quality_lies_between_0_and_1(response):
     assert 0 <= quality(response) <= 1
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.text(max_size=80))
 def test_white_space_around_a_response_does_not_count(response):
     assert quality(f" \n{response}\t ") == quality(response)
@@ -89,7 +89,7 @@ def test_nothing_to_compare_with_is_neither_easy_nor_hard(count):
     assert difficulty_from_nll(np.ones(count)).tolist() == [0.5] * count
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(-40, 40), min_size=2, max_size=20))
 def test_difficulty_knows_the_order_of_surprise_alone(nll):
     found = difficulty_from_nll(np.array(nll, dtype=float))

@@ -50,7 +50,7 @@ def weight_gradients(batch, head):
     return gradients
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(shapes)
 def test_the_mean_nll_equals_the_models_own_loss(shapes):
     ragged, batch = gathered(shapes)
@@ -87,7 +87,7 @@ def test_a_mean_over_tokens_can_be_had_token_by_token_from_the_same_look(name, c
         torch.testing.assert_close(ragged.mean(found[f"token_{mean}"]), found[mean], rtol=0, atol=0)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 300), st.integers(0, 2**32 - 1))
 def test_the_two_largest_are_those_of_a_sort_with_ties_to_the_first(vocabulary, seed):
     values_RV = torch.from_numpy(np.random.default_rng(seed).integers(-3, 4, (5, vocabulary)).astype(np.float32))
@@ -142,7 +142,7 @@ def test_head_gradient_norm_and_sketch_equal_autograd_on_the_weight(name, chunk,
     torch.testing.assert_close(head_sketch(ragged, HEADS[name], MAPS), wanted)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(shapes, st.integers(1, 40))
 def test_where_the_chunks_end_changes_nothing(shapes, tokens_in_a_chunk):
     ragged, _ = gathered(shapes)

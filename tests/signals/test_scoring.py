@@ -78,7 +78,7 @@ LORA = MODELS["lora"]()
 FULL = full()
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=4), st.booleans())
 def test_any_mix_of_lengths_equals_autograd(shapes, lora):
     check(LORA if lora else FULL, shapes)

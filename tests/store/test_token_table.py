@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from farsighted.core.values import Example, Gold, Pool, Tokens
@@ -42,7 +42,6 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(token_table, "ROWS", 3)
 
 
-@settings(deadline=None)
 @given(texts=st.lists(TOKENS, max_size=6).map(tuple))
 def test_every_text_comes_back_as_it_was_field_by_field(texts):
     table = TokenTable.of(texts)
@@ -50,7 +49,6 @@ def test_every_text_comes_back_as_it_was_field_by_field(texts):
     assert tuple(table[row] for row in range(len(texts))) == texts
 
 
-@settings(deadline=None)
 @given(texts=st.lists(TOKENS, min_size=1, max_size=6).map(tuple))
 def test_columns_are_what_the_rows_say(texts):
     kept, plain = Pool("k", TokenTable.of(texts)), Pool("p", texts)

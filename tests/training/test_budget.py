@@ -42,7 +42,7 @@ def spent_by_round(costs_N, rounds, rank):
     return np.array(after)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sizes, units, shares, plans, st.integers(0, 99))
 def test_after_every_round_any_two_selectors_have_trained_the_same_within_one_example(lengths, unit, share, plan, seed):
     cost = costs(lengths, unit)
@@ -56,7 +56,7 @@ def test_after_every_round_any_two_selectors_have_trained_the_same_within_one_ex
     assert (np.ptp(spent, axis=0) < cost.max()).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sizes, units, shares, plans)
 def test_targets_rise_to_the_share_of_the_pool(lengths, unit, share, plan):
     cost = costs(lengths, unit)
@@ -65,7 +65,7 @@ def test_targets_rise_to_the_share_of_the_pool(lengths, unit, share, plan):
     assert targets[-1] == pytest.approx(share * cost.sum())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sizes, shares, st.integers(1, 16))
 def test_candidate_batches_use_up_the_pool_and_give_one_step_each(lengths, share, batch_size):
     rounds = plan_stage(lengths, share, RoundSettings("batch", batch_size=batch_size))
@@ -119,7 +119,7 @@ def test_an_absolute_number_of_tokens_is_trained_within_one_example(plan):
     assert 4 <= spent_by_round(cost, rounds, lambda rows: -cost[rows])[-1] < 4 + cost.max()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sizes, st.integers(1, 12), st.randoms(use_true_random=False))
 def test_steps_divide_the_picks_in_order_into_nearly_equal_parts(lengths, steps, shuffle):
     picked = np.array(shuffle.sample(range(len(lengths)), shuffle.randint(1, len(lengths))))

@@ -39,7 +39,7 @@ def test_a_sample_keeps_the_sketches_with_the_smallest_keys(limit):
     np.testing.assert_allclose(merged.sketches, np.stack([merged.keys, -merged.keys], axis=1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 99), max_size=6), min_size=1, max_size=4))
 def test_parts_may_be_merged_in_any_order_and_some_may_be_empty(parts):
     parts = [[key + part / 10 for key in keys] for part, keys in enumerate(parts)]

@@ -235,7 +235,7 @@ def test_all_selectors_are_trained_alike_round_by_round(granularity, unit):
     assert steps == {stage.steps}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(st.sampled_from([1, 2, 3, 80]), min_size=1, max_size=30),
     st.sampled_from([0.05, 0.3, 0.75, 1.0]),

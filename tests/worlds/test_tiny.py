@@ -32,7 +32,7 @@ def tiny():
 
 @pytest.mark.parametrize("tokenizer", [byte_tokenizer(), SHIPPED], ids=["built", "shipped"])
 @given(text=st.text(max_size=40))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_text_is_its_bytes_and_comes_back_unchanged(tokenizer, text):
     ids = tokenizer.encode(text)
     assert ids == list(text.encode())

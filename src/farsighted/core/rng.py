@@ -42,7 +42,7 @@ REPLAYED: Final = 2_000_000
 WARM_UP: Final = 3_000_000
 """`data`, `dropout`: the warm-up run over the stage's pool; followed by the epoch or the step."""
 
-# The bootstrap has a seed of its own (0), whatever the audit's seeds are.
+# The bootstrap draws from seed 0, whatever the audit's seeds are: equal artifacts give equal intervals.
 ITEM_RESAMPLES: Final = 0
 """`eval`: items drawn again."""
 SEED_RESAMPLES: Final = 1

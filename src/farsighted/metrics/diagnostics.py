@@ -67,16 +67,6 @@ def update_concentration(sketch_MK: np.ndarray, eps: float = 1e-12) -> float:
     return float(largest / (np.trace(gram) + eps))
 
 
-def subsample(rng: np.random.Generator, count: int, limit: int = 2048) -> np.ndarray:
-    """Return rising row numbers of a uniform subsample of at most `limit` of `count` rows; all of them if they fit.
-
-    Keeps `update_concentration` affordable; the caller reports how many rows were used.
-    """
-    if count <= limit:
-        return np.arange(count)
-    return np.sort(rng.choice(count, size=limit, replace=False))
-
-
 def adapter_drift(inner_total_step: float, norm2_step: float, norm2_total: float) -> float:
     """Return 1 - cos(Delta_t, sum over s < t of Delta_s), 0 (same direction) .. 2 (opposite).
 

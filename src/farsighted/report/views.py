@@ -1,7 +1,7 @@
 """The table of views: each is a pure function from what an audit has measured to the files of its part of the report.
 
 A view of one's own is offered by an installed package under the entry points `farsighted.views`, or named as
-`package.module:name`; no view computes a number that the results do not hold.
+`package.module:name`. A view computes no number itself: it is in the results, or comes from `results/over_seeds.py`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +61,7 @@ def checked_files(files: object, taken: Mapping[str, str]) -> dict[str, bytes]:
     """
     if not isinstance(files, Mapping):
         raise ConfigError(f"It must return a mapping of paths to bytes, but returns {type(files).__name__}.")
+    checked: dict[str, bytes] = {}
     for path, content in files.items():
         if not isinstance(path, str) or not isinstance(content, bytes):
             found = f"{type(path).__name__} to {type(content).__name__}"
@@ -70,9 +71,21 @@ def checked_files(files: object, taken: Mapping[str, str]) -> dict[str, bytes]:
             raise ConfigError(f"It must write below the audit's folder, but names '{path}'.")
         if place.parts[0] in ARTIFACTS:
             raise ConfigError(f"It must leave what the audit has measured alone, but names '{path}'.")
-        if path in taken:
-            raise ConfigError(f"It must write files of its own, but '{path}' is of the view '{taken[path]}'.")
-    return dict(files)
+        clash = next((other for other in taken if _meet(place, PurePosixPath(other))), None)
+        if clash is not None:
+            raise ConfigError(
+                f"It must write files of its own, but '{path}' meets '{clash}' of the view '{taken[clash]}'."
+            )
+        checked[str(place)] = content
+    inside = [path for path in checked if any(PurePosixPath(path) in PurePosixPath(other).parents for other in checked)]
+    if inside:
+        raise ConfigError(f"It must name files, but '{inside[0]}' is the folder of another one.")
+    return checked
+
+
+def _meet(one: PurePosixPath, other: PurePosixPath) -> bool:
+    """Whether two paths are the same, or one is the folder of the other."""
+    return one == other or one in other.parents or other in one.parents
 
 
 ARTIFACTS: Final = frozenset(

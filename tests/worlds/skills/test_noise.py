@@ -22,7 +22,7 @@ def distance_by_definition(left, right):
 
 
 @given(WORDS, WORDS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_edit_distance_equals_its_recursive_definition(left, right):
     assert edit_distance(left, right) == distance_by_definition(left, right)
 
