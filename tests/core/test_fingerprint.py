@@ -22,6 +22,7 @@ CHANGED = {
     "answer_index": 1,
     "gold": Gold(answers=("t",)),
     "turns": (("system", "s"),),
+    "conversation": "{}",
 }
 
 json_values = st.recursive(

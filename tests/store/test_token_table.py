@@ -27,6 +27,7 @@ EXAMPLE = st.builds(
     answer_index=st.none() | st.integers(0, 9),
     gold=GOLD | st.just(Gold()),
     turns=st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple),
+    conversation=TEXT,
 )
 TOKENS = st.builds(Tokens, EXAMPLE, st.lists(st.integers(0, 2**31 - 1), max_size=6).map(tuple), st.integers(0, 5))
 

@@ -56,6 +56,10 @@ class Example:
     gold: Gold = Gold()
     turns: tuple[tuple[str, str], ...] = ()
     """Role and content of what came before the response; empty where that is the prompt, said by the user."""
+    conversation: str = ""
+    """All messages as JSON, {"messages": [..., the answer], "tools": [...]}, where roles and texts do not say it all:
+    calls of tools, reasoning, parts. It is what a chat template is given; `prompt`, `turns` and `response` have the
+    same in plain words. Empty where those say it all."""
 
 
 @dataclass(frozen=True, slots=True)

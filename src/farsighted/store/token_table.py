@@ -47,6 +47,7 @@ _SCHEMA: Final = pa.schema(
         "answer_index": pa.int64(),
         "gold": _GOLD,
         "turns": pa.large_list(pa.large_list(pa.large_string())),
+        "conversation": pa.large_string(),
     }
 )
 """Null stands for a field's default."""
@@ -269,4 +270,4 @@ def _kept(name: str, value: object) -> object:
     """Return a field's value as Arrow takes it; a default is no value."""
     if isinstance(value, Gold):
         return None if value == Gold() else {field: getattr(value, field) for field in Gold.__dataclass_fields__}
-    return None if value == () else value
+    return None if value == () or (name == "conversation" and not value) else value
