@@ -196,7 +196,8 @@ def test_a_view_may_not_write_the_files_of_another(folder, monkeypatch):
     offer_views(monkeypatch, folder, mine="own_views:greedy")
     paths = write_results(folder)
     assert paths.failures == (
-        "View 'mine' failed: It must write files of its own, but 'scorecard.md' meets 'scorecard.md' of the view 'scorecard'.",
+        "View 'mine' failed: It must write files of its own, but 'scorecard.md' meets 'scorecard.md' of the view "
+        "'scorecard'.",
     )
     assert paths.scorecard.read_text().startswith("# Fabricated audit")
 
