@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
-from farsighted.files.formats import option_texts, read_examples, to_example
+from farsighted.files.formats import read_examples, to_example
+from farsighted.files.labels import option_texts
 from farsighted.files.readers import find_files
 from farsighted.files.rows import BadRow, Row
 from oracles.shared_data import needs_shared_data, shared_data

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farsighted.files.shapes import UnfitError, talk_of
+from farsighted.files.fields import UnfitError
+from farsighted.files.shapes import talk_of
 
 ASKED = (("user", "q"),)
 
