@@ -43,9 +43,13 @@ def other_separator(names: Sequence[str], separator: str) -> str:
 
 
 def no_header(row: Row) -> str:
-    """Return a sentence where the first line of a CSV file seems to be data, "" elsewhere."""
+    """Return what is wrong with a row of a CSV file whose first line seems to be a row too, "" elsewhere."""
     if not row.file.name.endswith((".csv", ".csv.gz", ".tsv")) or _FIELDS & {
         name.strip().lower() for name in row.fields
     }:
         return ""
-    return "; the first line of the file must name the columns, but may be a row itself: put a header line above it"
+    names = ", ".join(row.fields)[:80]
+    return (
+        f"has columns of no known name, because the first line of the file ({names}) seems to be a row itself; put a "
+        "header above it (prompt,response), or name the columns under `data.columns`"
+    )

@@ -141,9 +141,10 @@ def _wrong_header(names: Sequence[str] | _Broken | None, file: Path) -> str:
     if _NO_UTF8.search(whole) or "\0" in whole:
         return f"its header is no text in UTF-8{other_encoding(_bytes_of(whole))}"
     if sign := other_separator(names, separator := _separator(file)):
-        return (
-            f"its columns seem to be parted by {sign!r}, where {separator!r} must be{_also_encoding(file)}. Write the "
-            f"file with {separator!r} between columns (a file whose name ends in .tsv is parted by tabs)"
+        # All rows would be bad for the same reason.
+        raise DataError(
+            f"'{file}' must have {separator!r} between its columns, but its header has {sign!r}{_also_encoding(file)}. "
+            "Write it with commas, or with tabs under a name that ends in .tsv."
         )
     if len(set(names)) < len(names):
         return f"it names the column '{next(name for name in names if names.count(name) > 1)}' twice"

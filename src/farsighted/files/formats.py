@@ -58,6 +58,8 @@ class Found:
     outcome: Example | BadRow | SetAside
     unread: frozenset[str] = frozenset()
     wrong: tuple[Unreadable, ...] = ()
+    left_out: str = ""
+    """The mark on the last answer, where the example ends with an earlier one."""
 
 
 def read_examples(
@@ -134,6 +136,8 @@ class _Desk:
         if isinstance(outcome, BadRow):
             return outcome
         self.told.example(row, found.unread, found.wrong)
+        if found.left_out:
+            self.told.ended(row, found.left_out)
         self.good += 1
         if self._sample is None:
             self.examples.append(outcome)
@@ -176,7 +180,7 @@ def found_in(row: Row, columns: Columns = NO_COLUMNS, ids: Ids = "field") -> Fou
     except SetAsideError as error:
         return Found(SetAside(str(error)))
     except UnknownShapeError as error:
-        return Found(_bad(row, f"{error}{advice_on(row.fields, columns)}{no_header(row)}"))
+        return Found(_bad(row, no_header(row) or f"{error}{advice_on(row.fields, columns)}"))
     except UnfitError as error:
         return Found(_bad(row, str(error)))
 
@@ -208,7 +212,7 @@ def _example(row: Row, columns: Columns, ids: Ids) -> Found:
         ),
         known,
     )
-    return Found(example, _unread(row, columns, said, known), wrong)
+    return Found(example, _unread(row, columns, said, known), wrong, said.left_out)
 
 
 def _unread(row: Row, columns: Columns, said: Said, known: Fields) -> frozenset[str]:

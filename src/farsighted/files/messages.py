@@ -7,7 +7,8 @@ from typing import Final
 from farsighted.files import marks
 from farsighted.files.calls import Call, calls_in, calls_or_none, calls_text
 from farsighted.files.fields import UnfitError, as_json, kind_of, text_of
-from farsighted.files.roles import CALLING, role_of
+from farsighted.files.parts import Parts, parts_in
+from farsighted.files.roles import CALLING, key_of, role_of
 
 _ROLE: Final = ("role", "from")
 _CONTENT: Final = ("content", "value", "text")
@@ -16,7 +17,6 @@ REASONING: Final = ("reasoning_content", "reasoning", "thinking")
 _NAMES: Final = ("name", "tool_call_id")
 MESSAGE_FIELDS: Final = (*_ROLE, *_CONTENT, *_CALLS, *REASONING, *_NAMES, *marks.MARKS)
 """What is read of a message."""
-_TEXT_PARTS: Final = frozenset({"text", "input_text", "output_text"})
 _LEVELS: Final = frozenset({"on", "off", "yes", "no", "true", "false", "none", "low", "medium", "high"})
 """Settings of reasoning, which some files keep under the name of its text."""
 
@@ -59,8 +59,8 @@ class Message:
 def message_of(found: object) -> Message:
     """Return a message; raises `UnfitError` for what is none.
 
-    The role is under `role` or `from`; the text under `content`, `value` or `text`, whole or in parts of type text;
-    where there are calls it may be missing. An object that a tool gave back becomes its JSON.
+    The role is under `role` or `from`; the text under `content`, `value` or `text`, whole or in parts; where there are
+    calls it may be missing. An object that a tool gave back becomes its JSON.
     """
     if not isinstance(found, dict):
         raise UnfitError(f"has a message of type {kind_of(found)}; every message must be an object")
@@ -69,9 +69,10 @@ def message_of(found: object) -> Message:
     given = text_of(there, next((name for name in _ROLE if name in there), "role"))
     role = role_of(given)
     calls = tuple(call for name in _CALLS if there.get(name) for call in calls_in(there[name]))
-    reasoning = reasoning_in(there)
-    content = _content(there, role, bool(calls))
-    if given.strip().lower() in CALLING and not calls and (spelled := calls_or_none(content)):
+    parts = _content(there, role, bool(calls))
+    calls, content = (*calls, *parts.calls), parts.text
+    reasoning = reasoning_in(there) or reasoning_in({"reasoning_content": parts.reasoning})
+    if key_of(given) in CALLING and not calls and (spelled := calls_or_none(content)):
         calls, content = spelled, ""
     names = {name: value for name in _NAMES if isinstance(value := there.get(name), str) and value}
     return Message(role, content, calls, reasoning, names, marks.forbids(there), _unread(there))
@@ -94,35 +95,17 @@ def _unread(there: Mapping[str, object]) -> frozenset[str]:
     return frozenset(there.keys() - set(MESSAGE_FIELDS) | wrong)
 
 
-def _content(there: Mapping[str, object], role: str, calls: bool) -> str:
+def _content(there: Mapping[str, object], role: str, calls: bool) -> Parts:
     name = next((name for name in _CONTENT if name in there), "content")
     found = there.get(name)
     if found is None and calls:
-        return ""
+        return Parts("")
     if role == "tool" and _is_data(found):
-        return as_json(found)
-    return _joined(found) if isinstance(found, list) else text_of(there, name)
+        return Parts(as_json(found))
+    return parts_in(found) if isinstance(found, list) else Parts(text_of(there, name))
 
 
 def _is_data(found: object) -> bool:
     """Tell whether a tool gave back something other than text or parts of a text."""
     parts = isinstance(found, list) and bool(found) and all(isinstance(part, dict) and "type" in part for part in found)
     return not isinstance(found, (str, type(None))) and not parts
-
-
-def _joined(parts: list[object]) -> str:
-    """Return the text of a content in parts, [{type: text, text: ...}, ...], without anything between them."""
-    if not parts:
-        raise UnfitError("has a message whose content is an empty list; it must be text, or parts of type text")
-    return "".join(_text_of_part(part) for part in parts)
-
-
-def _text_of_part(part: object) -> str:
-    kind = part.get("type") if isinstance(part, dict) else kind_of(part)
-    if not isinstance(part, dict) or kind not in _TEXT_PARTS:
-        raise UnfitError(f"has a message with a part of type {kind!r}; only parts of type 'text' can be trained on")
-    name = next((name for name in ("text", "value", "content") if part.get(name) is not None), "text")
-    if name not in part:
-        there = ", ".join(sorted(str(key) for key in part))
-        raise UnfitError(f"has a message with a part that holds {there}; its text must be under `text`")
-    return text_of(part, name)

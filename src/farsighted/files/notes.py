@@ -21,6 +21,7 @@ class Told:
     _unread: dict[Path, Counter[str]] = field(default_factory=dict)
     _wrong: dict[tuple[Path, str], tuple[int, Row, Unreadable]] = field(default_factory=dict)
     _aside: Counter[tuple[Path, str]] = field(default_factory=Counter)
+    _ended: Counter[tuple[Path, str]] = field(default_factory=Counter)
 
     def example(self, row: Row, unread: Iterable[str], wrong: Iterable[Unreadable]) -> None:
         """Note what of a row's fields was not read, and what could not be."""
@@ -29,6 +30,10 @@ class Told:
         for label in wrong:
             count, first, shown = self._wrong.get((row.file, label.name), (0, row, label))
             self._wrong[row.file, label.name] = (count + 1, first, shown)
+
+    def ended(self, row: Row, mark: str) -> None:
+        """Note a row whose last answer is not to be trained on, so that the example ends with an earlier one."""
+        self._ended[row.file, mark] += 1
 
     def aside(self, row: Row, mark: str) -> None:
         """Note a row that says of itself that it is not to be trained on."""
@@ -46,6 +51,9 @@ class Told:
         told: dict[str, list[Path]] = {}
         for (file, mark), count in self._aside.items():
             told.setdefault(f"{_rows(count)} set aside: {mark}.", []).append(file)
+        for (file, mark), count in self._ended.items():
+            ending = "1 conversation ends" if count == 1 else f"{count:,} conversations end"
+            told.setdefault(f"{ending} with an earlier answer: {mark} on the last.", []).append(file)
         for (file, name), (count, first, label) in self._wrong.items():
             told.setdefault(
                 f"`{name}` counts as missing in {'1 row' if count == 1 else f'{count:,} rows'}: {label.reason}, but is "

@@ -38,4 +38,9 @@ def role_of(given: str) -> str:
     >>> role_of("Human"), role_of("developer"), role_of("critic")
     ('user', 'system', 'critic')
     """
-    return ROLES.get(given.strip().lower(), given)
+    return ROLES.get(key_of(given), given)
+
+
+def key_of(given: str) -> str:
+    """Return a role as `ROLES` and `CALLING` spell it."""
+    return given.strip().lower().replace("-", "_").replace(" ", "_")

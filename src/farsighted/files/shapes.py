@@ -37,6 +37,8 @@ class Said:
     """Fields of the row that were read."""
     unread: frozenset[str] = frozenset()
     """Names inside its messages that were not: "messages.time"."""
+    left_out: str = ""
+    """The mark by which the last answer is not trained on, where the talk ends with an earlier one."""
 
 
 def talk_of(fields: Fields) -> Talk:
@@ -67,8 +69,10 @@ def said_in(fields: Fields, taken: frozenset[str] = frozenset()) -> Said:
         return Said(talk_from((*draft.before, draft.answer)), draft.own)
     whole = with_beside(draft, fields, taken)
     messages = up_to_answer(whole.messages) if draft.is_list else _answered(whole.messages)
-    talk = replace(talk_from(messages, whole.tools), rejected=draft.rejected)
-    return Said(talk, whole.read | marks.are_read(fields), _unread_inside(fields, draft.own))
+    ended = whole.messages[-1].forbidden
+    # What is worse than an answer says nothing of an earlier one.
+    talk = replace(talk_from(messages, whole.tools), rejected="" if ended else draft.rejected)
+    return Said(talk, whole.read | marks.are_read(fields), _unread_inside(fields, draft.own), ended)
 
 
 def _answered(messages: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -101,13 +105,13 @@ def _pair(prompt: str, response: str) -> Callable[[Fields], Draft]:
 
     def read(row: Fields) -> Draft:
         asked = turns_in(row, prompt) if isinstance(row[prompt], list) else (Message("user", text_of(row, prompt)),)
-        said = _answers(row, response)
         if response == "chosen":
-            said = _without_prompt(row, prompt, said)
+            row = _without_prompt(row, prompt)
+        said, rejected = _answers(row, response), _rejected(row)
         return Draft(
             before=_together(asked, said[:-1]),
             answer=said[-1],
-            rejected=(rejected := _rejected(row)),
+            rejected=rejected,
             own=frozenset({prompt, response, *(["rejected"] if rejected else [])}),
             repeats=prompt == "instruction",
         )
@@ -154,14 +158,14 @@ def _together(asked: tuple[Message, ...], more: tuple[Message, ...]) -> tuple[Me
     return more
 
 
-def _without_prompt(row: Fields, prompt: str, said: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Return an answer in text without the prompt that it begins with, where the rejected one does too."""
-    asked, chosen, rejected = row[prompt], row["chosen"], row.get("rejected", row["chosen"])
-    if not (isinstance(asked, str) and isinstance(chosen, str) and isinstance(rejected, str)):
-        return said
-    if len(asked.split()) < 2 or not (chosen.startswith(asked) and rejected.startswith(asked)):
-        return said
-    return (Message("assistant", chosen[len(asked) :].lstrip()),)
+def _without_prompt(row: Fields, prompt: str) -> Fields:
+    """Return a row whose chosen and rejected texts are without the prompt, where both begin with it."""
+    asked, answers = row[prompt], {name: row[name] for name in ("chosen", "rejected") if name in row}
+    if not isinstance(asked, str) or len(asked.split()) < 2:
+        return row
+    if not all(isinstance(answer, str) and answer.startswith(asked) for answer in answers.values()):
+        return row
+    return {**row, **{name: str(answer)[len(asked) :].lstrip() for name, answer in answers.items()}}
 
 
 def _talk(name: str) -> Callable[[Fields], Draft]:
@@ -177,10 +181,14 @@ def _talk(name: str) -> Callable[[Fields], Draft]:
     return read
 
 
-def _preference(row: Fields) -> Draft:
-    """The prompt is what both conversations begin with."""
-    chosen, rejected = (_whole(row, name) for name in ("chosen", "rejected"))
-    return Draft(chosen[:-1], chosen[-1], rejected[-1].text, frozenset({"chosen", "rejected"}), is_list=True)
+def _preference(*names: str) -> Callable[[Fields], Draft]:
+    """Read two conversations, the better one first; the prompt is what comes before the answer of the better one."""
+
+    def read(row: Fields) -> Draft:
+        chosen, rejected = (_whole(row, name) for name in names)
+        return Draft(chosen[:-1], chosen[-1], rejected[-1].text, frozenset(names), is_list=True)
+
+    return read
 
 
 def _whole(row: Fields, name: str) -> tuple[Message, ...]:
@@ -252,7 +260,8 @@ _FIRST: Final = (
     Shape(("instruction", "response"), _pair("instruction", "response"), ("rejected",)),
     Shape(("query", "response"), _pair("query", "response"), ("rejected",)),
     Shape(("question", "answer"), _pair("question", "answer"), ("rejected",)),
-    Shape(("chosen", "rejected"), _preference),
+    Shape(("chosen", "rejected"), _preference("chosen", "rejected")),
+    Shape(("chosen_messages", "rejected_messages"), _preference("chosen_messages", "rejected_messages")),
     *(Shape((name,), _talk(name), ("chosen", "rejected")) for name in _LISTS[2:]),
     Shape(("chat",), _chat, ("system",)),
     Shape(("query", "answers", "tools"), _called, ("tools",)),

@@ -38,6 +38,6 @@ def turns_of(text: str, name: str) -> tuple[Message, ...]:
         )
     _, *parts = _SPEAKER.split(text)
     return tuple(
-        Message(role_of(speaker.replace(" ", "_")), said.strip().removesuffix(_END).rstrip())
+        Message(role_of(speaker), said.strip().removesuffix(_END).rstrip())
         for speaker, said in zip(parts[::2], parts[1::2], strict=True)
     )
