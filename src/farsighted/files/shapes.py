@@ -87,9 +87,17 @@ def _unread_inside(fields: Fields, names: frozenset[str]) -> frozenset[str]:
     for name in names:
         listed = fields[name] if isinstance(fields.get(name), list) else [fields.get(name)]
         for entry in listed if isinstance(listed, list) else []:
-            if isinstance(entry, dict) and {"role", "from"} & entry.keys():
-                found |= {f"{name}.{inner}" for inner in message_of(entry).unread}
+            found |= {f"{name}.{inner}" for inner in _unread_in(entry)}
     return frozenset(found)
+
+
+def _unread_in(entry: object) -> frozenset[str]:
+    if not isinstance(entry, dict):
+        return frozenset()
+    pair = next((pair for pair in _PAIRED if _holds(entry, pair)), None)
+    if pair is not None:
+        return frozenset(name for name in entry if entry[name] is not None and name not in pair)
+    return message_of(entry).unread if {"role", "from"} & entry.keys() else frozenset()
 
 
 def _unknown(fields: Fields) -> str:
@@ -185,10 +193,19 @@ def _preference(*names: str) -> Callable[[Fields], Draft]:
     """Read two conversations, the better one first; the prompt is what comes before the answer of the better one."""
 
     def read(row: Fields) -> Draft:
+        asked = next((name for name in ASKED if isinstance(row.get(name), str)), "")
+        if asked and names[0] == "chosen" and _is_answer(row["chosen"]):
+            return _pair(asked, "chosen")(row)
         chosen, rejected = (_whole(row, name) for name in names)
         return Draft(chosen[:-1], chosen[-1], rejected[-1].text, frozenset(names), is_list=True)
 
     return read
+
+
+def _is_answer(found: object) -> bool:
+    """Tell whether a preferred text is an answer alone, not a whole conversation."""
+    one = isinstance(found, dict) and bool({"role", "from"} & found.keys())
+    return one or (isinstance(found, str) and not is_transcript(found))
 
 
 def _whole(row: Fields, name: str) -> tuple[Message, ...]:
@@ -248,8 +265,8 @@ def _holds(entry: Fields, pair: tuple[str, str]) -> bool:
     return set(pair) <= entry.keys() and not {"role", "from"} & {name for name in entry if entry[name] is not None}
 
 
-_ASKED: Final = ("prompt", "instruction", "query", "question", "problem", "inputs", "input")
-_ANSWERED: Final = ("response", "completion", "output", "answer", "solution", "targets")
+ASKED: Final = ("prompt", "instruction", "query", "question", "problem", "inputs", "input")
+ANSWERED: Final = ("response", "completion", "output", "solution", "targets", "answer")
 _FIRST: Final = (
     Shape(("prompt", "chosen"), _pair("prompt", "chosen"), ("rejected",)),
     Shape(("prompt", "response"), _pair("prompt", "response"), ("rejected",)),
@@ -260,7 +277,7 @@ _FIRST: Final = (
     Shape(("instruction", "response"), _pair("instruction", "response"), ("rejected",)),
     Shape(("query", "response"), _pair("query", "response"), ("rejected",)),
     Shape(("question", "answer"), _pair("question", "answer"), ("rejected",)),
-    Shape(("chosen", "rejected"), _preference("chosen", "rejected")),
+    Shape(("chosen", "rejected"), _preference("chosen", "rejected"), ASKED),
     Shape(("chosen_messages", "rejected_messages"), _preference("chosen_messages", "rejected_messages")),
     *(Shape((name,), _talk(name), ("chosen", "rejected")) for name in _LISTS[2:]),
     Shape(("chat",), _chat, ("system",)),
@@ -272,14 +289,13 @@ SHAPES: Final[tuple[Shape, ...]] = (
     *_FIRST,
     *(
         Shape((asked, answer), _pair(asked, answer), ("rejected",))
-        for asked in _ASKED
-        for answer in _ANSWERED
+        for asked in ASKED
+        for answer in ANSWERED
         if (asked, answer) not in _KNOWN_PAIRS
     ),
-    Shape(("question", "chosen"), _pair("question", "chosen"), ("rejected",)),
     Shape(("text",), _text),
 )
 _KNOWN: Final = (
     "prompt + response, prompt + completion, messages, conversations, instruction + output (+ input), "
-    "question + answer, or text"
+    "input + output, problem + solution, question + answer, chosen + rejected, or text"
 )
