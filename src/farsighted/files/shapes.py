@@ -281,7 +281,7 @@ _FIRST: Final = (
     Shape(("chosen_messages", "rejected_messages"), _preference("chosen_messages", "rejected_messages")),
     *(Shape((name,), _talk(name), ("chosen", "rejected")) for name in _LISTS[2:]),
     Shape(("chat",), _chat, ("system",)),
-    Shape(("query", "answers", "tools"), _called, ("tools",)),
+    Shape(("query", "answers", "tools"), _called),
 )
 """What comes first where a row has the fields of several."""
 _KNOWN_PAIRS: Final = {shape.names for shape in _FIRST}
