@@ -359,7 +359,7 @@ def test_an_output_of_another_kind_is_refused(files, tmp_path, no_model):
 def test_an_output_below_a_file_ends_with_3(files, tmp_path, no_model):
     (tmp_path / "file").write_text("")
     said = selected(files, tmp_path / "file" / "chosen.jsonl")
-    assert said.code == StorageError.exit_code == 3
+    assert said.code == StorageError.code == 3
     assert "cannot be written" in said.err
 
 
@@ -407,3 +407,45 @@ def test_a_bare_number_is_a_number(text, value):
 def test_parameters_are_read_as_yaml():
     read = select_verb._parameters(["a=1", "b=0.5", "c=x=y", "d=true", "e={name: loss}"])
     assert read == {"a": 1, "b": 0.5, "c": "x=y", "d": True, "e": {"name": "loss"}}
+
+
+def test_what_is_not_read_and_what_is_set_aside_is_told_once_a_file(tmp_path):
+    rows = [{"id": 1, "prompt": f"p{n}", "response": "yes", "label": n > 0, "url": "x"} for n in range(4)]
+    pool = write_jsonl(tmp_path / "pool.jsonl", rows)
+    out = tmp_path / "picked.jsonl"
+    more = ("--ids", "row", "--proxy", pool, "--history", pool)
+    done = run_cli("select", pool, "-s", "random", "-b", "2 examples", "-o", out, *more)
+    assert done.code == 0
+    for sentence in ("1 row was set aside: label false.", "fields not read: url."):
+        assert " ".join(done.err.split()).count(sentence) == 1
+    assert len(rows_of(out)) == 2
+
+
+def test_a_label_that_the_selector_does_not_read_stops_nothing_and_one_that_it_reads_is_asked_for(tmp_path):
+    rows = [{"prompt": f"p{n}", "response": "yes", "quality": quality} for n, quality in enumerate(["4.5", "N/A"])]
+    pool = write_jsonl(tmp_path / "pool.jsonl", rows)
+    out = tmp_path / "picked.jsonl"
+    assert run_cli("select", pool, "-s", "random", "-b", "1 examples", "-o", out).code == 0
+    refused = run_cli("select", pool, "-s", "quality", "-b", "1 examples", "-o", out, "--quality", "metadata")
+    assert refused.code == 2
+    assert "'pool:2' has none" in " ".join(refused.err.split())
+
+
+def test_a_turn_with_calls_is_written_whole(tmp_path):
+    call = {"type": "function", "function": {"name": "look_up", "arguments": {"city": "Oslo"}}}
+    turns = [
+        {"role": "user", "content": "Rain?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "yes", "name": "look_up"},
+        {"role": "assistant", "content": "It rains."},
+    ]
+    tools = [{"type": "function", "function": {"name": "look_up"}}]
+    pool = write_jsonl(tmp_path / "pool.jsonl", [{"id": "t", "messages": turns, "tools": tools, "system": "s"}])
+    out = tmp_path / "picked.jsonl"
+    done = run_cli("select", pool, "-s", "random", "-b", "2 examples", "-o", out, "--turns", "each")
+    assert done.code == 0
+    first = next(row for row in rows_of(out) if row["id"] == "t#1")
+    assert [message["role"] for message in first["messages"]] == ["system", "user", "assistant"]
+    assert first["messages"][2]["tool_calls"] == [call]
+    assert first["tools"] == tools
+    assert "system" not in first

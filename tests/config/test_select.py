@@ -33,7 +33,7 @@ def test_what_python_may_be_given_is_what_the_tree_has():
 @pytest.mark.parametrize(
     ("section", "keys"),
     [
-        ("data", ("on_long", "on_bad_row", "max_bad_share", "columns", "max_examples", "turns", "template")),
+        ("data", ("on_long", "on_bad_row", "max_bad_share", "columns", "ids", "max_examples", "turns", "template")),
         ("signals", ("embedding", "k")),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
-from farsighted.data.leaks import Overlap, check_disjoint, drop_overlap, find_overlap, leak_key, normalise
+from farsighted.data.leaks import Overlap, asked_key, check_disjoint, drop_overlap, find_overlap, leak_key, normalise
 
 POOL = (Example("a", "What is 3 + 4?", "7"), Example("b", "Name a bird.", "Wren"), Example("c", "", "A Poem"))
 SETS = {
@@ -73,3 +73,27 @@ def test_no_more_than_three_pairs_are_named():
     with pytest.raises(DataError) as caught:
         check_disjoint("the pool", pool, SETS)
     assert len(str(caught.value).splitlines()) == 4
+
+
+def after(system, question, name="x"):
+    turns = (("system", system), ("user", question))
+    return Example(name, f"system: {system}\nuser: {question}", "r", turns=turns)
+
+
+@pytest.mark.parametrize(
+    ("pool", "measured", "leak"),
+    [
+        (after("s", "Name a bird."), Example("t", "name a  bird.", "w"), True),
+        (Example("x", "name a  bird.", "w"), after("s", "Name a bird."), True),
+        (after("s", "Name a bird."), after("S ", "name a bird."), True),
+        (after("Answer in French.", "Name a bird."), after("Answer in German.", "Name a bird."), False),
+        (after("s", "Name a bird."), Example("t", "Name a fish.", "w"), False),
+    ],
+)
+def test_a_question_is_the_same_with_and_without_a_system_turn_but_not_under_two(pool, measured, leak):
+    assert bool(find_overlap([pool], {"test": [measured]})) is leak
+
+
+def test_an_example_without_a_system_turn_asks_its_prompt_alone():
+    assert asked_key(POOL[0]) == ""
+    assert asked_key(after("s", " Name  a bird.")) == "name a bird."

@@ -53,3 +53,12 @@ def test_what_cannot_be_read_is_refused(tmp_path):
         read(file, on_long="skip")
     with pytest.raises(ModelError, match="has no chat template"):
         read(file, template="chat")
+
+
+def test_fields_that_nothing_reads_and_rows_set_aside_are_told(tmp_path):
+    rows = [{"id": 1, "prompt": f"p{n}", "response": "yes", "label": n > 0, "url": "x"} for n in range(3)]
+    file = write_jsonl(tmp_path / "a.jsonl", rows)
+    found = read(file, ids="row")
+    assert [example.id for example in found.examples.examples] == ["a:2", "a:3"]
+    told = [note.partition(": ")[2] for note in found.notes]
+    assert told == ["1 row was set aside: label false.", "fields not read: url."]

@@ -171,6 +171,24 @@ def test_bad_rows_are_set_aside_once_with_a_note(folder):
         sequence(folder)
 
 
+def test_what_is_said_of_a_file_is_said_once_also_where_two_sets_read_it(folder):
+    path = folder / "shifted.jsonl"
+    path.write_text('{"prompt": "new", "response": "r", "url": "x"}\n{"prompt": "n", "text": "r", "label": false}\n')
+    found = sequence(folder, math_stage={"max_train": 3}, code_stage={"ood": {"shifted": "shifted.jsonl"}})
+    assert [note.partition(": ")[2] for note in found.notes] == [
+        "1 row was set aside: label false.",
+        "fields not read: url.",
+    ]
+
+
+def test_ids_come_from_rows_where_asked(folder):
+    path = folder / "math.jsonl"
+    path.write_text("".join(json.dumps({"id": "x", "prompt": f"math {n}", "response": "r"}) + "\n" for n in range(60)))
+    with pytest.raises(DataError, match=r"or write `data\.ids: row`"):
+        sequence(folder)
+    assert len(sequence(folder, ids="row").stages[0].train) == 56
+
+
 def test_a_missing_file_is_refused_with_the_folder(folder):
     with pytest.raises(DataError, match=r"'gone\.jsonl' must lead to data files"):
         sequence(folder, math_stage={"train": "gone.jsonl"})

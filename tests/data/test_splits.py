@@ -60,3 +60,14 @@ def test_both_sides_of_a_split_share_no_prompt_and_lose_only_repeats(prompts, co
     assert not {leak_key(example) for example in split.held} & {leak_key(example) for example in split.rest}
     for part in (split.held, split.rest):
         assert all(int(one.id) < int(two.id) for one, two in itertools.pairwise(part))
+
+
+def test_a_repeat_with_a_system_turn_is_on_neither_side():
+    plain = [Example(str(n), f"q{n}", "a") for n in range(4)]
+    turned = [
+        Example(f"s{n}", f"system: s\nuser: q{n}", "a", turns=(("system", "s"), ("user", f"q{n}"))) for n in range(4)
+    ]
+    split = hold_out([*plain, *turned], 2, np.random.default_rng(0), "x")
+    asked = {example.prompt.removeprefix("system: s\nuser: ") for example in split.held}
+    assert split.rest
+    assert not asked & {example.prompt.removeprefix("system: s\nuser: ") for example in split.rest}

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -84,3 +85,43 @@ def test_a_cut_row_read_again_is_the_turn_it_was_cut_for(tmp_path, row, columns)
         again = to_example(Row(cut, tmp_path / "a.jsonl", 1), columns)
         assert replace(again, id=turn.id) == turn
         assert again.id == (turn.id if {"id", "key"} & row.keys() else "a:1")
+
+
+CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"city": "Oslo"}}}
+TOOLS = [{"type": "function", "function": {"name": "look_up"}}]
+CALLED = {
+    "id": "t",
+    "tools": TOOLS,
+    "system": "s",
+    "messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "content": "rain", "name": "look_up"},
+        {"role": "assistant", "content": "It rains.", "reasoning_content": "hm"},
+        {"role": "user", "content": "e"},
+        {"role": "assistant", "content": "f"},
+    ],
+}
+
+
+def test_a_conversation_with_calls_is_cut_with_its_tools_calls_and_reasoning(tmp_path):
+    whole = to_example(Row(CALLED, tmp_path / "a.jsonl", 1))
+    call, answer, last = every_turn(whole)
+    assert last is whole
+    assert call.response == '<tool_call>{"name": "look_up", "arguments": {"city": "Oslo"}}</tool_call>'
+    assert answer.response == "<think>\nhm\n</think>\n\nIt rains."
+    assert answer.turns[0] == ("system", 's\n\n<tools>\n{"name": "look_up"}\n</tools>')
+    assert [len(json.loads(turn.conversation)["messages"]) for turn in (call, answer, last)] == [3, 5, 7]
+    for turn in (call, answer):
+        cut = cut_row(CALLED, turn, {})
+        assert cut.keys() == {"id", "messages", "tools"}
+        assert to_example(Row(cut, tmp_path / "a.jsonl", 1)) == turn
+
+
+def test_an_answer_whose_mark_forbids_training_is_context_and_no_example(tmp_path):
+    marked = [entry | ({"weight": 0} if entry["content"] == "b" else {}) for entry in MESSAGES]
+    whole = to_example(Row({"messages": marked}, tmp_path / "a.jsonl", 1))
+    only, _ = every_turn(whole)
+    assert (only.response, only.turns[:2]) == ("d", (("user", "a"), ("assistant", "b")))
+    again = to_example(Row(cut_row({"messages": marked}, only, {}), tmp_path / "a.jsonl", 1))
+    assert replace(again, id=only.id) == only

@@ -54,10 +54,21 @@ def test_a_row_of_csv_with_too_many_columns_is_bad_and_the_others_are_not(tmp_pa
         read_examples([tmp_path / "a.csv"])
 
 
-def test_numbers_that_are_none_stay_text_and_make_a_bad_row(tmp_path):
-    (tmp_path / "a.csv").write_text("prompt,response,quality\np,r,high\n")
-    with pytest.raises(DataError, match="has a `quality` of type str"):
-        read_examples([tmp_path / "a.csv"])
+def test_numbers_that_are_none_stay_text_and_count_as_missing(tmp_path):
+    (tmp_path / "a.csv").write_text("prompt,response,quality\np,r,high\nq,s,0.5\n")
+    found = read_examples([tmp_path / "a.csv"])
+    assert [example.quality for example in found.examples] == [None, 0.5]
+    assert "`quality` counts as missing in 1 row: it must be a number, but is 'high' in line 2" in found.notes[0]
+
+
+def test_flags_and_weights_in_text_are_marks(tmp_path):
+    (tmp_path / "a.csv").write_text("prompt,completion,label,weight\np,r,False,1\nq,s,true,1.0\nt,u,true,0\n")
+    found = read_examples([tmp_path / "a.csv"])
+    assert [example.prompt for example in found.examples] == ["q"]
+    assert [note.partition(": ")[2] for note in found.notes] == [
+        "1 row was set aside: label false.",
+        "1 row was set aside: weight 0.",
+    ]
 
 
 def test_a_huge_cell_and_a_byte_order_mark_are_read(tmp_path):
@@ -120,9 +131,28 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
         assert "(lines 7 to 8)" in found[1].reason
 
 
-def test_nan_is_a_bad_row(tmp_path):
-    found = read(tmp_path, "prompt,response,quality\np,r,0.5\nq,r,nan\ns,r,1e999\n")
-    assert told(found) == ({2: "p"}, [3, 4])
+def test_nan_is_a_quality_that_cannot_be_read(tmp_path):
+    (tmp_path / "a.csv").write_text("prompt,response,quality\np,r,0.5\nq,r,nan\ns,r,1e999\n")
+    found = read_examples([tmp_path / "a.csv"])
+    assert [example.quality for example in found.examples] == [0.5, None, None]
+    assert "in 2 rows: it must be a number, but is 'nan' in line 3" in found.notes[0]
+
+
+@pytest.mark.parametrize(("name", "sign", "rest"), [("a.csv", ";", "x"), ("a.csv", "\t", "x"), ("a.tsv", ",", "x")])
+def test_a_header_with_another_separator_is_refused_by_its_name(tmp_path, name, sign, rest):
+    with pytest.raises(
+        DataError, match=f"between its columns, but its header has {sign!r}\\. Write it with".replace("\\t", "\\\\t")
+    ):
+        read(tmp_path, f"prompt{sign}response\n{rest}{sign}y\n", name)
+
+
+def test_a_wrong_separator_and_a_wrong_encoding_are_told_together(tmp_path):
+    with pytest.raises(DataError, match=r"its header has ';', and it is no UTF-8; the file may be in Windows-1252"):
+        read(tmp_path, "prompt;response\nHeißt er so?;Ja\n".encode("cp1252"))
+
+
+def test_a_column_alone_may_hold_what_could_be_a_separator(tmp_path):
+    assert [row.fields for row in read(tmp_path, "text\na;b\n")] == [{"text": "a;b"}]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
-from farsighted.files.formats import option_texts, read_examples, to_example
+from farsighted.files.formats import SetAside, found_in, read_examples, to_example
+from farsighted.files.labels import option_texts
 from farsighted.files.readers import find_files
 from farsighted.files.rows import BadRow, Row
 from oracles.shared_data import needs_shared_data, shared_data
@@ -83,29 +84,105 @@ def test_every_shape_gives_its_prompt_and_response(fields, prompt, response):
             turns(("user", ["part"]), ("assistant", "a")),
             "has a message with a part of type 'str'; only parts of type 'text'",
         ),
-        ({**PAIR, "meta": [1]}, "has a `meta` of type list"),
         ({**PAIR, "id": True}, "has the id True"),
         ({**PAIR, "id": " "}, "has the id ' '"),
         ({**PAIR, "id": 1.5}, "has the id 1.5"),
-        ({**PAIR, "difficulty": "hard"}, "has a `difficulty` of type str; it must be a number"),
-        ({**PAIR, "meta": {"quality": True}}, "has a `quality` of type boolean"),
-        ({**PAIR, "difficulty": 10**400}, "beyond the range of numbers"),
-        ({**PAIR, "source": 3}, "has a `source` of type int"),
-        ({**PAIR, "cluster": {"a": 1}}, "has a cluster of type object"),
-        ({**PAIR, "cluster": [1.5]}, "has a cluster of type list"),
-        ({**PAIR, "choices": "ab", "answer_index": 0}, "`choices` that are no list of texts"),
-        ({**PAIR, "choices": ["a", 2], "answer_index": 0}, "`choices` that are no list of texts"),
-        (
-            {**PAIR, "choices": ["a", "b"], "answer_index": 2},
-            "has the `answer_index` 2; it must be a whole number from 0",
-        ),
-        ({**PAIR, "choices": ["a", "b"], "answer_index": -1}, "has the `answer_index` -1"),
-        ({**PAIR, "choices": ["a", "b"], "answer_index": True}, "has the `answer_index` True"),
-        ({**PAIR, "choices": [], "answer_index": 0}, "has the `answer_index` 0"),
     ],
 )
 def test_a_row_of_another_shape_is_a_bad_row_that_says_what_must_be(fields, message):
     assert message in reason(fields)
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "must"),
+    [
+        ({"difficulty": "hard"}, "difficulty", "it must be a number"),
+        ({"meta": {"quality": True}}, "quality", "it must be a number"),
+        ({"difficulty": 10**400}, "difficulty", "it must be a number"),
+        ({"quality": "1_0"}, "quality", "it must be a number"),
+        ({"quality": "inf"}, "quality", "it must be a number"),
+        ({"source": 3}, "source", "it must be text"),
+        ({"cluster": {"a": 1}}, "cluster", "it must be text or a list of texts"),
+        ({"category": [1.5]}, "category", "it must be text or a list of texts"),
+        ({"choices": ["a", 2], "answer_index": 0}, "choices", "it must be a list of texts"),
+        ({"choices": ["a", "b"], "answer_index": 2}, "choices", "must be a whole number from 0 to 1"),
+        ({"choices": ["a", "b"], "answer_index": -1}, "choices", "must be a whole number from 0 to 1"),
+        ({"choices": ["a", "b"], "answer_index": True}, "choices", "must be a whole number from 0 to 1"),
+        ({"choices": [], "answer_index": 0}, "choices", "must be a whole number from 0"),
+    ],
+)
+def test_a_label_that_cannot_be_read_is_missing_and_stops_nothing(label, name, must):
+    found = found_in(row({**PAIR, "id": "x", **label}))
+    assert found.outcome == to_example(row({**PAIR, "id": "x"}))
+    (wrong,) = found.wrong
+    assert (wrong.name, must in wrong.reason) == (name, True)
+
+
+def test_numbers_in_text_are_numbers():
+    found = to_example(row({**PAIR, "quality": "4.5", "meta": {"difficulty": " 3 "}}))
+    assert (found.quality, found.difficulty) == (4.5, 3.0)
+
+
+@pytest.mark.parametrize("meta", ['{"src": "web"}', [1], 3])
+def test_a_meta_that_is_no_object_is_told_and_stops_nothing(meta):
+    found = found_in(row({**PAIR, "meta": meta}))
+    assert isinstance(found.outcome, Example)
+    assert found.unread == {"meta"}
+
+
+def test_fields_that_nothing_reads_are_named_also_in_meta_and_in_messages():
+    fields = {"messages": [{"role": "user", "content": "q", "time": 1}, {"role": "assistant", "content": "a"}]}
+    found = found_in(row({**fields, "url": "x", "meta": {"quality": 1, "page": 3}, "empty": None, "source": "s"}))
+    assert found.unread == {"url", "meta.page", "messages.time"}
+
+
+def test_a_column_makes_a_field_read_and_hides_our_own():
+    columns = {"prompt": "ask", "quality": "score", "system": "who"}
+    found = found_in(row({"ask": "q", "prompt": "title", "response": "a", "meta": {"score": 1}, "who": "s"}), columns)
+    assert found.unread == {"prompt"}
+    assert (found.outcome.turns, found.outcome.quality) == ((("system", "s"), ("user", "q")), 1.0)
+
+
+def test_a_field_that_a_column_takes_is_not_read_under_its_own_name():
+    found = to_example(row({"history": "post", "human_ref": "a"}), {"prompt": "history", "response": "human_ref"})
+    assert (found.prompt, found.response) == ("post", "a")
+
+
+def test_whole_numbers_may_be_written_with_a_point_and_ids_may_come_from_rows():
+    assert to_example(row({**PAIR, "id": 1.0})).id == "1"
+    assert found_in(row({**PAIR, "id": 1.0}), ids="row").outcome.id == "math.train:7"
+
+
+def test_repeated_ids_are_no_ids_under_row(tmp_path):
+    path = put(tmp_path, "a.jsonl", {**PAIR, "id": "x"}, {**PAIR, "id": "x"})
+    with pytest.raises(DataError, match=r"or write `data\.ids: row`"):
+        read_examples([path])
+    assert [example.id for example in read_examples([path], ids="row").examples] == ["a:1", "a:2"]
+
+
+def test_rows_that_forbid_training_are_counted_and_are_no_bad_rows(tmp_path):
+    path = put(tmp_path, "a.jsonl", {**PAIR, "label": False}, {**PAIR, "label": True}, {**PAIR, "label": "spam"})
+    found = read_examples([path])
+    assert [example.id for example in found.examples] == ["a:2", "a:3"]
+    assert not found.bad_rows
+    assert [note.partition(": ")[2] for note in found.notes] == [
+        "1 row was set aside: label false.",
+        "fields not read: label (in 1 of 2 rows).",
+    ]
+
+
+def test_a_file_of_rows_that_all_forbid_training_says_so(tmp_path):
+    with pytest.raises(DataError, match=r"hold none.*1 row was set aside: label false\."):
+        read_examples([put(tmp_path, "a.jsonl", {**PAIR, "label": False})])
+
+
+def test_a_table_fills_objects_with_null_and_a_row_of_json_means_it(tmp_path):
+    call = {"name": "look_up", "arguments": {"city": "Oslo", "unit": None}}
+    fields = turns(("user", "q")) | {"id": 1}
+    fields["messages"].append({"role": "assistant", "content": None, "tool_calls": [{"function": call}]})
+    table, lines = (to_example(Row(fields, Path(name), 1)) for name in ("a.parquet", "a.jsonl"))
+    assert '"unit"' not in table.response
+    assert '"unit": null' in lines.response
 
 
 def test_metadata_stand_in_meta_or_beside_the_text():
@@ -251,7 +328,19 @@ def test_files_without_rows_are_refused(tmp_path, rows):
 
 FIELDS = (
     *("id", "prompt", "response", "completion", "instruction", "input", "output", "messages", "meta", "cluster"),
-    *("category", "difficulty", "quality", "source", "choices", "answer_index"),
+    *(
+        "category",
+        "difficulty",
+        "quality",
+        "source",
+        "choices",
+        "answer_index",
+        "system",
+        "history",
+        "context",
+        "tools",
+    ),
+    *("options", "reasoning", "label", "weight", "loss", "chosen", "rejected", "conversation", "query", "answers"),
 )
 SHORT = st.text(max_size=2)
 VALUE = (
@@ -265,8 +354,8 @@ SHAPE = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, st.one_of(*VALU
 @given(fields=SHAPE)
 def test_every_object_is_an_example_or_a_bad_row(fields):
     found = to_example(row(fields))
-    assert isinstance(found, (Example, BadRow))
-    assert isinstance(found, BadRow) or found.response.strip()
+    assert isinstance(found, (Example, BadRow, SetAside))
+    assert not isinstance(found, Example) or found.response.strip()
 
 
 @needs_shared_data

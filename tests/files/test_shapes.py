@@ -1,10 +1,20 @@
 import contextlib
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farsighted.files.shapes import UnfitError, talk_of
+from farsighted.files import shapes
+from farsighted.files.beside import CONTEXT, HISTORY, OPTIONS, SYSTEM, TOOLS
+from farsighted.files.fields import UnfitError
+from farsighted.files.gold import GOLD_FIELDS
+from farsighted.files.labels import LABELS
+from farsighted.files.marks import MARKS
+from farsighted.files.messages import MESSAGE_FIELDS, REASONING
+from farsighted.files.roles import ROLES
+from farsighted.files.shapes import ANSWERED, SHAPES, said_in, talk_of
 
 ASKED = (("user", "q"),)
 
@@ -147,3 +157,62 @@ def test_a_row_of_any_make_is_a_talk_or_unfit_and_nothing_else(fields):
         assert isinstance(talk.prompt, str)
         assert isinstance(talk.response, str)
         assert all(isinstance(part, str) for turn in talk.turns for part in turn)
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "data.md"
+
+
+def tables(heading):
+    """The rows of the tables under a heading of the page: the names in each cell."""
+    section = PAGE.read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ") and "|---" not in line]
+    cells = [[re.findall(r"`(\w+)`", cell) for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in cells if any(row[0] + row[1])]
+
+
+def test_the_page_lists_the_shapes_that_are_read():
+    of_two = {(asked, answer) for asked in shapes.ASKED for answer in ANSWERED}
+    listed = [(tuple(row[0]), tuple(row[1])) for row in tables("Shapes")]
+    pairs = ((*shapes.ASKED, *ANSWERED), ("rejected",))
+    named = {tuple(names) for names, _ in listed}
+    # A pair that has no line of its own is in the line of all pairs, which comes before `text`.
+    alone = [(shape.names, shape.also) for shape in SHAPES if shape.names in named or shape.names not in of_two]
+    assert listed == [*alone[:-1], pairs, alone[-1]]
+    assert of_two <= {shape.names for shape in SHAPES}
+
+
+def test_the_page_lists_what_is_read_beside_a_shape_and_in_a_message():
+    assert [row[0] for row in tables("What stands beside them")] == [
+        list(names) for names in (SYSTEM, HISTORY, CONTEXT, OPTIONS, TOOLS, REASONING)
+    ]
+    *fields, system, user, assistant, tool = tables("Messages")
+    assert [name for row in fields for name in row[0]] == [name for name in MESSAGE_FIELDS if name not in MARKS]
+    named = {"system": system, "user": user, "assistant": assistant, "tool": tool}
+    assert {name: role for role, row in named.items() for name in row[1]} == dict(ROLES)
+
+
+def test_the_page_lists_marks_and_metadata():
+    assert [name for row in tables("Marks that forbid training") for name in row[0]] == list(MARKS)
+    assert [row[0] for row in tables("Metadata")] == [["id"], list(LABELS), list(GOLD_FIELDS)]
+
+
+def sample(name):
+    """A value that a field of this name may have, with a text of its own."""
+    if name in {"messages", "conversations", "conversation", "dialogue", "dialog", "chosen_messages", "chat"}:
+        return [{"role": "user", "content": "asked"}, {"role": "assistant", "content": f"{name} said"}]
+    if name == "rejected_messages":
+        return [{"role": "assistant", "content": f"{name} said"}]
+    if name == "answers":
+        return [{"name": f"{name} said", "arguments": {}}]
+    if name == "tools":
+        return [{"name": f"{name} said"}]
+    return f"\n\nHuman: asked\n\nAssistant: {name} said" if name in {"chosen", "rejected"} else f"{name} said"
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "+".join(shape.names))
+def test_all_fields_of_a_shape_are_in_what_is_read(shape):
+    row = {name: sample(name) for name in shape.names}
+    said = said_in(row)
+    assert said.read == row.keys()
+    whole = "\n".join((said.talk.prompt, said.talk.response, said.talk.rejected))
+    assert all(whole.count(f"{name} said") == 1 for name in row)

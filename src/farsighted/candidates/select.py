@@ -98,7 +98,7 @@ def select_from_files(options: SelectConfig, selector: Selector | None = None) -
         files=data.files,
         examples=data.examples,
         columns=options.names,
-        notes=(*(note for found in readings for note in found.notes), *seen.notes),
+        notes=(*dict.fromkeys(note for found in readings for note in found.notes), *seen.notes),
         bad_rows=tuple(row for found in readings for row in found.examples.bad_rows),
     )
 

@@ -37,6 +37,9 @@ def select_command(
     column: Annotated[
         list[str] | None, typer.Option(help="Our field and the files' name for it: prompt=ask, quality=score.")
     ] = None,
+    ids: Annotated[
+        Literal["field", "row"], typer.Option(help="Ids: the field id where a row has one, or always file and row.")
+    ] = "field",
     template: Annotated[
         Literal["plain", "chat"], typer.Option(help="How examples are written; chat: by the tokenizer's template.")
     ] = "plain",
@@ -83,6 +86,7 @@ def select_command(
             "quality": _quality(quality, quality_set or []),
             "embedding": embedding,
             "columns": _columns(column or []),
+            "ids": ids,
             "template": template,
             "turns": turns,
             "max_examples": max_examples,

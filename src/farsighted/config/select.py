@@ -50,6 +50,8 @@ class SelectConfig(Section):
     """Clusters of k-means, where an example has no cluster of its own."""
     columns: dict[Column, str] = Field(default_factory=dict)
     """Our field to the name that the files have for it: {prompt: ask, cluster: topic, quality: score}."""
+    ids: Literal["field", "row"] = "field"
+    """Where ids come from: the field `id` where a row has one, or always the file's name and the row's number."""
     template: Literal["plain", "chat"] = "plain"
     """How an example is written: prompt, line break, response; or by the tokenizer's chat template."""
     turns: Literal["last", "each"] = "last"
@@ -90,6 +92,7 @@ class SelectOptions(TypedDict, total=False):
     embedding: PathLike | None
     k: int
     columns: Mapping[str, str]
+    ids: Literal["field", "row"]
     template: Literal["plain", "chat"]
     turns: Literal["last", "each"]
     max_examples: int | None

@@ -13,8 +13,19 @@ Column = Literal[
     "prompt",
     "response",
     "messages",
+    "conversations",
     "text",
+    "chosen",
     "rejected",
+    "system",
+    "history",
+    "input",
+    "context",
+    "options",
+    "tools",
+    "reasoning",
+    "label",
+    "weight",
     "cluster",
     "difficulty",
     "quality",
@@ -130,6 +141,8 @@ class DataConfig(Section):
     """Share of its pool that a stage has in common with each neighbour in canonical order, 0 to 0.5."""
     columns: dict[Column, str] = Field(default_factory=dict)
     """Our field to the name that the files have for it: {prompt: ask, cluster: topic, quality: score}."""
+    ids: Literal["field", "row"] = "field"
+    """Where ids come from: the field `id` where a row has one, or always the file's name and the row's number."""
     max_examples: int | None = Field(default=None, ge=1)
     """The most examples that are kept of any set of files: a uniform sample, drawn while reading, so that files larger
     than memory can be read; null = all."""

@@ -6,15 +6,21 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
+from farsighted.files.talk import Talk
 
 Places = Mapping[str, Mapping[str, str]]
 """Set name to example id to "file:line"; empty where the examples stand in no file."""
 
 Twins = Mapping[str, tuple[str, str]]
-"""Leak key to the set name and the id of the first example that has it."""
+"""Leak key to the set name and the id of the first example that has it; what is asked after a system turn is under its
+key without that turn, apart from the others."""
+
+_AFTER_SYSTEM: Final = "\0"
+"""Before the key of a question whose system turn is left out, which keeps it apart from whole prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,13 @@ def leak_key(example: Example) -> str:
     return normalise(example.prompt) or normalise(example.response)
 
 
+def asked_key(example: Example) -> str:
+    """Return what an example with a system turn asks after it, normalised; "" where it has no such turn."""
+    if not example.turns or example.turns[0][0] != "system":
+        return ""
+    return normalise(Talk(example.turns[1:], "").prompt)
+
+
 def find_overlap(pool: Sequence[Example], evaluation_sets: Mapping[str, Sequence[Example]]) -> tuple[Overlap, ...]:
     """Return every example of `pool` that is also in an evaluation set, with its first twin, in pool order."""
     return overlap_with(pool, twins_of(evaluation_sets))
@@ -62,12 +75,24 @@ def twins_of(evaluation_sets: Mapping[str, Sequence[Example]]) -> dict[str, tupl
     for name, examples in evaluation_sets.items():
         for example in examples:
             twins.setdefault(leak_key(example), (name, example.id))
+            asked = asked_key(example)
+            if asked:
+                twins.setdefault(_AFTER_SYSTEM + asked, (name, example.id))
     return twins
+
+
+def twin_of(example: Example, twins: Twins) -> tuple[str, str] | None:
+    """Return the set name and the id of an example's first twin: the same prompt, or the same but for a system turn.
+
+    The system turn must be on one side only: two different ones make two questions of one text.
+    """
+    asked, whole = asked_key(example), leak_key(example)
+    return twins.get(whole) or (twins.get(asked) if asked else twins.get(_AFTER_SYSTEM + whole))
 
 
 def overlap_with(pool: Sequence[Example], twins: Twins) -> tuple[Overlap, ...]:
     """Return every example of `pool` that has a twin; see `find_overlap`."""
-    found = ((example, twins.get(leak_key(example))) for example in pool)
+    found = ((example, twin_of(example, twins)) for example in pool)
     return tuple(Overlap(example.id, *twin) for example, twin in found if twin is not None)
 
 

@@ -27,7 +27,7 @@ class Reading:
     tokens: tuple[Tokens, ...] = ()
     """What fits, in file order."""
     notes: tuple[str, ...] = ()
-    """A sentence about each kind of example that was left out."""
+    """A sentence about each kind of example that was left out, and about fields that nothing reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,13 @@ class Reader:
         """
         if not paths:
             return Reading()
-        options, notes = self.options, []
+        options = self.options
+        notes: list[str] = []
         most = options.max_examples
         sample: BottomSample[Example] | None = None if most is None else BottomSample(most, options.seed)
         files = find_files(paths, Path.cwd())
-        found = read_examples(files, options.on_bad_row, options.max_bad_share, options.names, sample)
+        found = read_examples(files, options.on_bad_row, options.max_bad_share, options.names, sample, options.ids)
+        notes.extend(found.notes)
         if sample is not None and sample.seen > len(found.examples):
             notes.append(f"{len(found.examples):,} of {sample.seen:,} examples were kept: a uniform sample.")
         found = in_turns(found) if turns == "each" else found

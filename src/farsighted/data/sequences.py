@@ -65,7 +65,7 @@ class Sequence:
 
     stages: tuple[StageData, ...]
     notes: tuple[str, ...] = ()
-    """Sentences about bad rows and dropped examples."""
+    """Sentences about fields that nothing reads, bad rows and dropped examples."""
     bad_rows: tuple[BadRow, ...] = ()
     """Rows that were set aside, for the quarantine file."""
 
@@ -304,7 +304,9 @@ class _Desk:
             data = self.config.data
             most = data.max_examples
             sample: BottomSample[Example] | None = None if most is None else BottomSample(most, data.seed)
-            read = read_examples(files, data.on_bad_row, data.max_bad_share, self._columns, sample)
+            read = read_examples(files, data.on_bad_row, data.max_bad_share, self._columns, sample, data.ids)
+            # A file may be in several sets: what is said of it is said once.
+            self.notes.extend(note for note in read.notes if note not in self.notes)
             if sample is not None and sample.seen > len(read.examples):
                 self.notes.append(
                     f"{len(read.examples):,} of the {sample.seen:,} examples in the files of {what} were kept: a "

@@ -7,7 +7,7 @@ import numpy as np
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
-from farsighted.data.leaks import leak_key
+from farsighted.data.leaks import leak_key, twin_of, twins_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,6 @@ def hold_out(examples: Sequence[Example], count: int, rng: np.random.Generator, 
             "fewer, or add training files."
         )
     held = sorted(firsts[place] for place in rng.permutation(len(firsts))[:count])
-    held_keys = {keys[row] for row in held}
-    rest = tuple(example for example, key in zip(examples, keys, strict=True) if key not in held_keys)
+    twins = twins_of({what: [examples[row] for row in held]})
+    rest = tuple(example for example in examples if twin_of(example, twins) is None)
     return Split(tuple(examples[row] for row in held), rest, len(examples) - len(rest) - len(held))

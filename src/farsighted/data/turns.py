@@ -1,21 +1,25 @@
 """Conversations to one training example for each of the assistant's turns."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example, Gold
+from farsighted.files.beside import BESIDE
 from farsighted.files.columns import Columns
 from farsighted.files.formats import Examples
-from farsighted.files.shapes import Talk
+from farsighted.files.gold import GOLD_FIELDS
+from farsighted.files.messages import Message
+from farsighted.files.shapes import SHAPES
+from farsighted.files.talk import Talk, messages_of, talk_from
 
 _OF_THE_WHOLE: Final = frozenset(
     {
-        *("prompt", "response", "completion", "chosen", "rejected", "messages", "conversations"),
-        *("instruction", "input", "output", "history", "system", "context"),
-        *("choices", "answer_index", "answer", "answers", "correct_answers", "incorrect_answers", "best_answer"),
-        *("tests", "test_list", "test", "test_setup_code", "entry_point"),
+        *(name for shape in SHAPES for name in (*shape.names, *shape.also)),
+        *BESIDE,
+        *GOLD_FIELDS,
     }
 )
 """Fields that hold a conversation, or say what its last answer is graded against."""
@@ -26,25 +30,34 @@ def every_turn(example: Example) -> tuple[Example, ...]:
 
     Training on all of them is training on the loss of every assistant token of the conversation, each given what was
     said before it; a selector may take one turn and leave another. Earlier turns have the conversation's metadata, and
-    "<id>#1" and so on as ids; empty ones are left out.
+    "<id>#1" and so on as ids; empty ones, and those whose marks forbid training, are left out.
     """
-    found: list[Example] = []
-    for place, (role, content) in enumerate(example.turns):
-        if role == "assistant" and content.strip() and place:
-            before = Talk(example.turns[:place], content)
-            found.append(
-                replace(
-                    example,
-                    id=f"{example.id}#{len(found) + 1}",
-                    prompt=before.prompt,
-                    response=content,
-                    turns=before.kept_turns,
-                    choices=(),
-                    answer_index=None,
-                    gold=Gold(),
-                )
-            )
-    return (*found, example)
+    messages, tools = messages_of(example.conversation) if example.conversation else (_plain(example), ())
+    answers = [
+        place
+        for place, message in enumerate(messages[:-1])
+        if place and message.role == "assistant" and message.text.strip() and not message.forbidden
+    ]
+    talks = [talk_from(messages[: place + 1], tools) for place in answers]
+    return (*(_cut(example, talk, number) for number, talk in enumerate(talks, start=1)), example)
+
+
+def _plain(example: Example) -> tuple[Message, ...]:
+    return tuple(Message(role, content) for role, content in (*example.turns, ("assistant", example.response)))
+
+
+def _cut(example: Example, talk: Talk, number: int) -> Example:
+    return replace(
+        example,
+        id=f"{example.id}#{number}",
+        prompt=talk.prompt,
+        response=talk.response,
+        turns=talk.kept_turns,
+        conversation=talk.conversation,
+        choices=(),
+        answer_index=None,
+        gold=Gold(),
+    )
 
 
 def in_turns(found: Examples) -> Examples:
@@ -72,12 +85,16 @@ def in_turns(found: Examples) -> Examples:
 def cut_row(row: Mapping[str, object], example: Example, columns: Columns) -> dict[str, object]:
     """Return a row that ends with an earlier turn, as `every_turn` cut it out: its turns as `messages`.
 
-    The conversation in its old form and what bears on its last answer are left out; all else stays.
+    The conversation in its old form and what bears on its last answer are left out; all else stays. Calls, tools,
+    reasoning and names of a conversation are in its messages.
     """
     left_out = _OF_THE_WHOLE | {given for name, given in columns.items() if name in _OF_THE_WHOLE}
     kept = {name: value for name, value in row.items() if name not in left_out}
     id_field = columns.get("id", "id")
     if kept.get(id_field) is not None:
         kept[id_field] = example.id
+    if example.conversation:
+        whole: dict[str, object] = json.loads(example.conversation)
+        return kept | whole
     turns = (*(example.turns or (("user", example.prompt),)), ("assistant", example.response))
     return kept | {"messages": [{"role": role, "content": content} for role, content in turns]}

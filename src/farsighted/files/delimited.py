@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import IO, Final
 
 from farsighted.core.errors import DataError
+from farsighted.files.causes import other_encoding, other_separator
+from farsighted.files.marks import FLAGS, IN_TEXT, WEIGHTS
 from farsighted.files.rows import BadRow, Row, excerpt
 
 _LONGEST_ROW: Final = 1 << 24
 """Characters: what is longer is no record, but a quote that stays open."""
 _EXCERPT: Final = 200
-_NUMBERS: Final[dict[str, Callable[[str], float]]] = {"difficulty": float, "quality": float, "answer_index": int}
+_HEAD: Final = 1 << 16
+"""Characters that are looked at for the encoding of a file whose header is wrong already."""
+_NUMBERS: Final[dict[str, Callable[[str], float]]] = {
+    **dict.fromkeys(("difficulty", "quality", *WEIGHTS), float),
+    "answer_index": int,
+}
 """CSV knows text alone: these fields become numbers where they look like one."""
 _NO_UTF8: Final = re.compile("[\udc80-\udcff]")
 """What stands for bytes that are no UTF-8."""
@@ -35,7 +42,7 @@ def delimited_rows(file: Path) -> Iterator[Row | BadRow]:
     lines: _Lines | None = None
     try:
         with _opened(file) as stream:
-            lines = _Lines(stream, "\t" if file.suffix == ".tsv" else ",")
+            lines = _Lines(stream, _separator(file))
             names = _header(lines, file)
             while (cells := lines.record()) is not None:
                 if cells:
@@ -119,17 +126,44 @@ def _header(lines: _Lines, file: Path) -> Sequence[str]:
     names = lines.record()
     while names == []:
         names = lines.record()
-    if names is None:
-        problem = "is empty"
-    elif isinstance(names, _Broken):
-        problem = f"its header {names.reason}"
-    elif _NO_UTF8.search("".join(names)) or "\0" in "".join(names):
-        problem = "its header is no text in UTF-8"
-    elif len(set(names)) < len(names):
-        problem = f"it names the column '{next(name for name in names if names.count(name) > 1)}' twice"
-    else:
+    problem = _wrong_header(names, file)
+    if not problem and names is not None and not isinstance(names, _Broken):
         return names
     raise DataError(f"'{file}' must begin with a header of distinct column names, but {problem}. Mend its first line.")
+
+
+def _wrong_header(names: Sequence[str] | _Broken | None, file: Path) -> str:
+    if names is None:
+        return "is empty"
+    if isinstance(names, _Broken):
+        return f"its header {names.reason}"
+    whole = "".join(names)
+    if _NO_UTF8.search(whole) or "\0" in whole:
+        return f"its header is no text in UTF-8{other_encoding(_bytes_of(whole))}"
+    if sign := other_separator(names, separator := _separator(file)):
+        # All rows would be bad for the same reason.
+        raise DataError(
+            f"'{file}' must have {separator!r} between its columns, but its header has {sign!r}{_also_encoding(file)}. "
+            "Write it with commas, or with tabs under a name that ends in .tsv."
+        )
+    if len(set(names)) < len(names):
+        return f"it names the column '{next(name for name in names if names.count(name) > 1)}' twice"
+    return ""
+
+
+def _also_encoding(file: Path) -> str:
+    """Return what else is wrong with a file whose header shows a wrong separator."""
+    with _opened(file) as stream:
+        head = stream.read(_HEAD)
+    return f", and it is no UTF-8{other_encoding(_bytes_of(head))}" if _NO_UTF8.search(head) else ""
+
+
+def _bytes_of(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _separator(file: Path) -> str:
+    return "\t" if file.suffix == ".tsv" else ","
 
 
 def _row(names: Sequence[str], cells: Sequence[str] | _Broken, lines: _Lines, file: Path) -> Row | BadRow:
@@ -137,8 +171,6 @@ def _row(names: Sequence[str], cells: Sequence[str] | _Broken, lines: _Lines, fi
     reason = cells.reason if isinstance(cells, _Broken) else _problem(names, cells, lines)
     if not isinstance(cells, _Broken) and not reason:
         fields = {name: _value(name, text) for name, text in zip(names, cells, strict=True)}
-        if any(isinstance(value, float) and not math.isfinite(value) for value in fields.values()):
-            reason = "holds NaN or infinity; write a number or null"
     return BadRow(str(file), lines.first, reason, excerpt(lines.text)) if reason else Row(fields, file, lines.first)
 
 
@@ -150,13 +182,17 @@ def _problem(names: Sequence[str], cells: Sequence[str], lines: _Lines) -> str:
     if "\0" in text:
         return "holds NUL bytes"
     found = None if text.isascii() else _NO_UTF8.search(text)
-    return f"is no valid UTF-8 (byte 0x{ord(found[0]) - 0xDC00:02x})" if found else ""
+    byte = f"(byte 0x{ord(found[0]) - 0xDC00:02x})" if found else ""
+    return f"is no valid UTF-8 {byte}{other_encoding(_bytes_of(text))}" if byte else ""
 
 
 def _value(name: str, text: str) -> object:
     if text == "":
         return None
+    if name in FLAGS:
+        return IN_TEXT.get(text, text)
     try:
-        return _NUMBERS[name](text) if name in _NUMBERS else text
+        number = _NUMBERS[name](text) if name in _NUMBERS else text
     except ValueError:
         return text
+    return text if isinstance(number, float) and not math.isfinite(number) else number

@@ -1,20 +1,28 @@
 """Rows in the shapes that users know, to examples."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
+from farsighted.files.causes import no_header
 from farsighted.files.columns import NO_COLUMNS, Columns, advice_on, names_in, under_our_names
-from farsighted.files.gold import gold_of
+from farsighted.files.fields import Fields, SetAsideError, UnfitError, UnknownShapeError, without_nulls
+from farsighted.files.gold import GOLD_FIELDS, gold_of
+from farsighted.files.labels import LABELS, Unreadable, with_labels
+from farsighted.files.notes import Told
 from farsighted.files.readers import SUFFIXES, read_rows, refuse_bad_rows
 from farsighted.files.rows import BadRow, Row, excerpt
 from farsighted.files.sampling import BottomSample
-from farsighted.files.shapes import UnfitError, UnknownShapeError, kind_of, talk_of, text_of
+from farsighted.files.shapes import Said, said_in
+
+Ids = Literal["field", "row"]
+_TABLES: Final = frozenset({".parquet", ".arrow"})
+_KNOWN: Final = frozenset({"id", "meta", *LABELS, *GOLD_FIELDS})
+"""Fields beside the text that are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,27 @@ class Examples:
     """Names of fields in all rows, where columns were asked for."""
     cut: frozenset[str] = frozenset()
     """Ids of examples that are not the last turn of their conversation (see `data.turns`)."""
+    notes: tuple[str, ...] = ()
+    """Sentences about fields that nothing reads, labels that cannot be read, and rows that forbid training on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A row that says of itself that it is not to be trained on."""
+
+    mark: str
+    """By which it says so: "label false"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one row is, and what of it was not read."""
+
+    outcome: Example | BadRow | SetAside
+    unread: frozenset[str] = frozenset()
+    wrong: tuple[Unreadable, ...] = ()
+    left_out: str = ""
+    """The mark on the last answer, where the example ends with an earlier one."""
 
 
 def read_examples(
@@ -39,6 +68,7 @@ def read_examples(
     max_bad_share: float = 0.01,
     columns: Columns = NO_COLUMNS,
     sample: BottomSample[Example] | None = None,
+    ids: Ids = "field",
 ) -> Examples:
     """Return the examples of files.
 
@@ -51,177 +81,172 @@ def read_examples(
         max_bad_share: Under skip, the tolerated share of bad rows among all, 0 to 1.
         columns: Our field to the name that the files have for it; see `to_example`.
         sample: Empty; keeps the examples that are returned. None: all are.
+        ids: Where ids come from: the field `id` where a row has one, or always file and row.
 
     Raises:
         DataError: A bad row under error, too many under skip, a damaged file, or no rows at all.
     """
-    examples: list[Example] = []
-    places: dict[str, str] = {}
+    desk = _Desk(columns, ids, sample)
     bad_rows: list[BadRow] = []
-    met: set[str] = set()
-    good = 0
     for row in read_rows(files):
-        if columns and isinstance(row, Row):
-            met |= names_in(row.fields)
-        found = row if isinstance(row, BadRow) else _distinct(row, to_example(row, columns), places, columns)
-        if isinstance(found, Example):
-            good += 1
-            if sample is None:
-                examples.append(found)
-                continue
-            left_out = sample.add(places[found.id], found)
-            if left_out is not None:
-                places.pop(left_out.id)
-        elif on_bad_row == "error":
+        bad = row if isinstance(row, BadRow) else desk.take(row)
+        if bad is None:
+            continue
+        if on_bad_row == "error":
             raise DataError(
-                f"Every row must be a usable example, but {found}. Mend the row, or write `data.on_bad_row: skip` "
+                f"Every row must be a usable example, but {bad}. Mend the row, or write `data.on_bad_row: skip` "
                 "(in `select`: --on-bad-row skip) to set such rows aside."
             )
-        else:
-            bad_rows.append(found)
-    refuse_bad_rows(bad_rows, good + len(bad_rows), max_bad_share)
-    examples = examples if sample is None else sample.items()
+        bad_rows.append(bad)
+    refuse_bad_rows(bad_rows, desk.good + len(bad_rows), max_bad_share)
+    examples = desk.examples if sample is None else sample.items()
     if not examples:
         names = ", ".join(f"'{file}'" for file in files[:3])
         first = f" The first row that was set aside: {bad_rows[0]}." if bad_rows else ""
+        aside = f" {desk.told.set_aside()}." if desk.told.set_aside() else ""
         raise DataError(
-            f"Data files must hold at least one example, but {names} hold none. Mend or leave out the path.{first}"
+            f"Data files must hold at least one example, but {names} hold none. Mend or leave out the path."
+            f"{first}{aside}"
         )
-    return Examples(tuple(examples), places, tuple(bad_rows), frozenset(met))
+    return Examples(tuple(examples), desk.places, tuple(bad_rows), frozenset(desk.met), notes=desk.told.sentences())
 
 
-def _distinct(row: Row, found: Example | BadRow, places: dict[str, str], columns: Columns) -> Example | BadRow:
-    """Note the place of an id; a second row of the same id is a bad row."""
-    if isinstance(found, BadRow):
+class _Desk:
+    """What is kept while rows are read."""
+
+    def __init__(self, columns: Columns, ids: Ids, sample: BottomSample[Example] | None) -> None:
+        self.examples: list[Example] = []
+        self.places: dict[str, str] = {}
+        self.met: set[str] = set()
+        self.told = Told()
+        self.good = 0
+        self._columns = columns
+        self._ids = ids
+        self._sample = sample
+
+    def take(self, row: Row) -> BadRow | None:
+        """Keep what a row holds, or return the bad row that it is."""
+        if self._columns:
+            self.met |= names_in(row.fields)
+        found = found_in(row, self._columns, self._ids)
+        if isinstance(found.outcome, SetAside):
+            self.told.aside(row, found.outcome.mark)
+            return None
+        outcome = found.outcome if isinstance(found.outcome, BadRow) else self._distinct(row, found.outcome)
+        if isinstance(outcome, BadRow):
+            return outcome
+        self.told.example(row, found.unread, found.wrong)
+        if found.left_out:
+            self.told.ended(row, found.left_out)
+        self.good += 1
+        if self._sample is None:
+            self.examples.append(outcome)
+        elif (left_out := self._sample.add(self.places[outcome.id], outcome)) is not None:
+            self.places.pop(left_out.id)
+        return None
+
+    def _distinct(self, row: Row, found: Example) -> Example | BadRow:
+        """Note the place of an id; a second row of the same id is a bad row."""
+        own = self._ids == "field" and under_our_names(row.fields, self._columns).get("id") is not None
+        if found.id in self.places and not own:
+            # Files of one name in two folders: the folder tells their rows apart.
+            found = replace(found, id=f"{row.file.parent.name}/{row.file.name}:{row.line}")
+        place = self.places.setdefault(found.id, row.place)
+        if place != row.place:
+            return _bad(
+                row,
+                f"has the id '{found.id}', which {place} has already; give it another, or write `data.ids: row` (in "
+                "`select`: --ids row) for ids by file and row",
+            )
         return found
-    if found.id in places and under_our_names(row.fields, columns).get("id") is None:
-        # Files of one name in two folders: the folder tells their rows apart.
-        found = replace(found, id=f"{row.file.parent.name}/{row.file.name}:{row.line}")
-    place = places.setdefault(found.id, row.place)
-    if place != row.place:
-        return _bad(row, f"has the id '{found.id}', which {place} has already; give it another")
-    return found
 
 
-def to_example(row: Row, columns: Columns = NO_COLUMNS) -> Example | BadRow:
+def to_example(row: Row, columns: Columns = NO_COLUMNS) -> Example | BadRow | SetAside:
     """Return the example that a row holds; its shape is found by its fields (see `files.shapes`).
 
     `columns` says which field of the row stands for one of ours: {"prompt": "ask", "quality": "score"}.
 
     Metadata stand in `meta` or beside the text: cluster (or category), difficulty, quality, source, choices with
-    answer_index, and what answers are graded against (see `files.gold`). Null counts as absent. Without `id` the id is
-    "<file name>:<line>", with the folder and the suffix where two files have one name.
+    answer_index, and what answers are graded against (see `files.gold`). Null counts as absent, and so does what cannot
+    be read. Without `id` the id is "<file name>:<line>", with the folder and the suffix where two files have one name.
     """
+    return found_in(row, columns).outcome
+
+
+def found_in(row: Row, columns: Columns = NO_COLUMNS, ids: Ids = "field") -> Found:
+    """Return what a row is, with the fields of it that nothing reads; see `to_example`."""
     try:
-        return _example(row, columns)
+        return _example(row, columns, ids)
+    except SetAsideError as error:
+        return Found(SetAside(str(error)))
     except UnknownShapeError as error:
-        return _bad(row, f"{error}{advice_on(row.fields, columns)}")
+        return Found(_bad(row, no_header(row) or f"{error}{advice_on(row.fields, columns)}"))
     except UnfitError as error:
-        return _bad(row, str(error))
-
-
-def option_texts(response: str, choices: Sequence[str], answer_index: int) -> tuple[str, ...]:
-    """Return the full response text of every option, or () where likelihood cannot choose among them.
-
-    Lettered where the response is "<letter>. <option>": then every option is. Plain where the response is the option,
-    or starts with it at the end of a word (and with no longer option). Everything else (an answer after a rationale, a
-    right option that occurs twice) is not applicable.
-
-    >>> option_texts("B. no", ["yes", "no"], 1)
-    ('A. yes', 'B. no')
-    >>> option_texts("no, never", ["yes", "no"], 1)
-    ('yes', 'no')
-    >>> option_texts("So the answer is no.", ["yes", "no"], 1)
-    ()
-    """
-    if not 0 <= answer_index < len(choices) or len(choices) < 2:
-        return ()
-    lettered = tuple(f"{chr(ord('A') + number)}. {choice}" for number, choice in enumerate(choices))
-    if len(choices) <= 26 and response == lettered[answer_index]:
-        return lettered
-    leading = [choice for choice in choices if _leads(choice, response)]
-    right = choices[answer_index]
-    longest = max(leading, key=len, default=None)
-    return tuple(choices) if right == longest and list(choices).count(right) == 1 else ()
-
-
-def _leads(choice: str, response: str) -> bool:
-    """Tell whether a response starts with a whole option ("no" leads "no, never", not "nothing")."""
-    rest = response[len(choice) :]
-    return bool(choice.strip()) and response.startswith(choice) and not rest[:1].isalnum()
+        return Found(_bad(row, str(error)))
 
 
 def _bad(row: Row, reason: str) -> BadRow:
     return BadRow(str(row.file), row.line, reason, excerpt(json.dumps(row.fields, default=str, ensure_ascii=False)))
 
 
-def _example(row: Row, columns: Columns) -> Example:
+def _example(row: Row, columns: Columns, ids: Ids) -> Found:
     fields = under_our_names(row.fields, columns)
-    talk = talk_of(fields)
+    if row.file.suffix in _TABLES:
+        fields = {name: without_nulls(value) for name, value in fields.items()}
+    said = said_in(fields, frozenset(columns.values()) - columns.keys())
+    talk = said.talk
     if not talk.response.strip():
         raise UnfitError("has an empty response; a response must hold at least one visible character")
-    meta = fields.get("meta", {})
-    if not isinstance(meta, dict):
-        raise UnfitError(f"has a `meta` of type {kind_of(meta)}; it must be an object")
-    known = {**{name: value for name, value in meta.items() if value is not None}, **fields}
-    gold = gold_of(known)
-    return _with_choices(
+    meta = fields.get("meta")
+    inner = meta if isinstance(meta, dict) else {}
+    known = {**{name: value for name, value in inner.items() if value is not None}, **fields}
+    gold = gold_of({name: value for name, value in known.items() if name != "answers" or name not in said.read})
+    example, wrong = with_labels(
         Example(
-            id=_id(row, fields),
+            id=_id(row, fields if ids == "field" else {}),
             prompt=talk.prompt,
             response=talk.response,
-            cluster=_cluster(known),
-            difficulty=_number(known, "difficulty"),
-            quality=_number(known, "quality"),
-            source=text_of(known, "source") if "source" in known else "",
             gold=replace(gold, rejected=talk.rejected or gold.rejected),
             turns=talk.kept_turns,
+            conversation=talk.conversation,
         ),
         known,
     )
+    return Found(example, _unread(row, columns, said, known), wrong, said.left_out)
 
 
-def _with_choices(example: Example, known: Mapping[str, object]) -> Example:
-    if "choices" not in known or "answer_index" not in known:
-        return example
-    choices, index = known["choices"], known["answer_index"]
-    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
-        raise UnfitError("has `choices` that are no list of texts")
-    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(choices):
-        raise UnfitError(f"has the `answer_index` {index!r}; it must be a whole number from 0 to {len(choices) - 1}")
-    options = option_texts(example.response, choices, index)
-    return replace(example, choices=options, answer_index=index if options else None)
+def _unread(row: Row, columns: Columns, said: Said, known: Fields) -> frozenset[str]:
+    """Return the names of a row's fields, and of those inside them, that nothing reads."""
+    read = set(said.read) | _KNOWN
+    if "answer_index" in known:
+        read.add("choices")
+    if not isinstance(known.get("rejected"), str) and "rejected" not in said.read:
+        read.discard("rejected")
+    given = {columns.get(name, name) for name in read}
+    meta = row.fields.get("meta")
+    names = {name for name, value in row.fields.items() if value is not None and name not in given}
+    if isinstance(meta, dict):
+        names |= {f"meta.{name}" for name, value in meta.items() if value is not None and name not in given}
+    elif meta is not None:
+        names.add("meta")
+    return frozenset(names | {_as_given(name, columns) for name in said.unread})
 
 
-def _id(row: Row, fields: Mapping[str, object]) -> str:
+def _as_given(name: str, columns: Columns) -> str:
+    first, dot, rest = name.partition(".")
+    return f"{columns.get(first, first)}{dot}{rest}"
+
+
+def _id(row: Row, fields: Fields) -> str:
     found = fields.get("id")
     if found is None:
         suffix = next(suffix for suffix in SUFFIXES if row.file.name.endswith(suffix))
         return f"{row.file.name.removesuffix(suffix)}:{row.line}"
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
     if isinstance(found, bool) or not isinstance(found, (str, int)) or not str(found).strip():
-        raise UnfitError(f"has the id {found!r}; it must be text or a whole number")
+        raise UnfitError(
+            f"has the id {found!r}; it must be text or a whole number, or write `data.ids: row` (in `select`: --ids "
+            "row) for ids by file and row"
+        )
     return str(found)
-
-
-def _cluster(known: Mapping[str, object]) -> str | None:
-    """Return the capability cluster; several labels become one, so that a combination is a cluster of its own."""
-    found = known.get("cluster", known.get("category"))
-    labels = found if isinstance(found, list) else [found]
-    if not all(label is None or isinstance(label, (str, int)) for label in labels):
-        raise UnfitError(f"has a cluster of type {kind_of(found)}; it must be text or a list of texts")
-    return " + ".join(sorted(str(label) for label in labels if label is not None)) or None
-
-
-def _number(known: Mapping[str, object], name: str) -> float | None:
-    if name not in known:
-        return None
-    found = known[name]
-    if isinstance(found, bool) or not isinstance(found, (int, float)):
-        raise UnfitError(f"has a `{name}` of type {kind_of(found)}; it must be a number")
-    try:
-        number = float(found)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise UnfitError(f"has a `{name}` beyond the range of numbers")
-    return number

@@ -1,8 +1,14 @@
 """What a row says that answers are graded against."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from farsighted.core.values import Gold
+
+GOLD_FIELDS: Final = (
+    *("answer", "answers", "rejected", "correct_answers", "incorrect_answers", "best_answer"),
+    *("tests", "test_list", "test", "test_setup_code", "entry_point", "answer_index"),
+)
 
 
 def gold_of(known: Mapping[str, object]) -> Gold:

@@ -1,205 +1,301 @@
 """The shapes that rows come in: what was said before the answer, the answer, and the one that was rejected."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
-Turn = tuple[str, str]
-"""Role and content."""
-Fields = Mapping[str, object]
+from farsighted.files import marks
+from farsighted.files.beside import Draft, with_beside
+from farsighted.files.calls import calls_in
+from farsighted.files.fields import Fields, SetAsideError, UnfitError, UnknownShapeError, json_in, kind_of, text_of
+from farsighted.files.messages import Message, message_of
+from farsighted.files.talk import Talk, talk_from, up_to_answer
+from farsighted.files.transcripts import is_transcript, turns_of
 
-ROLES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "human": "user",
-        "gpt": "assistant",
-        "bot": "assistant",
-        "chatgpt": "assistant",
-        "model": "assistant",
-        "function_call": "assistant",
-        "observation": "tool",
-    }
-)
-"""Other names of roles, as ShareGPT, LLaMA-Factory and Axolotl write them."""
-
-_CONTENT: Final = ("content", "value", "text")
-_ROLE: Final = ("role", "from")
-
-
-class UnfitError(Exception):
-    """A row of the wrong shape; the message is to be read after "file:line"."""
-
-
-class UnknownShapeError(UnfitError):
-    """A row without the fields of any shape."""
+_LISTS: Final = ("messages", "conversations", "conversation", "dialogue", "dialog")
+_PAIRED: Final = (("input", "output"), ("instruction", "output"), ("prompt", "response"), ("user", "assistant"))
+"""What the objects of a list may hold instead of a role: a question and its answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
-    """What a row holds to train on."""
+class Shape:
+    """Fields by which a shape is known, and how it is read."""
 
-    turns: tuple[Turn, ...]
-    """Everything before the answer."""
-    response: str
-    rejected: str = ""
-    """A worse answer, where the row has one."""
+    names: tuple[str, ...]
+    """All of them must be there."""
+    read: Callable[[Fields], Draft]
+    also: tuple[str, ...] = ()
+    """Fields of its own that may be there."""
 
-    @property
-    def prompt(self) -> str:
-        """The turns as one text: a single user turn unchanged, several as "role: content" lines."""
-        if len(self.turns) == 1 and self.turns[0][0] == "user":
-            return self.turns[0][1]
-        return "\n".join(f"{role}: {content}" for role, content in self.turns)
 
-    @property
-    def kept_turns(self) -> tuple[Turn, ...]:
-        """The turns, or () where the prompt says it all: one turn of the user."""
-        return () if len(self.turns) == 1 and self.turns[0][0] == "user" else self.turns
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a row holds to train on, and what of the row is in it."""
+
+    talk: Talk
+    read: frozenset[str]
+    """Fields of the row that were read."""
+    unread: frozenset[str] = frozenset()
+    """Names inside its messages that were not: "messages.time"."""
+    left_out: str = ""
+    """The mark by which the last answer is not trained on, where the talk ends with an earlier one."""
 
 
 def talk_of(fields: Fields) -> Talk:
-    """Return what a row of any known shape holds; raises `UnfitError` for other rows.
+    """Return what a row of any known shape holds; see `said_in`."""
+    return said_in(fields).talk
 
-    Shapes, found by their fields in this order: prompt + chosen (+ rejected), prompt + response, prompt + completion
-    (each a text or a list of messages), `messages`, ShareGPT's `conversations`, Alpaca's instruction + output (+ input,
-    system, history), Dolly's instruction + response (+ context), query + response, question + answer, lists of messages
-    chosen + rejected, and `text` alone, all of which is trained on.
+
+def said_in(fields: Fields, taken: frozenset[str] = frozenset()) -> Said:
+    """Return what a row of any known shape holds, and which of its fields are in it.
+
+    Shapes are found by their fields, in the order of `SHAPES`; what may stand beside any of them is in `files.beside`.
+
+    Args:
+        fields: The row's fields under our names, without nulls.
+        taken: Fields that a column gives to another of our names, which are not read under their own.
+
+    Raises:
+        UnfitError: A row of no known shape, or one that cannot be read; `SetAsideError` where a mark forbids training.
     """
-    for names, read in _SHAPES:
-        if all(name in fields for name in names):
-            return read(fields)
+    mark = marks.forbids(fields)
+    if mark:
+        raise SetAsideError(mark)
+    shape = next((shape for shape in SHAPES if all(name in fields for name in shape.names)), None)
+    if shape is None:
+        raise UnknownShapeError(_unknown(fields))
+    draft = shape.read(fields)
+    if shape.names == ("text",):
+        return Said(talk_from((*draft.before, draft.answer)), draft.own)
+    whole = with_beside(draft, fields, taken)
+    messages = up_to_answer(whole.messages) if draft.is_list else _answered(whole.messages)
+    ended = whole.messages[-1].forbidden
+    # What is worse than an answer says nothing of an earlier one.
+    talk = replace(talk_from(messages, whole.tools), rejected="" if ended else draft.rejected)
+    return Said(talk, whole.read | marks.are_read(fields), _unread_inside(fields, draft.own), ended)
+
+
+def _answered(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    if messages[-1].forbidden:
+        raise SetAsideError(f"{messages[-1].forbidden} on every answer")
+    return messages
+
+
+def _unread_inside(fields: Fields, names: frozenset[str]) -> frozenset[str]:
+    """Return the names that nothing reads in the messages of some fields."""
+    found = set()
+    for name in names:
+        listed = fields[name] if isinstance(fields.get(name), list) else [fields.get(name)]
+        for entry in listed if isinstance(listed, list) else []:
+            found |= {f"{name}.{inner}" for inner in _unread_in(entry)}
+    return frozenset(found)
+
+
+def _unread_in(entry: object) -> frozenset[str]:
+    if not isinstance(entry, dict):
+        return frozenset()
+    pair = next((pair for pair in _PAIRED if _holds(entry, pair)), None)
+    if pair is not None:
+        return frozenset(name for name in entry if entry[name] is not None and name not in pair)
+    return message_of(entry).unread if {"role", "from"} & entry.keys() else frozenset()
+
+
+def _unknown(fields: Fields) -> str:
     found = ", ".join(sorted(fields)[:8]) or "none"
+    advice = "rename the fields, or name them under `data.columns`"
     if "input_ids" in fields:
         advice = "give the text, not its token ids"
-    else:
-        advice = "rename the fields, or name them under `data.columns`"
-    raise UnknownShapeError(f"has the fields {found}, but must have {_KNOWN}; {advice}")
+    return f"has the fields {found}, but must have {_KNOWN}; {advice}"
 
 
-def text_of(fields: Fields, name: str) -> str:
-    """Return a field that must be text."""
-    found = fields.get(name)
-    if not isinstance(found, str):
-        raise UnfitError(f"has a `{name}` of type {kind_of(found)}; it must be text")
-    return found
+def _pair(prompt: str, response: str) -> Callable[[Fields], Draft]:
+    """Read a question and an answer, each a text or a list of messages; the last of a list is the answer."""
 
-
-def kind_of(value: object) -> str:
-    """Return the name of a value's type as JSON has it."""
-    return {dict: "object", list: "list", bool: "boolean", type(None): "null"}.get(type(value), type(value).__name__)
-
-
-def _pair(prompt: str, response: str) -> Callable[[Fields], Talk]:
-    def read(row: Fields) -> Talk:
-        turns = _turns(row, prompt) if isinstance(row[prompt], list) else (("user", text_of(row, prompt)),)
-        return Talk(turns, _answer(row, response), _answer(row, "rejected") if "rejected" in row else "")
+    def read(row: Fields) -> Draft:
+        asked = turns_in(row, prompt) if isinstance(row[prompt], list) else (Message("user", text_of(row, prompt)),)
+        if response == "chosen":
+            row = _without_prompt(row, prompt)
+        said, rejected = _answers(row, response), _rejected(row)
+        return Draft(
+            before=_together(asked, said[:-1]),
+            answer=said[-1],
+            rejected=rejected,
+            own=frozenset({prompt, response, *(["rejected"] if rejected else [])}),
+            repeats=prompt == "instruction",
+        )
 
     return read
 
 
-def _answer(row: Fields, name: str) -> str:
-    """A text, or the last message of a list."""
-    return _last(row, name)[1] if isinstance(row[name], list) else text_of(row, name)
+def _answers(row: Fields, name: str) -> tuple[Message, ...]:
+    """Return the messages that end with the answer: a text, one message, or a list of them."""
+    found = row[name]
+    if isinstance(found, dict) and {"role", "from"} & found.keys():
+        return (message_of(found),)
+    if isinstance(found, list):
+        return _ended(turns_in(row, name))
+    if name == "answer" and "choices" in row and not isinstance(found, str):
+        raise UnfitError(f"has an `answer` of type {kind_of(found)}; it must be text, that of the right choice")
+    return (Message("assistant", text_of(row, name)),)
 
 
-def _from_messages(row: Fields) -> Talk:
-    return _talk(row, "messages")
+def _ended(turns: tuple[Message, ...]) -> tuple[Message, ...]:
+    if turns[-1].role != "assistant":
+        raise UnfitError(f"ends with a turn of '{turns[-1].role}'; the last message must be the assistant's")
+    return turns
 
 
-def _from_conversations(row: Fields) -> Talk:
-    found = _talk(row, "conversations")
-    return Talk((*_system(row), *found.turns), found.response)
+def _rejected(row: Fields) -> str:
+    """Return the worse answer, "" where there is none that can be read: only some measures ask for it."""
+    try:
+        return _answers(row, "rejected")[-1].text if "rejected" in row else ""
+    except UnfitError:
+        return ""
 
 
-def _from_preference(row: Fields) -> Talk:
-    """The prompt is what both conversations begin with."""
-    found = _talk(row, "chosen")
-    return Talk(found.turns, found.response, _talk(row, "rejected").response)
+def _together(asked: tuple[Message, ...], more: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Return a prompt and what comes between it and the answer; a prompt that is there already is not repeated."""
+    if not more:
+        return asked
+    said = [(turn.role, turn.content.strip()) for turn in more]
+    place = 0
+    for turn in asked:
+        if (turn.role, turn.content.strip()) not in said[place:]:
+            return (*asked, *more)
+        place = said.index((turn.role, turn.content.strip()), place) + 1
+    return more
 
 
-def _from_dolly(row: Fields) -> Talk:
-    return Talk((("user", _asked(row, "context")),), text_of(row, "response"))
+def _without_prompt(row: Fields, prompt: str) -> Fields:
+    """Return a row whose chosen and rejected texts are without the prompt, where both begin with it."""
+    asked, answers = row[prompt], {name: row[name] for name in ("chosen", "rejected") if name in row}
+    if not isinstance(asked, str) or len(asked.split()) < 2:
+        return row
+    if not all(isinstance(answer, str) and answer.startswith(asked) for answer in answers.values()):
+        return row
+    return {**row, **{name: str(answer)[len(asked) :].lstrip() for name, answer in answers.items()}}
 
 
-def _asked(row: Fields, beside: str) -> str:
-    instruction, context = text_of(row, "instruction"), text_of(row, beside) if beside in row else ""
-    return f"{instruction}\n\n{context}" if context.strip() else instruction
+def _talk(name: str) -> Callable[[Fields], Draft]:
+    def read(row: Fields) -> Draft:
+        turns = turns_in(row, name)
+        if turns[-1].role != "assistant" and "chosen" in row:
+            answers = _answers(row, "chosen")
+            before = _together(turns, answers[:-1])
+            own = {name, "chosen", *({"rejected"} if _rejected(row) else ())}
+            return Draft(before, answers[-1], _rejected(row), frozenset(own), is_list=True)
+        return Draft(turns[:-1], turns[-1], own=frozenset({name}), is_list=True)
+
+    return read
 
 
-def _from_instruction(row: Fields) -> Talk:
-    history = row.get("history", [])
-    if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
-        raise UnfitError("has a `history` that is no list of pairs; write [[instruction, answer], ...]")
-    before = tuple(
-        (role, str(text)) for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)
+def _preference(*names: str) -> Callable[[Fields], Draft]:
+    """Read two conversations, the better one first; the prompt is what comes before the answer of the better one."""
+
+    def read(row: Fields) -> Draft:
+        asked = next((name for name in ASKED if isinstance(row.get(name), str)), "")
+        if asked and names[0] == "chosen" and _is_answer(row["chosen"]):
+            return _pair(asked, "chosen")(row)
+        chosen, rejected = (_whole(row, name) for name in names)
+        return Draft(chosen[:-1], chosen[-1], rejected[-1].text, frozenset(names), is_list=True)
+
+    return read
+
+
+def _is_answer(found: object) -> bool:
+    """Tell whether a preferred text is an answer alone, not a whole conversation."""
+    one = isinstance(found, dict) and bool({"role", "from"} & found.keys())
+    return one or (isinstance(found, str) and not is_transcript(found))
+
+
+def _whole(row: Fields, name: str) -> tuple[Message, ...]:
+    found = row[name]
+    return _ended(turns_of(found, name) if isinstance(found, str) else turns_in(row, name))
+
+
+def _chat(row: Fields) -> Draft:
+    found = row["chat"]
+    turns = turns_of(found, "chat") if isinstance(found, str) else turns_in(row, "chat")
+    system = row.get("system")
+    if isinstance(system, str) and is_transcript(system):
+        turns = (*turns_of(system, "system"), *turns)
+    own = {"chat"} | ({"system"} if isinstance(system, str) and is_transcript(system) else set())
+    return Draft(turns[:-1], turns[-1], own=frozenset(own), is_list=True)
+
+
+def _called(row: Fields) -> Draft:
+    """A question that is answered by calls, in a list or in JSON text."""
+    calls = calls_in(row["answers"])
+    return Draft(
+        (Message("user", text_of(row, "query")),), Message("assistant", "", calls), own=frozenset({"query", "answers"})
     )
-    return Talk((*_system(row), *before, ("user", _asked(row, "input"))), text_of(row, "output"))
 
 
-def _from_text(row: Fields) -> Talk:
-    return Talk((("user", ""),), text_of(row, "text"))
+def _text(row: Fields) -> Draft:
+    if "role" in row and {"parent_id", "message_id"} & row.keys():
+        raise UnfitError("is one message of a tree (`parent_id`); write each conversation as one row with `messages`")
+    return Draft((Message("user", ""),), Message("assistant", text_of(row, "text")), own=frozenset({"text"}))
 
 
-def _system(row: Fields) -> tuple[Turn, ...]:
-    return (("system", text_of(row, "system")),) if row.get("system") else ()
-
-
-def _talk(row: Fields, name: str) -> Talk:
-    role, response = _last(row, name)
-    if role != "assistant":
-        raise UnfitError(f"ends with a turn of '{role}'; the last message must be the assistant's")
-    return Talk(_turns(row, name)[:-1], response)
-
-
-def _last(row: Fields, name: str) -> Turn:
-    return _turns(row, name)[-1]
-
-
-def _turns(row: Fields, name: str) -> tuple[Turn, ...]:
-    messages = row[name]
-    if not isinstance(messages, list) or not messages:
+def turns_in(row: Fields, name: str) -> tuple[Message, ...]:
+    """Return the messages of a field: objects with a role, objects with a question and an answer, or texts in turn."""
+    found = row[name]
+    if isinstance(found, str) and json_in(found) is not None:
+        raise UnfitError(
+            f"has `{name}` as text that holds JSON; write the list itself, one object a line in a .jsonl file"
+        )
+    if not isinstance(found, list) or not found:
         raise UnfitError(f"has `{name}` that are no list of turns; write [{{role, content}}, ...]")
-    return tuple(_turn(message) for message in messages)
+    if all(isinstance(entry, int) for entry in found):
+        raise UnfitError(f"has token ids under `{name}`; give the text, not its token ids")
+    if len(found) > 1 and len(found) % 2 == 0 and all(isinstance(entry, str) for entry in found):
+        roles = ("user", "assistant") * (len(found) // 2)
+        return tuple(Message(role, str(text)) for role, text in zip(roles, found, strict=True))
+    return tuple(message for entry in found for message in _messages(entry))
 
 
-def _turn(message: object) -> Turn:
-    if not isinstance(message, dict):
-        raise UnfitError(f"has a message of type {kind_of(message)}; every message must be an object")
-    # In a table every message has the names of all, those of the others with null.
-    role = text_of(message, next((name for name in _ROLE if message.get(name) is not None), "role"))
-    name = next((name for name in _CONTENT if message.get(name) is not None), "content")
-    content = _joined(message[name]) if isinstance(message.get(name), list) else text_of(message, name)
-    return ROLES.get(role, role), content
+def _messages(entry: object) -> tuple[Message, ...]:
+    pair = next((pair for pair in _PAIRED if isinstance(entry, dict) and _holds(entry, pair)), None)
+    if pair is None or not isinstance(entry, dict):
+        return (message_of(entry),)
+    return Message("user", text_of(entry, pair[0])), Message("assistant", text_of(entry, pair[1]))
 
 
-def _joined(parts: list[object]) -> str:
-    """Return the text of a content in parts, [{type: text, text: ...}, ...], without anything between them."""
-    if not parts:
-        raise UnfitError("has a message whose content is an empty list; it must be text, or parts of type text")
-    return "".join(_text_of_part(part) for part in parts)
+def _holds(entry: Fields, pair: tuple[str, str]) -> bool:
+    return set(pair) <= entry.keys() and not {"role", "from"} & {name for name in entry if entry[name] is not None}
 
 
-def _text_of_part(part: object) -> str:
-    kind = part.get("type") if isinstance(part, dict) else kind_of(part)
-    if not isinstance(part, dict) or kind != "text":
-        raise UnfitError(f"has a message with a part of type {kind!r}; only parts of type 'text' can be trained on")
-    return text_of(part, "text")
-
-
-_SHAPES: Final[tuple[tuple[tuple[str, ...], Callable[[Fields], Talk]], ...]] = (
-    (("prompt", "chosen"), _pair("prompt", "chosen")),
-    (("prompt", "response"), _pair("prompt", "response")),
-    (("prompt", "completion"), _pair("prompt", "completion")),
-    (("messages",), _from_messages),
-    (("conversations",), _from_conversations),
-    (("instruction", "output"), _from_instruction),
-    (("instruction", "response"), _from_dolly),
-    (("query", "response"), _pair("query", "response")),
-    (("question", "answer"), _pair("question", "answer")),
-    (("chosen", "rejected"), _from_preference),
-    (("text",), _from_text),
+ASKED: Final = ("prompt", "instruction", "query", "question", "problem", "inputs", "input")
+ANSWERED: Final = ("response", "completion", "output", "solution", "targets", "answer")
+_FIRST: Final = (
+    Shape(("prompt", "chosen"), _pair("prompt", "chosen"), ("rejected",)),
+    Shape(("prompt", "response"), _pair("prompt", "response"), ("rejected",)),
+    Shape(("prompt", "completion"), _pair("prompt", "completion"), ("rejected",)),
+    Shape(("messages",), _talk("messages"), ("chosen", "rejected")),
+    Shape(("conversations",), _talk("conversations"), ("chosen", "rejected")),
+    Shape(("instruction", "output"), _pair("instruction", "output"), ("rejected",)),
+    Shape(("instruction", "response"), _pair("instruction", "response"), ("rejected",)),
+    Shape(("query", "response"), _pair("query", "response"), ("rejected",)),
+    Shape(("question", "answer"), _pair("question", "answer"), ("rejected",)),
+    Shape(("chosen", "rejected"), _preference("chosen", "rejected"), ASKED),
+    Shape(("chosen_messages", "rejected_messages"), _preference("chosen_messages", "rejected_messages")),
+    *(Shape((name,), _talk(name), ("chosen", "rejected")) for name in _LISTS[2:]),
+    Shape(("chat",), _chat, ("system",)),
+    Shape(("query", "answers", "tools"), _called),
+)
+"""What comes first where a row has the fields of several."""
+_KNOWN_PAIRS: Final = {shape.names for shape in _FIRST}
+SHAPES: Final[tuple[Shape, ...]] = (
+    *_FIRST,
+    *(
+        Shape((asked, answer), _pair(asked, answer), ("rejected",))
+        for asked in ASKED
+        for answer in ANSWERED
+        if (asked, answer) not in _KNOWN_PAIRS
+    ),
+    Shape(("text",), _text),
 )
 _KNOWN: Final = (
     "prompt + response, prompt + completion, messages, conversations, instruction + output (+ input), "
-    "question + answer, or text"
+    "input + output, problem + solution, question + answer, chosen + rejected, or text"
 )

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from farsighted.files.causes import other_encoding
 from farsighted.files.rows import BadRow, Row, excerpt
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -59,7 +60,8 @@ def _decoded(line: bytes) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        reason = f"is no valid UTF-8 (byte 0x{line[error.start]:02x} at position {error.start + 1})"
+        byte = f"(byte 0x{line[error.start]:02x} at position {error.start + 1})"
+        reason = f"is no valid UTF-8 {byte}{other_encoding(line)}"
         raise UnreadableError(reason, error.start) from None
 
 

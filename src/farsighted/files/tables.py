@@ -1,6 +1,5 @@
 """Strict reading of Parquet and Arrow files, a batch of rows at a time."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from farsighted.core.errors import DataError
-from farsighted.files.rows import BadRow, Row, excerpt
+from farsighted.files.rows import Row, excerpt
 
 _BATCH_ROWS: Final = 1024
 
 
-def table_rows(file: Path) -> Iterator[Row | BadRow]:
-    """Yield the rows of a table, counted from 1.
+def table_rows(file: Path) -> Iterator[Row]:
+    """Yield the rows of a table, counted from 1; a number that is NaN or infinite is null.
 
     Raises:
         DataError: The file is damaged or unreadable; how many rows are lost is unknown.
@@ -27,7 +26,7 @@ def table_rows(file: Path) -> Iterator[Row | BadRow]:
         for batch in batches(file):
             for fields in batch.to_pylist():
                 number += 1
-                yield _checked(fields, file, number)
+                yield Row({name: _finite(value) for name, value in fields.items()}, file, number)
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, UnicodeDecodeError) as error:
         reason = excerpt(" ".join(str(error).split()))
         raise DataError(
@@ -53,16 +52,10 @@ def _arrow(file: Path) -> Iterator[pa.RecordBatch]:
             yield from (indexed.get_batch(place) for place in range(indexed.num_record_batches))
 
 
-def _checked(fields: dict[str, object], file: Path, number: int) -> Row | BadRow:
-    if _holds_non_finite(fields):
-        text = json.dumps(fields, default=str, ensure_ascii=False)
-        return BadRow(str(file), number, "holds NaN or infinity; write a number or null", excerpt(text))
-    return Row(fields, file, number)
-
-
-def _holds_non_finite(value: object) -> bool:
+def _finite(value: object) -> object:
+    """Return a value with null for NaN and infinity: tables write a missing number so, and no text holds one."""
     if isinstance(value, float):
-        return not math.isfinite(value)
+        return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return any(_holds_non_finite(part) for part in value.values())
-    return isinstance(value, list) and any(_holds_non_finite(part) for part in value)
+        return {name: _finite(part) for name, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list) else value

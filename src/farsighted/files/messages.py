@@ -1,0 +1,111 @@
+"""One message of a conversation: who speaks, the text, and what a chat template may want beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from farsighted.files import marks
+from farsighted.files.calls import Call, calls_in, calls_or_none, calls_text
+from farsighted.files.fields import UnfitError, as_json, kind_of, text_of
+from farsighted.files.parts import Parts, parts_in
+from farsighted.files.roles import CALLING, key_of, role_of
+
+_ROLE: Final = ("role", "from")
+_CONTENT: Final = ("content", "value", "text")
+_CALLS: Final = ("tool_calls", "function_call")
+REASONING: Final = ("reasoning_content", "reasoning", "thinking")
+_NAMES: Final = ("name", "tool_call_id")
+MESSAGE_FIELDS: Final = (*_ROLE, *_CONTENT, *_CALLS, *REASONING, *_NAMES, *marks.MARKS)
+"""What is read of a message."""
+_LEVELS: Final = frozenset({"on", "off", "yes", "no", "true", "false", "none", "low", "medium", "high"})
+"""Settings of reasoning, which some files keep under the name of its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it was read."""
+
+    role: str
+    content: str
+    calls: tuple[Call, ...] = ()
+    reasoning: Mapping[str, str] = field(default_factory=dict)
+    """What was thought before the answer, under the row's own name for it and under `reasoning_content`."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """`name` of who speaks, `tool_call_id` of the call that is answered."""
+    forbidden: str = ""
+    """The mark by which it is not trained on."""
+    unread: frozenset[str] = frozenset()
+    """Names in it that nothing reads."""
+
+    @property
+    def text(self) -> str:
+        """The message in plain words: reasoning between <think> marks, the content, a line for each call."""
+        thought = next(iter(self.reasoning.values()), "")
+        said = "\n".join(part for part in (self.content, calls_text(self.calls)) if part)
+        return f"<think>\n{thought}\n</think>\n\n{said}" if thought else said
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether role and text say it all."""
+        return not (self.calls or self.reasoning or self.names or (self.role == "assistant" and self.forbidden))
+
+    def as_object(self) -> dict[str, object]:
+        """Return the message as chat templates read it; a `weight` of 0 says that it is not trained on."""
+        calls = {"tool_calls": list(self.calls)} if self.calls else {}
+        weight = {"weight": 0} if self.role == "assistant" and self.forbidden else {}
+        return {"role": self.role, "content": self.content, **self.reasoning, **calls, **self.names, **weight}
+
+
+def message_of(found: object) -> Message:
+    """Return a message; raises `UnfitError` for what is none.
+
+    The role is under `role` or `from`; the text under `content`, `value` or `text`, whole or in parts; where there are
+    calls it may be missing. An object that a tool gave back becomes its JSON.
+    """
+    if not isinstance(found, dict):
+        raise UnfitError(f"has a message of type {kind_of(found)}; every message must be an object")
+    # In a table every message has the names of all, those of the others with null.
+    there = {name: value for name, value in found.items() if value is not None}
+    given = text_of(there, next((name for name in _ROLE if name in there), "role"))
+    role = role_of(given)
+    calls = tuple(call for name in _CALLS if there.get(name) for call in calls_in(there[name]))
+    parts = _content(there, role, bool(calls))
+    calls, content = (*calls, *parts.calls), parts.text
+    reasoning = reasoning_in(there) or reasoning_in({"reasoning_content": parts.reasoning})
+    if key_of(given) in CALLING and not calls and (spelled := calls_or_none(content)):
+        calls, content = spelled, ""
+    names = {name: value for name in _NAMES if isinstance(value := there.get(name), str) and value}
+    return Message(role, content, calls, reasoning, names, marks.forbids(there), _unread(there))
+
+
+def reasoning_in(there: Mapping[str, object]) -> dict[str, str]:
+    """Return the reasoning of a message or a row, {} where there is none; a setting ("on") is no reasoning."""
+    for name in REASONING:
+        found = there.get(name)
+        if isinstance(found, str) and found.strip() and found.strip().lower() not in _LEVELS:
+            same = {other: found for other in REASONING if there.get(other) == found}
+            return {"reasoning_content": found, **same}
+    return {}
+
+
+def _unread(there: Mapping[str, object]) -> frozenset[str]:
+    wrong = {name for name in _NAMES if name in there and not isinstance(there[name], str)}
+    wrong |= {name for name in REASONING if there.get(name)} - reasoning_in(there).keys()
+    wrong |= set(marks.MARKS) & there.keys() - marks.are_read(there)
+    return frozenset(there.keys() - set(MESSAGE_FIELDS) | wrong)
+
+
+def _content(there: Mapping[str, object], role: str, calls: bool) -> Parts:
+    name = next((name for name in _CONTENT if name in there), "content")
+    found = there.get(name)
+    if found is None and calls:
+        return Parts("")
+    if role == "tool" and _is_data(found):
+        return Parts(as_json(found))
+    return parts_in(found) if isinstance(found, list) else Parts(text_of(there, name))
+
+
+def _is_data(found: object) -> bool:
+    """Tell whether a tool gave back something other than text or parts of a text."""
+    parts = isinstance(found, list) and bool(found) and all(isinstance(part, dict) and "type" in part for part in found)
+    return not isinstance(found, (str, type(None))) and not parts

@@ -1,0 +1,66 @@
+import pytest
+
+from farsighted.files.fields import UnfitError
+from farsighted.files.messages import message_of, reasoning_in
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": {"city": "Oslo"}}}
+SPELLED = '<tool_call>{"name": "look_up", "arguments": {"city": "Oslo"}}</tool_call>'
+
+
+@pytest.mark.parametrize("content", [{"content": None}, {"content": ""}, {}])
+def test_a_call_needs_no_content(content):
+    found = message_of({"role": "assistant", "tool_calls": [CALL], **content})
+    assert (found.content, found.text) == ("", SPELLED)
+    assert found.as_object() == {"role": "assistant", "content": "", "tool_calls": [CALL]}
+
+
+def test_in_plain_words_reasoning_comes_first_and_calls_last():
+    found = message_of({"role": "assistant", "content": "I look.", "reasoning": "hm", "tool_calls": [CALL]})
+    assert found.text == f"<think>\nhm\n</think>\n\nI look.\n{SPELLED}"
+
+
+def test_reasoning_is_given_under_the_name_that_most_templates_read_and_under_its_own():
+    found = message_of({"role": "assistant", "content": "a", "thinking": "hm"}).as_object()
+    assert found == {"role": "assistant", "content": "a", "reasoning_content": "hm", "thinking": "hm"}
+    assert message_of(found).as_object() == found
+
+
+@pytest.mark.parametrize("setting", ["on", "Off", "high", "", " ", None, 0.8, {"effort": "high"}])
+def test_a_setting_of_reasoning_is_none(setting):
+    assert reasoning_in({"reasoning": setting}) == {}
+
+
+def test_the_turn_of_a_caller_is_a_call_where_its_text_spells_one():
+    found = message_of({"from": "function_call", "value": '{"name": "look_up", "arguments": {"city": "Oslo"}}'})
+    assert (found.role, found.text, found.is_plain) == ("assistant", SPELLED, False)
+    plain = message_of({"from": "function_call", "value": "look_up(Oslo)"})
+    assert (plain.role, plain.text, plain.is_plain) == ("assistant", "look_up(Oslo)", True)
+
+
+@pytest.mark.parametrize(("given", "text"), [({"t": 3}, '{"t": 3}'), ([1, 2], "[1, 2]"), (3, "3"), ("3", "3")])
+def test_what_a_tool_gave_back_becomes_its_json(given, text):
+    assert message_of({"role": "tool", "content": given}).text == text
+
+
+def test_an_object_that_a_person_is_to_have_said_is_refused():
+    with pytest.raises(UnfitError, match="has a `content` of type object; it must be text"):
+        message_of({"role": "user", "content": {"t": 3}})
+
+
+def test_names_are_kept_for_the_template():
+    found = message_of({"role": "tool", "content": "rain", "name": "look_up", "tool_call_id": "c1"})
+    assert found.as_object() == {"role": "tool", "content": "rain", "name": "look_up", "tool_call_id": "c1"}
+    assert (found.text, found.is_plain) == ("rain", False)
+
+
+def test_a_mark_matters_on_answers_alone():
+    asked, said = (message_of({"role": role, "content": "x", "weight": 0.0}) for role in ("user", "assistant"))
+    assert asked.is_plain
+    assert said.as_object() == {"role": "assistant", "content": "x", "weight": 0}
+
+
+def test_fields_that_nothing_reads_are_named():
+    found = message_of(
+        {"from": "gpt", "value": "a", "ts": 3, "weight": 0.4, "name": 7, "reasoning": "on", "label": "x", "html": None}
+    )
+    assert found.unread == {"ts", "weight", "name", "reasoning", "label"}
