@@ -117,7 +117,8 @@ def prepare(config: AuditConfig, out: Path | None = None) -> Prepared:
 def check_model(prepared: Prepared) -> None:
     """Raise `ModelError` if the device is missing or the model could not be loaded; this imports torch.
 
-    What is seen: code of the model's own, a missing library, weights that are missing, damaged or of another shape.
+    What is seen: code of the model's own, a missing library, weights that are missing, damaged or of another shape, and
+    adapters that do not fit the model.
     """
     config, folder = prepared.config, prepared.inputs.folder
     if folder is None:
@@ -126,6 +127,10 @@ def check_model(prepared: Prepared) -> None:
     from farsighted.models.loading import check_loadable
 
     check_loadable(folder, config.model.dtype, config.model.device, in_4_bits="qlora" in config.adaptations)
+    if set(config.adaptations) - {"lora", "full", "qlora"}:
+        from farsighted.learners.build import check_adaptations
+
+        check_adaptations(config, folder)
 
 
 def refuse_launch(launch: Launch) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from farsighted.config.audit import AuditConfig
 from farsighted.core.adaptations import BOTTLENECK, PREFIX, VIRTUAL, kind_of, settings_of
-from farsighted.core.errors import ConfigError
+from farsighted.core.errors import ConfigError, ModelError
 from farsighted.learners.adapters import Adaptation, Full, Lora
 from farsighted.learners.bottleneck import bottleneck_adapters
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
@@ -14,7 +16,7 @@ from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.peft_by_name import named_peft
 from farsighted.learners.transitions import MergeAndReinit, Stack, Transition
 from farsighted.learners.virtual_tokens import VirtualTokens
-from farsighted.models.loading import LanguageModel, load_model, load_quantized
+from farsighted.models.loading import LanguageModel, load_empty, load_model, load_quantized
 
 _TRANSITIONS: Final[Mapping[str, Transition]] = {"merge_and_reinit": MergeAndReinit(), "stack": Stack()}
 
@@ -68,6 +70,29 @@ def _beside_lora(config: AuditConfig, mode: str) -> Adaptation:
         shape = {"r": lora.r, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout, "target_modules": targets}
         settings = {**shape, **settings}
     return named_peft(mode, settings, train_head)
+
+
+def check_adaptations(config: AuditConfig, folder: Path) -> None:
+    """Put each adaptation of an audit on a copy of the model that has no values; nothing is kept.
+
+    Raises:
+        ModelError: what the first cell would raise: fields, and names and shapes of modules, that do not fit the model.
+            What only values can show is left to the self-test.
+    """
+    for mode in config.adaptations:
+        adaptation = build_adaptation(config, mode)
+        if not isinstance(adaptation, Lora | Full):
+            try_on(load_empty(folder, config.model.dtype), adaptation)
+
+
+def try_on(empty: LanguageModel, adaptation: Adaptation) -> None:
+    """Put an adaptation on a model without values; raises `ModelError` where it does not fit."""
+    try:
+        adaptation.apply(empty.requires_grad_(requires_grad=False), np.random.default_rng(0))
+    except ModelError as error:
+        # Some of PEFT's kinds derive their first values from the weights, which are not there.
+        if not isinstance(error.__cause__, RuntimeError):
+            raise
 
 
 def load_base(config: AuditConfig, folder: Path, mode: str) -> LanguageModel:

@@ -18,8 +18,10 @@ def seeded(rng: np.random.Generator) -> Iterator[None]:
         yield
 
 
-def logits_of(lm: LanguageModel) -> torch.Tensor:
-    """Return the logits (1, L, V) of a short text, in evaluation mode."""
+def logits_of(lm: LanguageModel) -> torch.Tensor | None:
+    """Return the logits (1, L, V) of a short text, in evaluation mode; None for a model that has no values."""
+    if lm.device.type == "meta":
+        return None
     was_training = lm.training
     lm.eval()
     ids = torch.arange(min(16, lm.config.get_text_config().vocab_size), device=lm.device)[None]
