@@ -82,6 +82,11 @@ class CausalLM:
         return self._adaptation.backward_cost
 
     @property
+    def virtual_tokens(self) -> int:
+        """Positions that the adapter puts before every text."""
+        return self._adaptation.virtual_tokens
+
+    @property
     def language_model(self) -> LanguageModel:
         """The model itself, adapters included; whoever calls it must leave it as it was."""
         return self._lm
