@@ -64,6 +64,6 @@ def test_the_quadratic_world_has_the_rate_of_its_preset_at_every_rank():
 
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_of_the_shipped_model_train_at_its_rate(name):
-    found = load_config(name, ["data_root=/data"] if name not in {"quadratic"} else [])
+    found = load_config(name, ["data_root=/data"] if name != "quadratic" else [])
     if found.model.path == "tiny" and found.quadratic is None:
         assert found.learning_rate("lora") == 2e-3

@@ -177,7 +177,7 @@ def test_a_block_can_be_left_out_or_named():
 
 
 def test_a_layer_without_such_a_block_is_refused_with_where_to_name_it():
-    with pytest.raises(ModelError, match="has none that is known as 'router'. Name modules .*`peft.mine.after`"):
+    with pytest.raises(ModelError, match=r"has none that is known as 'router'. Name modules .*`peft.mine.after`"):
         learner(bottleneck_adapters("mine", {"after": ["router"]}, False))
 
 

@@ -73,7 +73,7 @@ def test_bottleneck_adapters_have_the_settings_of_their_entry():
 
 @pytest.mark.parametrize("mode", ["prefix_tuning", "p_tuning_v2"])
 def test_a_prefix_is_refused_where_layers_are_computed_again(mode):
-    with pytest.raises(ConfigError, match="`training.gradient_checkpointing: false`, or use prompt_tuning"):
+    with pytest.raises(ConfigError, match=r"`training.gradient_checkpointing: false`, or use prompt_tuning"):
         build_adaptation(changed(training={"gradient_checkpointing": True}), mode)
 
 

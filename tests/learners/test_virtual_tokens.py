@@ -220,7 +220,7 @@ def test_its_first_values_come_from_the_seed_alone(name):
 
 
 def test_unless_stated_they_start_near_the_model():
-    """Tokens of the vocabulary, and keys and values of zero: a prefix of zeros adds nothing but a share of attention."""
+    """Tokens of the vocabulary; keys and values of zero, which add nothing but take a share of attention."""
     lm = tiny_llama(dtype=torch.float32)
     found = CausalLM(lm, "hash", VirtualTokens("mine", "prompt_tuning", {}), SETTINGS, 0)
     (values,) = found.parameters().values()
@@ -293,5 +293,5 @@ def test_settings_that_cannot_be_are_refused_before_a_model_is_there(settings, s
 def test_a_model_without_keys_to_put_before_a_text_is_refused():
     shape = {"hidden_size": 16, "num_hidden_layers": 2, "vocab_size": VOCABULARY, "state_size": 4}
     mamba = AutoModelForCausalLM.from_config(CONFIG_MAPPING["mamba"](**shape)).eval()
-    with pytest.raises(ModelError, match="PEFT cannot put 'p_tuning_v2' on this model.*use lora or bottleneck"):
+    with pytest.raises(ModelError, match=r"PEFT cannot put 'p_tuning_v2' on this model.*use lora or bottleneck"):
         learner("p_tuning_v2", model=mamba)
