@@ -36,6 +36,7 @@ from farsighted.launch.work import (
     Tracker,
 )
 from farsighted.protocol.cost import AuditCost, Rates, estimate
+from farsighted.protocol.defaults import training_lines, training_notes, with_probe_length
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.notes import heuristics_note
@@ -72,11 +73,19 @@ class Prepared:
     config: AuditConfig
     inputs: AuditInputs
     cells: tuple[Cell, ...]
+    asked: AuditConfig
+    """The configuration as it came, with what it leaves open."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about what was read, and about code of the user's own that cannot be followed."""
-        return (*self.inputs.notes, *unfollowed_notes(self.cells))
+        """Sentences about what was read, about settings that were left open, and about code that cannot be followed."""
+        training = training_notes(self.asked, self.inputs)
+        return (*self.inputs.notes, *training, *unfollowed_notes(self.cells))
+
+    @property
+    def training_lines(self) -> tuple[str, ...]:
+        """Sentences about learning rates and the probe's length, stated or not."""
+        return training_lines(self.asked, self.inputs)
 
     def missing(self, layout: Layout) -> tuple[Cell, ...]:
         """Return the cells that are not finished in a folder."""
@@ -94,6 +103,7 @@ def prepare(config: AuditConfig, out: Path | None = None) -> Prepared:
     `out` is the audit's folder, where what is read and tokenised is kept for its workers; None: nothing is written.
     """
     inputs = load_inputs(config) if out is None else find_inputs(config, Layout(out).inputs)
+    asked, config = config, with_probe_length(config, inputs)
     cells = plan_cells(config, inputs)
     check_before_use(own_selectors(cells))
     refuse_impossible(config, inputs, cells)
@@ -101,13 +111,14 @@ def prepare(config: AuditConfig, out: Path | None = None) -> Prepared:
         # Only now: a refused audit leaves nothing behind.
         atomic.ensure_writable(out)
         inputs = share_inputs(config, inputs, Layout(out).inputs)
-    return Prepared(config, inputs, cells)
+    return Prepared(config, inputs, cells, asked)
 
 
 def check_model(prepared: Prepared) -> None:
     """Raise `ModelError` if the device is missing or the model could not be loaded; this imports torch.
 
-    What is seen: code of the model's own, a missing library, weights that are missing, damaged or of another shape.
+    What is seen: code of the model's own, a missing library, weights that are missing, damaged or of another shape, and
+    adapters that do not fit the model.
     """
     config, folder = prepared.config, prepared.inputs.folder
     if folder is None:
@@ -116,6 +127,10 @@ def check_model(prepared: Prepared) -> None:
     from farsighted.models.loading import check_loadable
 
     check_loadable(folder, config.model.dtype, config.model.device, in_4_bits="qlora" in config.adaptations)
+    if set(config.adaptations) - {"lora", "full", "qlora"}:
+        from farsighted.learners.build import check_adaptations
+
+        check_adaptations(config, folder)
 
 
 def refuse_launch(launch: Launch) -> None:

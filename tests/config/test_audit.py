@@ -52,8 +52,9 @@ def test_the_defaults_are_the_documented_ones():
     assert config.budgets == (Budget(0.25),)
     assert config.orders == ("canonical",)
     assert [spec.label for spec in config.references] == ["random_matched"]
-    assert (config.training.batch_size, config.training.learning_rate, config.lora.r) == (16, 2e-3, 16)
-    assert (config.probe.steps, config.probe.points, config.signals.k) == (8, 4, 8)
+    assert (config.training.batch_size, config.training.learning_rate, config.lora.r) == (16, None, 16)
+    assert config.learning_rate("lora") == 2e-3
+    assert (config.probe.steps, config.probe.step_count, config.probe.points, config.signals.k) == (None, 8, 4, 8)
     assert config.cache.megabytes == 2048
 
 

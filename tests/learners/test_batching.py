@@ -14,6 +14,14 @@ LENGTHS = [5, 9, 3, 7, 4, 8, 6, 2]
 TEXTS = [Tokens(Example(f"e{row}", "p", "r"), tuple(range(length)), 1) for row, length in enumerate(LENGTHS)]
 
 
+def test_virtual_tokens_take_their_room_in_a_pass():
+    """Two texts of 9 and 8 tokens are 18 padded ones, and 26 with four virtual tokens before each."""
+    texts = [TEXTS[1], TEXTS[5]]
+    assert [len(rows) for rows in PassSize(18).batches(texts)] == [2]
+    assert [len(rows) for rows in PassSize(25, virtual=4).batches(texts)] == [1, 1]
+    assert [len(rows) for rows in PassSize(26, virtual=4).batches(texts)] == [2]
+
+
 def padded(batch):
     return len(batch) * max(len(tokens.ids) for tokens in batch)
 

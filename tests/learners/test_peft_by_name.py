@@ -77,7 +77,7 @@ def test_its_change_is_that_of_its_parameters():
 @pytest.mark.parametrize(
     ("name", "settings", "sentence"),
     [
-        ("prompt_tuning", {"num_virtual_tokens": 4}, "does not support prompt learning.*Change `peft.prompt_tuning`"),
+        ("adaption_prompt", {"adapter_len": 4, "adapter_layers": 1}, "does not support prompt learning"),
         ("vera", {}, "uses shared state"),
         ("shira", {"r": 32}, "more shira params than the total number .*Change `peft.shira`"),
         ("miss", {"r": 64}, "less than or equal to in_features.*Change `peft.miss`"),
@@ -92,9 +92,18 @@ def test_what_peft_or_the_protocol_cannot_do_is_refused_with_the_reason(name, se
         learner(name, settings=settings)
 
 
-def test_a_kind_that_needs_a_schedule_of_its_own_is_refused():
-    with pytest.raises(ConfigError, match="`adaptations: adalora` is not supported: it changes its ranks"):
-        named_peft("adalora", {}, False)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("adalora", "it changes its ranks"),
+        ("cpt", "it has a loss of its own; use prompt_tuning"),
+        ("multitask_prompt_tuning", "it needs a task's number with every text"),
+        ("cartridge", "it is distilled from a long text"),
+    ],
+)
+def test_a_kind_that_does_not_fit_the_stages_is_refused(name, reason):
+    with pytest.raises(ConfigError, match=f"`adaptations: {name}` is not supported: {reason}"):
+        named_peft(name, {}, False)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

@@ -179,6 +179,14 @@ def test_a_model_whose_adapters_are_folded_goes_on_bit_for_bit(tmp_path, transit
     assert_stopping_changes_nothing(whole, cell, tmp_path / "parts")
 
 
+@pytest.mark.parametrize("mode", ["prompt_tuning", "p_tuning_v2", "bottleneck"])
+def test_an_adapter_beside_lora_goes_on_bit_for_bit(tmp_path, mode):
+    config = nano_config(tmp_path, selectors=[{"name": "gradient"}, "random"], adaptations=[mode])
+    whole = prepared_desk(config, tmp_path / "whole")
+    cell = next(cell for cell in whole.cells.values() if cell.label == "gradient")
+    assert_stopping_changes_nothing(whole, cell, tmp_path / "parts")
+
+
 def assert_stopping_changes_nothing(whole, cell, tmp_path):
     shutil.copytree(whole.layout.shared, tmp_path / "shared")
     assert run_cell_task(whole, cell.id) == "done"

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 from hypothesis import given
@@ -144,6 +145,24 @@ def test_a_pool_of_which_nothing_is_left_is_refused(tmp_path):
 def test_a_context_beyond_the_models_positions_is_refused():
     with pytest.raises(ConfigError, match="at most the model's 1024 positions, but is 1025"):
         inputs(micro_config(model={"context": 1025}))
+
+
+@pytest.mark.parametrize(("mode", "most"), [("lora", 1024), ("prompt_tuning", 1004), ("p_tuning_v2", 1004)])
+def test_virtual_tokens_take_positions_from_the_context(mode, most):
+    assert inputs(micro_config(model={"context": most}, adaptations=["full", mode])).stages
+    with pytest.raises(ConfigError, match=f"`model.context` must be at most .*, but is {most + 1}"):
+        inputs(micro_config(model={"context": most + 1}, adaptations=["full", mode]))
+
+
+def test_no_context_leaves_the_virtual_tokens_their_positions(tmp_path):
+    """One row of 1,000 tokens fits into 1,024 positions, and not beside 100 virtual tokens."""
+    config = nano_config(tmp_path, model={"context": None}, data={"proxy_per_stage": 0, "on_long": "skip"})
+    path = tmp_path / "math.train.jsonl"
+    rows = path.read_text()
+    path.write_text(rows + json.dumps({"id": "long", "prompt": "a" * 990, "response": "b"}) + "\n")
+    whole = inputs(config).stages["math"].pool
+    less = inputs({**config, "adaptations": ["p_tuning"], "peft": {"p_tuning": {"num_virtual_tokens": 100}}})
+    assert len(whole) - len(less.stages["math"].pool) == 1
 
 
 def test_no_context_means_as_many_positions_as_the_model_has(tmp_path):

@@ -49,11 +49,21 @@ def config(transition):
     )
 
 
+@pytest.mark.parametrize("mode", ["prompt_tuning", "prefix_tuning", "bottleneck"])
+def test_a_process_killed_with_an_adapter_beside_lora_is_gone_on_from_bit_for_bit(tmp_path, shared, mode):
+    killed_and_whole(tmp_path, shared, {**config("continue"), "adaptations": [mode]})
+
+
 @pytest.mark.parametrize("transition", ["continue", "merge_and_reinit", "stack"])
 def test_a_process_killed_after_two_stages_is_gone_on_from_bit_for_bit(tmp_path, shared, transition):
+    killed_and_whole(tmp_path, shared, config(transition))
+
+
+def killed_and_whole(tmp_path, shared, config):
+    """Kill a cell's process after two stages, go on, and compare with a run in one piece."""
     for name in ("whole", "killed"):
         shutil.copytree(shared, tmp_path / name / "shared")
-    whole = desk_of(config(transition), tmp_path / "whole")
+    whole = desk_of(config, tmp_path / "whole")
     (cell_id,) = whole.cells
     layout = Layout(tmp_path / "killed")
     killed = dataclasses.replace(whole, layout=layout)

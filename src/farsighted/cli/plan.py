@@ -58,8 +58,11 @@ def plan_command(
         numbers = (len(stage.pool), stage.pool.response_tokens, len(stage.validation.items))
         pools.add_row(stage.name, *(f"{number:,}" for number in numbers), shifted)
     console.print(pools)
+    for line in prepared.training_lines:
+        console.print(line, soft_wrap=True)
     for note in prepared.notes:
-        console.print(f"Note: {note}", soft_wrap=True)
+        if note not in prepared.training_lines:
+            console.print(f"Note: {note}", soft_wrap=True)
     done = len(prepared.cells) - len(missing)
     cost = estimate_prepared(prepared, folder, launch)
     console.print(f"{len(prepared.cells)} cells, {done} of them finished in {folder}; to run: {cost.cells}.")

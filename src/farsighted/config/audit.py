@@ -16,6 +16,7 @@ from farsighted.config.grid import (
     order_problem,
     parse_budget,
 )
+from farsighted.config.learning_rates import Rate, default_rate, quadratic_rate
 from farsighted.config.messages import KeyPath, expectation
 from farsighted.config.quadratic import QuadraticConfig
 from farsighted.config.quality_source import QualityConfig
@@ -24,6 +25,7 @@ from farsighted.core.names import FAMILIES
 from farsighted.core.schedule import ScheduleName
 from farsighted.core.values import Budget
 from farsighted.metrics.horizon import are_weights
+from farsighted.models.folder import TINY
 from farsighted.store.records import ConfigRecord
 
 __all__ = ["AuditConfig", "Order", "RandomOrders", "SelectorSpec", "budget_text", "order_problem", "parse_budget"]
@@ -58,8 +60,9 @@ class LoraConfig(Section):
 class FullConfig(Section):
     """What adaptation mode full has of its own."""
 
-    learning_rate_factor: float = Field(default=1.0, gt=0)
-    """Times `training.learning_rate` is the peak where all parameters are trained."""
+    learning_rate_factor: float | None = Field(default=None, gt=0)
+    """Times lora's learning rate is the peak where all parameters are trained; null = 1 where
+    `training.learning_rate` is stated, else a default of its own."""
 
 
 class TrainingConfig(Section):
@@ -74,8 +77,8 @@ class TrainingConfig(Section):
     """Rankings per stage under granularity round."""
     batch_size: int = Field(default=16, ge=1)
     """Examples trained on per optimizer step; a candidate batch holds batch_size / share."""
-    learning_rate: float = Field(default=2.0e-3, gt=0)
-    """Peak learning rate."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate; null = by the model and the adaptation (definitions.md#learning-rate)."""
     schedule: ScheduleName = "cosine"
     """Course of the learning rate after the warm-up."""
     warmup_share: float = Field(default=0.1, ge=0, lt=1)
@@ -112,19 +115,27 @@ class EvaluationConfig(Section):
     """Folder with task files of one's own for `lm_eval:TASK` sets."""
 
 
+PROBE_STEPS: Final = 8
+
+
 class ProbeConfig(Section):
     """The short training on the next stage that measures future adaptation (definitions.md#probes)."""
 
-    steps: int = Field(default=8, ge=1)
-    """Optimizer steps."""
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps; null = 8, but no more than half of the shortest stage that is probed."""
     points: int = Field(default=4, ge=1)
     """Evaluations spread over the steps, beside the one before any step; at most `steps`."""
     items: int = Field(default=100, ge=1)
     """Validation items that are evaluated at each point."""
 
+    @property
+    def step_count(self) -> int:
+        """`steps`, or what it is where nothing limits it."""
+        return max(PROBE_STEPS, self.points) if self.steps is None else self.steps
+
     @model_validator(mode="after")
     def _points_fit(self) -> Self:
-        if self.points > self.steps:
+        if self.steps is not None and self.points > self.steps:
             raise expectation(f"at most `steps` ({self.steps})", self.points, "Lower it or add steps.", ("points",))
         return self
 
@@ -254,13 +265,15 @@ class AuditConfig(Section):
         _List,
         AfterValidator(distinct),
     ] = ("lora",)
-    """Adaptation modes: lora, full, qlora, dora, rslora, pissa, a name under `peft`, or a type of PEFT (ia3, ...)."""
+    """Adaptation modes: lora, full, qlora, dora, rslora, pissa, bottleneck, prefix_tuning, prompt_tuning, p_tuning,
+    p_tuning_v2, a name under `peft`, or a type of PEFT (ia3, ...)."""
     lora: LoraConfig = LoraConfig()
     """The adapter of adaptation mode lora."""
     full: FullConfig = FullConfig()
     """What adaptation mode full has of its own."""
     peft: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
-    """Settings of adaptations by PEFT: a name, and the fields of its PEFT configuration with `peft_type`."""
+    """Settings of adaptations beside lora and full: a name, and the fields of its PEFT configuration, or those of
+    bottleneck adapters, with `peft_type`."""
     training: TrainingConfig = TrainingConfig()
     """How a stage is trained."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -288,7 +301,19 @@ class AuditConfig(Section):
 
     def learning_rate(self, mode: str) -> float:
         """Return the peak learning rate of an adaptation mode."""
-        return self.training.learning_rate * (self.full.learning_rate_factor if mode == "full" else 1.0)
+        return self.peak_rate(mode).value
+
+    def peak_rate(self, mode: str) -> Rate:
+        """Return the peak learning rate of an adaptation mode, and where it comes from."""
+        stated, factor = self.training.learning_rate, self.full.learning_rate_factor
+        if mode == "full" and factor is not None:
+            rate = self.peak_rate("lora")
+            return Rate(rate.value * factor, f"{factor:g} (`full.learning_rate_factor`) times {rate.origin}")
+        if stated is not None:
+            return Rate(stated, "`training.learning_rate`")
+        if self.quadratic is not None:
+            return quadratic_rate(self.quadratic.dimensions if mode == "full" else self.lora.r)
+        return default_rate(mode, self.peft, shipped=self.model.path == TINY)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -18,6 +18,7 @@ import torch
 from farsighted.core.errors import ConfigError, ModelError
 from farsighted.core.values import ItemScores
 from farsighted.evaluation.harness import MEASURE, HarnessTask, require_harness
+from farsighted.models.folder import positions_of
 from farsighted.models.loading import LanguageModel
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class HoldsModel(Protocol):
     def language_model(self) -> LanguageModel:
         """The causal language model, adapters included."""
 
+    @property
+    def virtual_tokens(self) -> int:
+        """Positions that its adapter puts before every text."""
+
 
 def run_task(learner: object, task: HarnessTask) -> ItemScores:
     """Return the task's metric of every item under the current model, in the order of tasks and documents.
@@ -50,7 +55,7 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
         )
     with _as_found(learner.language_model), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        samples = _samples(learner.language_model, task)
+        samples = _samples(learner.language_model, task, learner.virtual_tokens)
     # A group holds several tasks, each with documents from 0.
     first = samples[0]
     answers = task.answers or first["filter"]
@@ -74,13 +79,16 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
     return ItemScores(ids, nothing, {MEASURE: values}, written)
 
 
-def _samples(lm: LanguageModel, task: HarnessTask) -> list[_Sample]:
+def _samples(lm: LanguageModel, task: HarnessTask, virtual_tokens: int) -> list[_Sample]:
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(task.model_folder, local_files_only=True)
-    hosted = HFLM(pretrained=lm, tokenizer=tokenizer, batch_size=task.batch_size)
+    positions = positions_of(task.model_folder) if virtual_tokens else None
+    # Without a number the library takes all of the model's positions.
+    longest = None if positions is None else positions - virtual_tokens
+    hosted = HFLM(pretrained=lm, tokenizer=tokenizer, batch_size=task.batch_size, max_length=longest)
     try:
         found = simple_evaluate(
             model=hosted,

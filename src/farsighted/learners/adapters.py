@@ -25,6 +25,10 @@ class Adaptation(Protocol):
         """K of definitions.md#cost."""
 
     @property
+    def virtual_tokens(self) -> int:
+        """Positions that it puts before every text."""
+
+    @property
     def transition(self) -> Transition | None:
         """What becomes of the adapter between stages; None = it is trained on."""
 
@@ -49,6 +53,7 @@ class Lora:
     train_head: bool = False
     backward_cost: float = 1.0
     transition: Transition | None = None
+    virtual_tokens: int = 0
 
     def apply(self, model: LanguageModel, rng: np.random.Generator) -> LanguageModel:
         """Insert adapters: A uniform in ±1/√fan_in (PEFT's own law) from `rng`, B zero, so that M_0 is unchanged.
@@ -105,6 +110,7 @@ class Full:
     train_head: bool = False
     backward_cost: float = 2.0
     transition: None = None
+    virtual_tokens: int = 0
 
     def apply(self, model: LanguageModel, rng: np.random.Generator) -> LanguageModel:
         """Unfreeze everything but the head; a head tied to the embedding freezes the embedding with it."""

@@ -22,14 +22,22 @@ _CPU_MESSAGE: Final = "can't allocate memory"
 
 
 class PassSize:
-    """Padded tokens that one pass may hold; it shrinks for good where memory has run out."""
+    """Padded tokens that one pass may hold; it shrinks for good where memory has run out.
 
-    def __init__(self, tokens: int) -> None:
+    `virtual`: tokens that an adaptation puts before every text, which take their room.
+    """
+
+    def __init__(self, tokens: int, virtual: int = 0) -> None:
         self.tokens = tokens
+        self._virtual = virtual
+
+    def batches(self, texts: Sequence[Tokens]) -> list[np.ndarray]:
+        """Return the row numbers of length-sorted batches that fit."""
+        return list(length_sorted_batches([len(text.ids) + self._virtual for text in texts], self.tokens))
 
     def halve(self, batch: Sequence[Tokens]) -> None:
         """Let passes hold half of what this batch held; raises `ModelError` where it was a single example."""
-        longest = max(len(tokens.ids) for tokens in batch)
+        longest = max(len(tokens.ids) for tokens in batch) + self._virtual
         if len(batch) == 1:
             raise ModelError(
                 f"A pass over one example must fit into memory, but '{batch[0].example.id}' with {longest} tokens does "
@@ -69,7 +77,7 @@ def run_parts(
 ) -> tuple[list[np.ndarray], list[_Part]]:
     """Return the row numbers and the result of each batch; otherwise as `in_batches`."""
     rows, parts = [], []
-    pending = deque(length_sorted_batches([len(tokens.ids) for tokens in texts], size.tokens))
+    pending = deque(size.batches(texts))
     while pending:
         index = pending.popleft()
         batch = [texts[row] for row in index]
@@ -97,7 +105,7 @@ def in_batches_or_again(
     """
     while True:
         begin()
-        rows = length_sorted_batches([len(tokens.ids) for tokens in texts], size.tokens)
+        rows = size.batches(texts)
         try:
             parts = [_fitted([texts[row] for row in index], partial(_run_on, run, index)) for index in rows]
         except PassTooLargeError as error:

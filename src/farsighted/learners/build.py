@@ -4,22 +4,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from farsighted.config.audit import AuditConfig
-from farsighted.core.errors import ConfigError
+from farsighted.core.adaptations import BOTTLENECK, PREFIX, VIRTUAL, kind_of, settings_of
+from farsighted.core.errors import ConfigError, ModelError
 from farsighted.learners.adapters import Adaptation, Full, Lora
+from farsighted.learners.bottleneck import bottleneck_adapters
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.peft_by_name import named_peft
 from farsighted.learners.transitions import MergeAndReinit, Stack, Transition
-from farsighted.models.loading import LanguageModel, load_model, load_quantized
+from farsighted.learners.virtual_tokens import VirtualTokens
+from farsighted.models.loading import LanguageModel, load_empty, load_model, load_quantized
 
 _TRANSITIONS: Final[Mapping[str, Transition]] = {"merge_and_reinit": MergeAndReinit(), "stack": Stack()}
-_VARIANTS: Final[Mapping[str, Mapping[str, bool | str]]] = {
-    "dora": {"use_dora": True},
-    "rslora": {"use_rslora": True},
-    "pissa": {"init_lora_weights": "pissa"},
-}
-"""Settings of PEFT's LoRA that go by a name of their own; rank, scale, dropout and targets come from `lora`."""
+
+_LORA_VARIANTS: Final = frozenset({"dora", "rslora", "pissa"})
+"""Kinds of LoRA with a name of their own; rank, scale, dropout and targets come from `lora`."""
 
 
 class TextModel(NamedTuple):
@@ -46,12 +48,51 @@ def build_adaptation(config: AuditConfig, mode: str) -> Adaptation:
         raise ConfigError(
             f"`training.stage_transition: {transition}` is for lora, but `adaptations` has '{mode}'. Write continue."
         )
-    settings = config.peft.get(mode, {})
-    if mode in _VARIANTS and "peft_type" not in settings:
+    return _beside_lora(config, mode)
+
+
+def _beside_lora(config: AuditConfig, mode: str) -> Adaptation:
+    kind, train_head = kind_of(mode, config.peft), config.training.train_head
+    settings = settings_of(mode, config.peft)
+    if kind == BOTTLENECK:
+        return bottleneck_adapters(mode, settings, train_head)
+    if kind == PREFIX and config.training.gradient_checkpointing:
+        raise ConfigError(
+            f"`adaptations: {mode}` keeps its prefix in a cache, which layers that are computed again do not see. Set "
+            "`training.gradient_checkpointing: false`, or use prompt_tuning."
+        )
+    if kind in VIRTUAL:
+        rest = {key: value for key, value in settings.items() if key != "peft_type"}
+        return VirtualTokens(mode, kind, rest, train_head)
+    if mode in _LORA_VARIANTS and "peft_type" not in config.peft.get(mode, {}):
+        lora = config.lora
         targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
         shape = {"r": lora.r, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout, "target_modules": targets}
-        settings = {"peft_type": "lora", **shape, **_VARIANTS[mode], **settings}
+        settings = {**shape, **settings}
     return named_peft(mode, settings, train_head)
+
+
+def check_adaptations(config: AuditConfig, folder: Path) -> None:
+    """Put each adaptation of an audit on a copy of the model that has no values; nothing is kept.
+
+    Raises:
+        ModelError: what the first cell would raise: fields, and names and shapes of modules, that do not fit the model.
+            What only values can show is left to the self-test.
+    """
+    for mode in config.adaptations:
+        adaptation = build_adaptation(config, mode)
+        if not isinstance(adaptation, Lora | Full):
+            try_on(load_empty(folder, config.model.dtype), adaptation)
+
+
+def try_on(empty: LanguageModel, adaptation: Adaptation) -> None:
+    """Put an adaptation on a model without values; raises `ModelError` where it does not fit."""
+    try:
+        adaptation.apply(empty.requires_grad_(requires_grad=False), np.random.default_rng(0))
+    except ModelError as error:
+        # Some of PEFT's kinds derive their first values from the weights, which are not there.
+        if not isinstance(error.__cause__, RuntimeError):
+            raise
 
 
 def load_base(config: AuditConfig, folder: Path, mode: str) -> LanguageModel:

@@ -60,7 +60,9 @@ class CausalLM:
         self._adaptation = adaptation
         self._settings = settings
         self._seed = seed
-        self._scoring_size, self._training_size = PassSize(settings.batch_tokens), PassSize(settings.micro_batch_tokens)
+        virtual = adaptation.virtual_tokens
+        self._scoring_size = PassSize(settings.batch_tokens, virtual)
+        self._training_size = PassSize(settings.micro_batch_tokens, virtual)
         for parameter in lm.parameters():
             parameter.requires_grad_(False)
         self._lm = adaptation.apply(lm, stream(seed, "init"))
@@ -78,6 +80,11 @@ class CausalLM:
     def backward_cost(self) -> float:
         """K of definitions.md#cost."""
         return self._adaptation.backward_cost
+
+    @property
+    def virtual_tokens(self) -> int:
+        """Positions that the adapter puts before every text."""
+        return self._adaptation.virtual_tokens
 
     @property
     def language_model(self) -> LanguageModel:

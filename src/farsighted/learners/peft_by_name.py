@@ -13,6 +13,7 @@ from peft.utils import PeftType
 from farsighted.core.errors import ConfigError, ModelError
 from farsighted.learners.adapters import full_change
 from farsighted.learners.base import ChangeInner
+from farsighted.learners.start import logits_of, reason_of, seeded
 from farsighted.models.loading import LanguageModel
 
 Arrays = Mapping[str, np.ndarray]
@@ -20,6 +21,9 @@ Arrays = Mapping[str, np.ndarray]
 _OWN_TARGETS: Final = {"IA3", "LN_TUNING", "TRAINABLE_TOKENS"}
 """Kinds that are defined on certain layers, which PEFT knows by architecture; others take all linear layers."""
 _REFUSED: Final = {
+    "CARTRIDGE": "it is distilled from a long text, which the stage protocol does not have; use prefix_tuning",
+    "CPT": "it has a loss of its own; use prompt_tuning",
+    "MULTITASK_PROMPT_TUNING": "it needs a task's number with every text; use prompt_tuning",
     "ADALORA": "it changes its ranks between steps, by a schedule that the stage protocol does not have",
     "POLY": "it needs a task's number with every text",
     "XLORA": "it mixes adapters that were trained before",
@@ -42,6 +46,7 @@ class NamedPeft:
     train_head: bool = False
     backward_cost: float = 1.0
     transition: None = None
+    virtual_tokens: int = 0
 
     def apply(self, model: LanguageModel, rng: np.random.Generator) -> LanguageModel:
         """Insert the adapter, initialised by PEFT from a seed out of `rng`.
@@ -49,10 +54,8 @@ class NamedPeft:
         Raises `ModelError` where PEFT refuses it, and where the model computes something else afterwards: M_0 would not
         be the model that all cells start from.
         """
-        before = _logits(model)
-        with torch.random.fork_rng(devices=[]):
-            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-            torch.set_rng_state(generator.get_state())
+        before = logits_of(model)
+        with seeded(rng):
             lm = self._injected(model)
         for parameter in lm.parameters():
             if parameter.requires_grad:
@@ -81,19 +84,21 @@ class NamedPeft:
                 warnings.simplefilter("ignore", UserWarning)
                 return inject_adapter_in_model(config_class(**settings), model)
         except (TypeError, ValueError, KeyError, AttributeError, ImportError, RuntimeError) as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise ModelError(
-                f"PEFT cannot put '{self.name}' on this model: {reason}. Change `peft.{self.name}`, or use lora."
+                f"PEFT cannot put '{self.name}' on this model: {reason_of(error)}. Change `peft.{self.name}`, or use "
+                "lora."
             ) from error
 
-    def _check_unchanged(self, before: torch.Tensor, lm: LanguageModel) -> None:
+    def _check_unchanged(self, before: torch.Tensor | None, lm: LanguageModel) -> None:
         try:
-            after = _logits(lm)
+            after = logits_of(lm)
         except RuntimeError as error:
             raise ModelError(
                 f"The model does not run with '{self.name}': {str(error).partition(chr(10))[0]}. Set `model.dtype: "
                 "float32`, or use lora."
             ) from error
+        if before is None or after is None:
+            return
         tolerance = _TOLERANCE if lm.dtype == torch.float32 else _TOLERANCE_HALF
         gap = float((after - before).norm() / before.norm())
         if not gap <= tolerance:
@@ -118,19 +123,8 @@ def named_peft(name: str, settings: Mapping[str, object], train_head: bool) -> N
         raise ConfigError(f"`adaptations: {name}` is not supported: {_REFUSED[kind]}. Use lora.")
     if kind not in {known.value for known in PEFT_TYPE_TO_CONFIG_MAPPING}:
         raise ConfigError(
-            f"`adaptations` must name lora, full, qlora, dora, rslora, pissa, an entry of `peft`, or a type of PEFT, "
-            f"but has '{name}'. Types: {', '.join(peft_kinds())}."
+            f"`adaptations` must name lora, full, qlora, dora, rslora, pissa, bottleneck, p_tuning_v2, an entry of "
+            f"`peft`, or a type of PEFT, but has '{name}'. Types: {', '.join(peft_kinds())}."
         )
     rest = {key: value for key, value in settings.items() if key != "peft_type"}
     return NamedPeft(name, kind, rest, train_head)
-
-
-def _logits(lm: LanguageModel) -> torch.Tensor:
-    """Logits of a short text, in evaluation mode."""
-    was_training = lm.training
-    lm.eval()
-    ids = torch.arange(min(16, lm.config.get_text_config().vocab_size), device=lm.device)[None]
-    with torch.no_grad():
-        logits: torch.Tensor = lm(ids).logits.float()
-    lm.train(was_training)
-    return logits

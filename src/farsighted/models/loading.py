@@ -41,6 +41,11 @@ def check_loadable(folder: Path, dtype: str, device: str = "auto", *, in_4_bits:
     _checked(folder, dtype, {"device_map": {"": "meta"}})
 
 
+def load_empty(folder: Path, dtype: str) -> LanguageModel:
+    """Return the model of a folder without its values, on torch's meta device: its shapes can be tried for free."""
+    return _checked(folder, dtype, {"device_map": {"": "meta"}})
+
+
 def load_quantized(folder: Path, dtype: str, device: str = "auto") -> LanguageModel:
     """Load a causal LM as `load_model` does, its linear layers but the head in 4-bit NormalFloat (nf4, as in QLoRA).
 

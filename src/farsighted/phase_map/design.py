@@ -139,7 +139,7 @@ def _learning_rate(rank: int) -> float:
     A random subspace of rank r shrinks squared lengths, and so curvature, to r/d: LoRA's alpha/r does the same.
     """
     preset = load_config("quadratic")
-    return preset.training.learning_rate * preset.lora.r / rank
+    return preset.learning_rate("lora") * preset.lora.r / rank
 
 
 class DesignKey(TypedDict):

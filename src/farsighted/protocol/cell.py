@@ -140,6 +140,8 @@ class _CellRun:
             "example_ids": list(example_ids),
             "adapter_hash": self.adapter_hash,
             "backward_cost": self.learner.backward_cost,
+            "learning_rate": self.context.config.learning_rate(self.cell.adaptation),
+            "probe_steps": self.context.config.probe.step_count,
         }
         write_cell(self.context.layout, meta, self.done.scores.table(), self.done.selection_table())
 

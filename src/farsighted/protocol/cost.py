@@ -222,7 +222,7 @@ def _known(stage: StageInputs, learner: Learner) -> Known:
 
 def _probed(cell: Cell, config: AuditConfig) -> int:
     """Examples that a cell's neutral probes train on."""
-    return (len(cell.stages) - 1) * config.probe.steps * config.training.batch_size
+    return (len(cell.stages) - 1) * config.probe.step_count * config.training.batch_size
 
 
 def _items(cell: Cell, config: AuditConfig, inputs: AuditInputs) -> int:

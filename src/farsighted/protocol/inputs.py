@@ -6,6 +6,7 @@ from pathlib import Path
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core import fingerprint
+from farsighted.core.adaptations import virtual_tokens
 from farsighted.core.errors import ConfigError
 from farsighted.core.measures import Measure
 from farsighted.core.values import Example, Pool, Tokens
@@ -140,16 +141,22 @@ def _world_inputs(config: AuditConfig, world: QuadraticWorld) -> AuditInputs:
 
 
 def _context(config: AuditConfig, folder: Path) -> int:
-    asked = config.model.context
+    asked, virtual = config.model.context, _virtual_tokens(config)
     if asked is None:
-        return context_of(folder)
+        return context_of(folder) - virtual
     positions = positions_of(folder)
-    if positions is not None and asked > positions:
+    if positions is not None and asked + virtual > positions:
+        less = f", less {virtual} virtual tokens" if virtual else ""
         raise ConfigError(
-            f"`model.context` must be at most the model's {positions} positions, but is {asked}. Lower it, or write "
-            "null for all of them."
+            f"`model.context` must be at most the model's {positions} positions{less}, but is {asked}. Lower it, or "
+            "write null for all of them."
         )
     return asked
+
+
+def _virtual_tokens(config: AuditConfig) -> int:
+    """Return how many positions virtual tokens take; all adaptations of an audit read the same texts."""
+    return max(virtual_tokens(mode, config.peft) for mode in config.adaptations)
 
 
 def _most_tokens(example: Example, begin: int) -> int:

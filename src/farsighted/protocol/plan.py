@@ -4,21 +4,19 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from farsighted.config.audit import AuditConfig, SelectorSpec
 from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget
 from farsighted.data.cut import share_of
 from farsighted.models.folder import hashed_model
+from farsighted.protocol.defaults import planned_steps
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, demands_of, fingerprint_of, parameters_of
 from farsighted.signals.definition import definitions_of
 from farsighted.signals.table import check_needs, pool_signals_of
 from farsighted.store.layout import RESULT_VERSION
 from farsighted.store.records import PlannedCell
-from farsighted.training.budget import RoundSettings, plan_stage
 
 _DECIDING = ("model", "lora", "peft", "training", "evaluation", "probe", "signals", "quality")
 """Parts of the configuration that decide a cell's result, beside its data, its selector and its place in the grid."""
@@ -121,19 +119,12 @@ def _pool_settings(config: AuditConfig, selector: Selector) -> dict[str, object]
 
 def short_stages(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
     """Return a sentence for each stage that is over before its own probe is; a stage that is first has none."""
-    training = config.training
-    settings = RoundSettings(training.granularity, training.rounds, training.batch_size)
-    notes = []
-    probed = {name for order in inputs.orders.values() for name in order[1:]}
-    for budget, stage in itertools.product(config.budgets, inputs.stages.values()):
-        rounds = plan_stage(np.ones(len(stage.pool)), share_of(budget, stage.pool), settings)
-        steps = sum(round_.steps for round_ in rounds)
-        if steps < config.probe.steps and stage.name in probed:
-            notes.append(
-                f"'{stage.name}' has {steps} optimizer steps under a budget of {budget}, fewer than `probe.steps` "
-                f"({config.probe.steps}): its own-probe curve is not complete and is not used."
-            )
-    return tuple(notes)
+    return tuple(
+        f"'{planned.stage}' has {planned.steps} optimizer steps under a budget of {planned.budget}, fewer than "
+        f"`probe.steps` ({config.probe.step_count}): its own-probe curve is not complete and is not used."
+        for planned in planned_steps(config, inputs)
+        if planned.steps < config.probe.step_count
+    )
 
 
 def _refuse_misplaced(built: Sequence[tuple[str, Selector, bool]]) -> None:

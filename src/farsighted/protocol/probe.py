@@ -22,7 +22,7 @@ def probe_points(probe: ProbeConfig) -> tuple[int, ...]:
     >>> probe_points(ProbeConfig(steps=8, points=4))
     (2, 4, 6, 8)
     """
-    return tuple(sorted({round(probe.steps * (k + 1) / probe.points) for k in range(probe.points)}))
+    return tuple(sorted({round(probe.step_count * (k + 1) / probe.points) for k in range(probe.points)}))
 
 
 def probe_set(stage: StageInputs, config: AuditConfig) -> EvaluationSet:
@@ -59,8 +59,8 @@ def run_neutral_probe(
     scores.add(ScoredAt("probe_neutral", after_stage), items, evaluate(learner, items))
     losses: list[float] = []
     norms: list[float] = []
-    learner.begin_stage(max(planned, config.probe.steps))
-    for step in range(config.probe.steps):
+    learner.begin_stage(max(planned, config.probe.step_count))
+    for step in range(config.probe.step_count):
         rows = order[np.arange(step * size, (step + 1) * size) % len(order)]
         batch = [stage.pool.tokens[row] for row in rows]
         taken = learner.step(batch, stream(seed, "dropout", after_stage + 1, NEUTRAL_PROBE, step))

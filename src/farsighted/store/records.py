@@ -265,6 +265,10 @@ class CellRecord(MeasuredCell):
     """Content hash of the parameters that it started from."""
     backward_cost: float
     """A backward pass, in forward passes."""
+    learning_rate: NotRequired[float]
+    """Peak learning rate, stated or by default; cells of earlier versions do not say."""
+    probe_steps: NotRequired[int]
+    """Optimizer steps of the neutral probe, stated or by default."""
 
 
 class RunningStage(TypedDict):
