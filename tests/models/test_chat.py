@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 from farsighted.core.errors import DataError, ModelError
 from farsighted.core.values import Example
 from farsighted.data.templates import encode
-from farsighted.models.chat import compile_template
+from farsighted.models.jinja import compile_template
 from farsighted.models.tokenizer import load_tokenizer, with_chat
 from oracles.tiny_folder import save_tiny
 
@@ -40,7 +40,7 @@ def folder_with(tmp_path, template, **tokens):
 def parts(folder, example):
     tokenizer = with_chat(load_tokenizer(folder), folder)
     tokens = encode(example, tokenizer, 400)
-    read = tokenizer.chat.tokenizer
+    read = tokenizer.chat.reader.tokenizer
     prompt, answer = tokens.ids[: tokens.prompt_length], tokens.ids[tokens.prompt_length :]
     return (*(read.decode(list(ids), skip_special_tokens=False) for ids in (prompt, answer)), tokens, tokenizer)
 

@@ -14,7 +14,7 @@ from farsighted.files.formats import Examples, read_examples
 from farsighted.files.readers import find_files
 from farsighted.files.sampling import BottomSample
 from farsighted.models.folder import context_of
-from farsighted.models.tokenizer import load_tokenizer, with_chat
+from farsighted.models.tokenizer import tokenizer_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,4 @@ class Reader:
 
 def reader_of(folder: Path, options: SelectConfig) -> Reader:
     """Return the reader for the model in a folder; raises `ModelError` where its tokenizer cannot be used."""
-    tokenizer = load_tokenizer(folder)
-    if options.template == "chat":
-        tokenizer = with_chat(tokenizer, folder)
-    return Reader(options, tokenizer, context_of(folder))
+    return Reader(options, tokenizer_for(folder, options.template), context_of(folder))
