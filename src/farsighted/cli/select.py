@@ -38,7 +38,8 @@ def select_command(
         list[str] | None, typer.Option(help="Our field and the files' name for it: prompt=ask, quality=score.")
     ] = None,
     template: Annotated[
-        Literal["plain", "chat"], typer.Option(help="How examples are written; chat: by the tokenizer's template.")
+        Literal["plain", "chat", "rendered"],
+        typer.Option(help="How examples are written; chat: by the tokenizer's template; rendered: as they stand."),
     ] = "plain",
     turns: Annotated[
         Literal["last", "each"], typer.Option(help="Turns that are examples: the last of a conversation, or each.")

@@ -8,6 +8,7 @@ from typing import Literal
 from farsighted.config.select import SelectConfig
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Tokens
+from farsighted.data.looked import Rules, looked_over, looker_of
 from farsighted.data.templates import Tokenizer, encode_pool
 from farsighted.data.turns import in_turns
 from farsighted.files.formats import Examples, read_examples
@@ -59,6 +60,10 @@ class Reader:
         found = read_examples(files, options.on_bad_row, options.max_bad_share, options.names, sample)
         if sample is not None and sample.seen > len(found.examples):
             notes.append(f"{len(found.examples):,} of {sample.seen:,} examples were kept: a uniform sample.")
+        found, told = looked_over(
+            found, looker_of(self.tokenizer), Rules(options.on_bad_row, options.max_bad_share, turns)
+        )
+        notes.extend(told)
         found = in_turns(found) if turns == "each" else found
         encoded = encode_pool(found.examples, self.tokenizer, self.context, options.on_long)
         if encoded.skipped:

@@ -34,6 +34,9 @@ class Tokenizer(Protocol):
     def encode_text(self, text: str) -> list[int]:
         """Return the ids of a text, without any special token."""
 
+    def spelled(self, text: str) -> str:
+        """Return the first of the tokenizer's own marks that a text spells, or nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class TooLong:

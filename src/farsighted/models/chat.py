@@ -10,7 +10,7 @@ from farsighted.core.values import Example
 from farsighted.models.jinja import Program
 from farsighted.models.marks import MarkReader, Read
 from farsighted.models.pieces import Span
-from farsighted.models.render import Render, RenderFault, render
+from farsighted.models.render import Render, RenderError, render
 from farsighted.models.writing import Seen, Written
 
 _SHORTEST: Final = 3
@@ -39,11 +39,10 @@ class ChatTemplate:
         try:
             found = self._checked(example)
             return self._tokens(found)
-        except RenderFault as fault:
+        except RenderError as fault:
             raise DataError(
-                f"The model's chat template must write every example whole, but '{example.id}' {fault}. Mend its "
-                "turns, write `data.template: plain`, or set such rows aside with `data.on_bad_row: skip` (in "
-                "`select`: --on-bad-row skip)."
+                f"Every example must be written whole, but '{example.id}' {fault}. Mend its turns, or write "
+                "`data.template: plain` (in `select`: --template plain)."
             ) from fault
 
     def look(self, example: Example) -> Seen:
@@ -53,7 +52,7 @@ class ChatTemplate:
             mark = self._mark(found)
             if mark:
                 self._tokens(found)
-        except RenderFault as fault:
+        except RenderError as fault:
             return Seen(fault=str(fault))
         return Seen(mark=mark, notes=(_DROPPED,) if found.dropped else ())
 
@@ -62,7 +61,7 @@ class ChatTemplate:
         for span in found.spans if self._header else ():
             text = found.text[slice(*span)]
             if self._header in text and (text.startswith(self._header) or self.reader.pattern.match(text)):
-                raise RenderFault(
+                raise RenderError(
                     f"is rendered already: its text has the '{self._header}' of the model's chat template, which would "
                     "be written twice; write `data.template: rendered` (in `select`: --template rendered)"
                 )
@@ -122,7 +121,7 @@ class ChatTemplate:
         try:
             return self.reader.read(text, spans, offsets)
         except DataError as error:
-            raise RenderFault(str(error)) from error
+            raise RenderError(str(error)) from error
 
 
 def _within(spans: Sequence[Span], start: int, end: int) -> list[Span]:

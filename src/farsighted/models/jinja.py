@@ -1,6 +1,4 @@
-"""Chat templates as programs: a Jinja text that ships with the tokenizer, run in a sandbox with the settings that
-templates are written for.
-"""
+"""Chat templates as programs: Jinja texts that ship with tokenizers, run in a sandbox as they are written for it."""
 
 import datetime
 import json

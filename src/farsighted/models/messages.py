@@ -58,7 +58,7 @@ def forms_of(talk: Conversation, known: frozenset[str]) -> Iterator[Conversation
     """Yield the messages in the forms that templates want, the usual one first, each form once.
 
     Usual: roles by their usual names (unless the template has the name given), content as text, arguments of calls as
-    objects. Then content in parts, roles by the names that the template has, arguments as text, and null for no content.
+    objects. Then content in parts, roles by the names that the template has, arguments as text, null for no content.
 
     Args:
         talk: The messages as they were given.
@@ -98,7 +98,9 @@ def _joined(content: object) -> object:
     if not isinstance(content, list):
         return content
     texts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    return "".join(text for text in texts if isinstance(text, str)) if all(isinstance(t, str) for t in texts) else content
+    return (
+        "".join(text for text in texts if isinstance(text, str)) if all(isinstance(t, str) for t in texts) else content
+    )
 
 
 def _in_parts(message: Message) -> Message:

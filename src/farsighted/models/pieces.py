@@ -124,7 +124,9 @@ class Marking:
         if isinstance(tool.get("function"), dict):
             return tool | {"function": self._tool(tool["function"])}
         kinds: dict[str, Kind] = {"name": "tool", "description": "about"}
-        told = {name: self._sign(-1, kind, tool[name]) for name, kind in kinds.items() if isinstance(tool.get(name), str)}
+        told = {
+            name: self._sign(-1, kind, tool[name]) for name, kind in kinds.items() if isinstance(tool.get(name), str)
+        }
         return tool | told
 
     def _sign(self, turn: int, kind: Kind, text: str) -> str:
@@ -140,9 +142,7 @@ class Marking:
         return f"{text[:start]}{chr(sign)}{core}{chr(sign + 1)}{text[start + len(core) :]}"
 
 
-def places_of(
-    talk: Conversation, whole: str, render: Callable[[Conversation], str]
-) -> tuple[list[Piece], list[Place]]:
+def places_of(talk: Conversation, whole: str, render: Callable[[Conversation], str]) -> tuple[list[Piece], list[Place]]:
     """Return every text of a conversation and where it stands in `whole`, which is what `render` makes of it."""
     base = next((base for base, pattern in _PLANES if not pattern.search(whole)), None)
     marking = Marking(base)

@@ -10,7 +10,7 @@ from typing import Final
 
 from farsighted.core.values import Example
 from farsighted.models.jinja import TEMPLATE_ERRORS, Program
-from farsighted.models.messages import Conversation, conversation_of, forms_of
+from farsighted.models.messages import Conversation, Message, conversation_of, forms_of
 from farsighted.models.pieces import Piece, Place, Span, places_of
 
 _SHOWN: Final = 40
@@ -18,7 +18,7 @@ _THINK: Final = ("<think", "<|begin_of_thought|>", "[THINK]", "<reasoning", "<|c
 _CONTEXT: Final = ("system", "developer")
 
 
-class RenderFault(Exception):
+class RenderError(Exception):
     """An example that the template does not write as it is; the message is to be read after its name or place."""
 
 
@@ -43,32 +43,34 @@ def render(example: Example, program: Program) -> Render:
     """Return the example as the template writes it, in the first form that loses nothing.
 
     Raises:
-        RenderFault: No form is written whole; the fault is that of the usual one.
+        RenderError: No form is written whole; the fault is that of the usual one.
     """
-    first: RenderFault | None = None
+    first: RenderError | None = None
     for form in forms_of(conversation_of(example), program.constants):
         try:
             return _render(form, program)
-        except RenderFault as fault:
+        except RenderError as fault:
             first = first or fault
-    raise first or RenderFault("holds no messages")
+    raise first or RenderError("holds no messages")
 
 
 def _render(talk: Conversation, program: Program) -> Render:
     if not talk.messages:
-        raise RenderFault("holds no messages")
+        raise RenderError("holds no messages")
     _refuse_media(talk)
     context = Conversation(talk.messages[:-1], talk.tools)
     try:
         asked, whole = program.text(context, asks=True), program.text(talk, asks=False)
     except TEMPLATE_ERRORS as error:
-        raise RenderFault(f"is refused by the model's chat template: {error}") from error
+        raise RenderError(f"is refused by the model's chat template: '{error}'") from error
     pieces, places = places_of(talk, whole, lambda signed: _written(signed, program))
     answer = len(talk.messages) - 1
     for piece, place in zip(pieces, places, strict=True):
         _check(piece, place, talk, answer)
     if not whole.startswith(asked):
-        raise RenderFault(_changed(asked, whole))
+        raise RenderError(_changed(asked, whole))
+    spans = _apart([place.span for place in places if place.span is not None])
+    _refuse_program_text(talk, whole, spans)
     found = [(piece, place.span) for piece, place in zip(pieces, places, strict=True) if place.span is not None]
     start = _start(whole, len(asked), [span for piece, span in found if piece.turn == answer], program)
     _check_sides(found, start, talk, answer)
@@ -76,7 +78,7 @@ def _render(talk: Conversation, program: Program) -> Render:
         whole,
         start,
         max((span[1] for piece, span in found if piece.turn == answer), default=start),
-        _apart([span for _, span in found]),
+        spans,
         _apart([span for piece, span in found if _may_be_cut(piece, talk, answer)]),
         any(piece.kind == "thinking" and place.span is None for piece, place in zip(pieces, places, strict=True)),
     )
@@ -94,7 +96,7 @@ def _refuse_media(talk: Conversation) -> None:
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
             if isinstance(part, dict) and part.get("type", "text") != "text":
-                raise RenderFault(f"has a part of type '{part.get('type')}' in turn {number}; only text can be read")
+                raise RenderError(f"has a part of type '{part.get('type')}' in turn {number}; only text can be read")
 
 
 def _check(piece: Piece, place: Place, talk: Conversation, answer: int) -> None:
@@ -106,20 +108,42 @@ def _check(piece: Piece, place: Place, talk: Conversation, answer: int) -> None:
         return
     if place.state == "absent" and piece.kind == "thinking" and not in_answer:
         return
-    what = f"{_what(piece, talk, answer)} ('{_short(piece.text)}')"
-    told = {
-        "absent": f"{what} is not in what the model's chat template writes",
-        "twice": f"{what} is written twice by the model's chat template",
-    }
-    raise RenderFault(told.get(place.state, f"{what} is altered by the model's chat template"))
+    does = {"absent": "does not write", "twice": "writes twice"}.get(place.state, "alters")
+    raise RenderError(f"has {_what(piece, talk, answer)} that the model's chat template {does}: '{_short(piece.text)}'")
 
 
 def _what(piece: Piece, talk: Conversation, answer: int) -> str:
     if piece.turn < 0:
-        return "a tool's name"
-    kind = {"thinking": "the thinking of ", "call": "a call in "}.get(piece.kind, "")
+        return "a tool"
+    kind = {"thinking": "thinking", "call": "a call"}.get(piece.kind, "a text")
     role = talk.messages[piece.turn].get("role")
-    return f"{kind}turn {piece.turn + 1} ({role}{', the answer' if piece.turn == answer else ''})"
+    return f"{kind} in turn {piece.turn + 1} ({role}{', the answer' if piece.turn == answer else ''})"
+
+
+def _refuse_program_text(talk: Conversation, whole: str, found: Sequence[Span]) -> None:
+    """Refuse lists and objects that a template put out as Python writes them: it expected texts."""
+    for number, message in enumerate(talk.messages, start=1):
+        held = [message.get("content"), *(_arguments(call) for call in _calls(message))]
+        printed = [str(value) for value in held if isinstance(value, (list, dict)) and value]
+        if any(text in whole for text in printed):
+            raise RenderError(f"has turn {number}, whose parts the model's chat template writes as program text")
+        if "content" in message and message["content"] is None and "None" in _outside(whole, found):
+            raise RenderError(f"has turn {number} without content, for which the model's chat template writes 'None'")
+
+
+def _calls(message: Message) -> Sequence[object]:
+    calls = message.get("tool_calls")
+    return calls if isinstance(calls, list) else ()
+
+
+def _arguments(call: object) -> object:
+    held = call.get("function", call) if isinstance(call, dict) else None
+    return held.get("arguments") if isinstance(held, dict) else None
+
+
+def _outside(whole: str, spans: Sequence[Span]) -> str:
+    edges = [0, *(edge for span in spans for edge in span), len(whole)]
+    return "\n".join(whole[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
 
 
 def _short(text: str) -> str:
@@ -154,10 +178,11 @@ def _start(whole: str, asked: int, answer: Sequence[Span], program: Program) -> 
 
 def _check_sides(found: Sequence[tuple[Piece, Span]], start: int, talk: Conversation, answer: int) -> None:
     for piece, span in found:
+        what = _what(piece, talk, answer)
         if piece.turn == answer and span[0] < start:
-            raise RenderFault(f"{_what(piece, talk, answer)} ('{_short(piece.text)}') is not wholly in the loss")
+            raise RenderError(f"has {what} that is not wholly in the loss: '{_short(piece.text)}'")
         if piece.turn != answer and span[1] > start and piece.kind != "about":
-            raise RenderFault(f"{_what(piece, talk, answer)} ('{_short(piece.text)}') is written after the answer begins")
+            raise RenderError(f"has {what} that is written after the answer begins: '{_short(piece.text)}'")
 
 
 def _apart(spans: Sequence[Span]) -> tuple[Span, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -33,7 +34,11 @@ class TextTokenizer:
 
     def spelled(self, text: str) -> str:
         """Return the first of the tokenizer's own marks that a text spells, or nothing."""
-        return MarkReader(self.tokenizer).spelled(text)
+        return self._marks.spelled(text)
+
+    @cached_property
+    def _marks(self) -> MarkReader:
+        return MarkReader(self.tokenizer)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""

@@ -9,6 +9,7 @@ from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError
 from farsighted.core.measures import Measure
 from farsighted.core.values import Example, Pool, Tokens
+from farsighted.data.looked import looker_of
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
 from farsighted.data.templates import encode
 from farsighted.evaluation.harness import HarnessTask, require_harness
@@ -88,7 +89,8 @@ def read_inputs(config: AuditConfig, models: ModelFiles, source: Source) -> Audi
     builder = SetBuilder(tokenizer, context, config.data.on_long, evaluation.max_new_tokens)
     encoder = _Encoder(builder, evaluation.allow_code_execution, evaluation.tasks_folder, folder)
     # Under `skip`, what is too long leaves before sets are cut to size, so that sizes are what they say.
-    sequence = load_sequence(config, encoder.fits if config.data.on_long == "skip" else None)
+    fits = encoder.fits if config.data.on_long == "skip" else None
+    sequence = load_sequence(config, fits, looker_of(tokenizer))
     stages = {stage.name: encoder.stage(stage) for stage in sequence.stages}
     proxy = [tokens for stage in sequence.stages for tokens in encoder.tokens(f"proxy of {stage.name}", stage.proxy)]
     source.refuse_changes()
