@@ -80,7 +80,8 @@ class ChatTemplate:
             same += 1
         cut = len(first) - same
         for mark in self.reader.pattern.finditer(first):
-            if mark.start() < cut < mark.end():
+            closes = mark.start() == cut and self.reader.marks[mark.group()] in self.end_ids
+            if closes or mark.start() < cut < mark.end():
                 cut = mark.end()
         header = first[cut:].strip()
         return header if len(header) >= _SHORTEST else ""

@@ -22,6 +22,10 @@ class RenderError(Exception):
     """An example that the template does not write as it is; the message is to be read after its name or place."""
 
 
+class _RefusalError(RenderError):
+    """The template raised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Render:
     """What a template wrote of an example."""
@@ -43,15 +47,15 @@ def render(example: Example, program: Program) -> Render:
     """Return the example as the template writes it, in the first form that loses nothing.
 
     Raises:
-        RenderError: No form is written whole; the fault is that of the usual one.
+        RenderError: No form is written whole; the fault is that of the usual one, or of the first that is not refused.
     """
-    first: RenderError | None = None
+    faults: list[RenderError] = []
     for form in forms_of(conversation_of(example), program.constants):
         try:
             return _render(form, program)
         except RenderError as fault:
-            first = first or fault
-    raise first or RenderError("holds no messages")
+            faults.append(fault)
+    raise next((fault for fault in faults if not isinstance(fault, _RefusalError)), faults[0])
 
 
 def _render(talk: Conversation, program: Program) -> Render:
@@ -62,7 +66,7 @@ def _render(talk: Conversation, program: Program) -> Render:
     try:
         asked, whole = program.text(context, asks=True), program.text(talk, asks=False)
     except TEMPLATE_ERRORS as error:
-        raise RenderError(f"is refused by the model's chat template: '{error}'") from error
+        raise _RefusalError(f"is refused by the model's chat template: '{error}'") from error
     pieces, places = places_of(talk, whole, lambda signed: _written(signed, program))
     answer = len(talk.messages) - 1
     for piece, place in zip(pieces, places, strict=True):
