@@ -129,7 +129,7 @@ def _plainly(example: Example, tokenizer: Tokenizer) -> Written:
     if len(prompt_ids) == len(begin_ids) or not response_ids:
         part = "response" if len(prompt_ids) > len(begin_ids) else "prompt"
         raise DataError(f"The {part} of '{example.id}' must become tokens, but becomes none. Mend or remove it.")
-    return Written(prompt_ids, [*response_ids, tokenizer.end_id], range(len(begin_ids), len(prompt_ids)))
+    return Written(prompt_ids, [*response_ids, tokenizer.end_id], lambda: range(len(begin_ids), len(prompt_ids)))
 
 
 def _cut(example: Example, written: Written, context: int, on_long: OnLong) -> Tokens | TooLong:
@@ -140,9 +140,10 @@ def _cut(example: Example, written: Written, context: int, on_long: OnLong) -> T
     if over > 0:
         if on_long == "error":
             raise DataError(_too_long_message(TooLong(example.id, length, context)))
-        if on_long == "skip" or over >= len(written.cuttable):
+        cuttable = written.cuttable() if on_long == "truncate_prompt" else ()
+        if over >= len(cuttable):
             return TooLong(example.id, length, context)
-        gone = set(written.cuttable[:over])
+        gone = set(cuttable[:over])
         prompt_ids = [token for place, token in enumerate(prompt_ids) if place not in gone]
     return Tokens(example, (*prompt_ids, *written.answer_ids), len(prompt_ids))
 

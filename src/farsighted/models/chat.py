@@ -87,12 +87,15 @@ class ChatTemplate:
         return header if len(header) >= _SHORTEST else ""
 
     def _tokens(self, found: Render) -> Written:
-        prompt = self._read(found.text[: found.start], _within(found.spans, 0, found.start), offsets=True)
-        # The cuttable texts are some of the spans: their places after marks were veiled are found by number.
         spans = _within(found.spans, 0, found.start)
-        may_go = [moved for span, moved in zip(spans, prompt.spans, strict=True) if span in set(found.cuttable)]
-        answer_ids = self._answer(found, prompt.ids)
-        return Written(prompt.ids, answer_ids, _places(prompt.offsets, may_go))
+        prompt = self._read(found.text[: found.start], spans)
+
+        def cuttable() -> Sequence[int]:
+            # Where a text stands once marks are veiled is known by its number.
+            may_go = [moved for span, moved in zip(spans, prompt.spans, strict=True) if span in found.cuttable]
+            return _places(prompt.offsets(), may_go)
+
+        return Written(prompt.ids, self._answer(found, prompt.ids), cuttable)
 
     def _answer(self, found: Render, prompt_ids: Sequence[int]) -> list[int]:
         left_out = self._closing(found.text[found.end :])
@@ -118,9 +121,9 @@ class ChatTemplate:
             self._closings[text] = len(ids) - ends[0] - 1 if ends else None
         return self._closings[text]
 
-    def _read(self, text: str, spans: Sequence[Span] = (), offsets: bool = False) -> Read:
+    def _read(self, text: str, spans: Sequence[Span] = ()) -> Read:
         try:
-            return self.reader.read(text, spans, offsets)
+            return self.reader.read(text, spans)
         except DataError as error:
             raise RenderError(str(error)) from error
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -22,10 +22,10 @@ class Read:
     """A text as tokens."""
 
     ids: list[int]
-    offsets: list[Span]
-    """Characters that each token stands for, in `text`; empty where they were not asked for."""
     spans: list[Span]
-    """The spans that were given, in `text`."""
+    """The spans that were given, in the text that `offsets` count in."""
+    offsets: Callable[[], list[Span]]
+    """Gives the characters that each token stands for."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class MarkReader:
         found = self.pattern.search(text)
         return found.group() if found else ""
 
-    def read(self, text: str, spans: Sequence[Span] = (), offsets: bool = False) -> Read:
+    def read(self, text: str, spans: Sequence[Span] = ()) -> Read:
         """Return the tokens of a text; marks inside `spans` are text.
 
         Raises:
@@ -65,7 +65,7 @@ class MarkReader:
         """
         if not any(self.pattern.search(text, *span) for span in spans):
             encoding = self.tokenizer.encode(text, add_special_tokens=False)
-            return Read(encoding.ids, encoding.offsets if offsets else [], list(spans))
+            return Read(encoding.ids, list(spans), lambda: encoding.offsets)
         veiled, moved, marks = self._veiled(text, spans)
         tokenizer, id_of = self._veiling
         encoding = tokenizer.encode(veiled, add_special_tokens=False)
@@ -73,7 +73,7 @@ class MarkReader:
         special = set(self.marks.values())
         if sum(token in special for token in ids) != marks:
             raise DataError(f"spells the mark '{self._first(text, spans)}', which its tokenizer cannot read as text")
-        return Read(ids, encoding.offsets if offsets else [], moved)
+        return Read(ids, moved, lambda: encoding.offsets)
 
     def _plain(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids

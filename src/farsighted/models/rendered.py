@@ -42,7 +42,7 @@ class RenderedText:
             prompt_ids, ids = ids[:1], ids[1:]
         if not ids:
             raise DataError(f"The text of '{example.id}' must become two tokens, but does not. Mend or remove it.")
-        return Written(prompt_ids, ids, ())
+        return Written(prompt_ids, ids, tuple)
 
     def look(self, example: Example) -> Seen:
         """Say what an example lacks that is not added."""

@@ -1,6 +1,6 @@
 """Other ways to write an example than the project's own: what they give, and what they say of an example."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,8 +14,9 @@ class Written:
     prompt_ids: list[int]
     answer_ids: list[int]
     """With the token that closes the answer."""
-    cuttable: Sequence[int]
-    """Places in the prompt that may be left out, the first to go first; the others are what holds it together."""
+    cuttable: Callable[[], Sequence[int]]
+    """Gives the places in the prompt that may be left out, the first to go first, where an example is too long; the
+    others are what holds it together."""
 
 
 @dataclass(frozen=True, slots=True)
