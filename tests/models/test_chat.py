@@ -37,9 +37,9 @@ def parts(folder, example, context=400, on_long="error"):
     """Context and loss as text, and the tokens."""
     tokenizer = tokenizer_for(folder, "chat")
     tokens = encode(example, tokenizer, context, on_long)
-    return *(tokenizer.shown(ids) for ids in (tokens.ids[: tokens.prompt_length], tokens.ids[tokens.prompt_length :])), (
-        tokens
-    )
+    return *(
+        tokenizer.shown(ids) for ids in (tokens.ids[: tokens.prompt_length], tokens.ids[tokens.prompt_length :])
+    ), (tokens)
 
 
 def test_the_loss_is_on_the_last_answer_and_on_what_closes_it(tmp_path):
@@ -115,7 +115,9 @@ def test_a_template_that_opens_the_thinking_has_the_rest_of_it_in_the_loss(tmp_p
         parts(folder, SINGLE)
 
 
-MARKED = CHATML.replace("{{ m['content'] }}<|im_end|>\n", "{% generation %}{{ m['content'] }}<|im_end|>\n{% endgeneration %}")
+MARKED = CHATML.replace(
+    "{{ m['content'] }}<|im_end|>\n", "{% generation %}{{ m['content'] }}<|im_end|>\n{% endgeneration %}"
+)
 
 
 def test_marks_around_what_is_generated_change_nothing(tmp_path):
@@ -138,7 +140,9 @@ def test_a_role_that_the_template_knows_by_another_name_is_given_by_that_name(tm
 
 def test_a_turn_that_the_template_passes_over_is_refused_with_its_number(tmp_path):
     talk = Example("d", "-", "Rain.", turns=(("user", "Weather?"), ("assistant", "I look."), ("tool", "rain")))
-    with pytest.raises(DataError, match=r"'d' has a text in turn 3 \(tool\) .* does not write: 'rain'.*template: plain"):
+    with pytest.raises(
+        DataError, match=r"'d' has a text in turn 3 \(tool\) .* does not write: 'rain'.*template: plain"
+    ):
         parts(save_chat(tmp_path, STRICT), talk)
 
 
