@@ -1,4 +1,4 @@
-"""Chat templates: what is context, what carries the loss, what closes an answer, and the same tokens as transformers."""
+"""Chat templates: what is context, what carries the loss, what closes an answer; the same tokens as transformers."""
 
 import json
 
@@ -200,7 +200,7 @@ def cut_of(folder, example, room):
 
 def test_a_long_prompt_is_cut_inside_the_words_of_its_turns_the_oldest_first(tmp_path):
     folder = save_chat(tmp_path, CHATML)
-    prompt, answer, tokens = cut_of(folder, TALK, 3)
+    prompt, answer, _ = cut_of(folder, TALK, 3)
     assert prompt == parts(folder, TALK)[0].replace("2+2?", "?")
     assert answer == "Four<|im_end|>"
     prompt, *_ = cut_of(folder, TALK, 7)

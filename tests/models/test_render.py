@@ -110,7 +110,8 @@ def test_arguments_that_came_as_text_are_given_as_an_object():
 def test_arguments_are_given_as_text_to_a_template_that_puts_them_out_as_they_are():
     template = CHATML.replace(
         "<|im_end|>\n{% endfor %}",
-        "{% for c in m.tool_calls or [] %}{{ c.function.name }}: {{ c.function.arguments }}{% endfor %}<|im_end|>\n{% endfor %}",
+        "{% for c in m.tool_calls or [] %}{{ c.function.name }}: {{ c.function.arguments }}{% endfor %}<|im_end|>\n"
+        "{% endfor %}",
     )
     found = written(template, whole(ASK, {"role": "assistant", "content": "", "tool_calls": [CALL]}))
     assert 'get_weather: {"city": "Oslo"}' in found.text
@@ -127,7 +128,8 @@ def test_arguments_are_given_as_text_to_a_template_that_puts_them_out_as_they_ar
         (CHATML, whole(ASK, {"role": "assistant", "content": "It rains."}, tools=(TOOL,)),
          "has a tool that the model's chat template does not write: 'get_weather'"),
         (CHATML, whole(ASK, {"role": "assistant", "reasoning_content": "I saw clouds", "content": "It rains."}),
-         "has thinking in turn 2 (assistant, the answer) that the model's chat template does not write: 'I saw clouds'"),
+         "has thinking in turn 2 (assistant, the answer) that the model's chat template does not write: "
+         "'I saw clouds'"),
         (STRIPS_THINK, Example("x", "6*7?", "<think>\n6 times 7\n</think>\n\n42"),
          "has thinking in turn 2 (assistant, the answer) that the model's chat template does not write: '6 times 7'"),
         (STRICT, Example("x", "-", "It rains", turns=(("user", "Hi"), ("critic", "rain " * 20))),
@@ -146,7 +148,7 @@ def test_arguments_are_given_as_text_to_a_template_that_puts_them_out_as_they_ar
          "has a text in turn 1 (user) that the model's chat template alters: 'Hi'"),
         (CHATML.replace("{{ m['content'] }}", "{{ m['content'][:3] }}"), Example("x", "Hi there", "Yo"),
          "has a text in turn 1 (user) that the model's chat template does not write: 'Hi there'"),
-        ("{{ messages[-1].content }}|{% for m in messages[:-1] %}{{ m.content }}{% endfor %}", Example("x", "Hi", "Yo"),
+        ("{{ messages[-1].content }}|{% for m in messages[:-1] %}{{ m.content }}{% endfor %}", Example("x", "H", "Y"),
          "is written by the model's chat template in other words once the answer is there: they cannot be told apart"),
         ("{{ '' }}", whole(), "holds no messages"),
     ],

@@ -74,7 +74,7 @@ def test_turns_are_not_rendered_yet(folder):
     tokenizer = tokenizer_for(folder, "rendered")
     talk = Example("a", "-", "Yo", turns=(("system", "x"), ("user", "Hi")))
     assert "holds turns" in tokenizer.chat.look(talk).fault
-    with pytest.raises(DataError, match="'a' holds turns, which are not rendered yet; write `data.template: chat`"):
+    with pytest.raises(DataError, match="'a' holds turns, which are not rendered yet"):
         encode(talk, tokenizer, 400)
 
 

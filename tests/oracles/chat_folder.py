@@ -1,4 +1,4 @@
-"""A tiny model's folder whose tokenizer has marks of its own and a chat template; templates in the manner of known ones."""
+"""A tiny model's folder whose tokenizer has marks and a chat template; templates in the manner of known ones."""
 
 import json
 
@@ -33,8 +33,8 @@ TOOLS = (
     "{% if '</think>' in text %}{% set thought = text.split('</think>')[0].split('<think>')[-1].strip() %}"
     "{% set text = text.split('</think>')[-1].lstrip() %}{% endif %}"
     "{% if loop.index0 == last %}<think>\n{{ thought }}\n</think>\n\n{% endif %}{{ text }}"
-    "{% for c in m.tool_calls or [] %}\n<tool_call>{{ c.function.name }} {{ c.function.arguments | tojson }}</tool_call>"
-    "{% endfor %}{% elif m.role == 'tool' %}<tool_response>{{ m.content | tojson }}</tool_response>"
+    "{% for c in m.tool_calls or [] %}\n<tool_call>{{ c.function.name }} {{ c.function.arguments | tojson }}"
+    "</tool_call>{% endfor %}{% elif m.role == 'tool' %}<tool_response>{{ m.content | tojson }}</tool_response>"
     "{% else %}{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
@@ -82,8 +82,8 @@ ENDS = {LLAMA3: "<|eot_id|>", GEMMA: "<end_of_turn>", INST: "</s>", HARMONY: "<|
 
 def save_chat(folder, template, **settings):
     """Write a tiny model whose tokenizer knows `MARKS` and has a template; return the folder."""
-    marks = [mark for mark in MARKS if mark not in ("<|end|>",)]
-    save_tiny(folder, vocab_size=VOCABULARY + len(marks))
+    marks = [mark for mark in MARKS if mark != "<|end|>"]
+    save_tiny(folder, vocab_size=VOCABULARY + len(marks), max_position_embeddings=512)
     told = json.loads((folder / "tokenizer.json").read_text())
     there = {token["content"] for token in told["added_tokens"]}
     for number, mark in enumerate(mark for mark in marks if mark not in there):
