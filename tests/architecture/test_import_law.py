@@ -22,7 +22,7 @@ FOREIGN_HOMES = {
     },
     "peft": {"learners.adapters", "learners.peft_by_name", "learners.transitions", "learners.virtual_tokens"},
     "sentence_transformers": {"models.sentence"},
-    "tokenizers": {"models.chat", "models.tokenizer", "worlds.tiny"},
+    "tokenizers": {"models.marks", "models.tokenizer", "worlds.tiny"},
     "datasets": {"files.hub"},
     "lm_eval": {"evaluation.harness_run"},
 }

@@ -4,6 +4,7 @@ from farsighted.config.select import select_config
 from farsighted.core.errors import ConfigError, DataError, ModelError
 from farsighted.data.reading import reader_of
 from farsighted.models.folder import context_of, model_folder
+from oracles.chat_folder import CHATML, STRICT, save_chat
 from oracles.micro import write_jsonl
 
 TINY = model_folder("tiny")
@@ -62,3 +63,38 @@ def test_fields_that_nothing_reads_and_rows_set_aside_are_told(tmp_path):
     assert [example.id for example in found.examples.examples] == ["a:2", "a:3"]
     told = [note.partition(": ")[2] for note in found.notes]
     assert told == ["1 row was set aside: label false.", "fields not read: url."]
+
+
+def chat_model(folder, template):
+    model = save_chat(folder / "model", template)
+    return lambda path, **options: reader_of(
+        model, select_config({"data": path, "selector": "random", "budget": 0.5, **options}, "in a test")
+    ).read([str(path)], options.get("turns", "last"))
+
+
+def test_what_a_chat_template_does_not_write_is_a_bad_row(tmp_path):
+    talk = [{"role": role, "content": role} for role in ("user", "assistant", "tool", "assistant")]
+    file = write_jsonl(tmp_path / "a.jsonl", [{"messages": talk, "id": "t"}, {"prompt": "p", "response": "r"}])
+    read_chat = chat_model(tmp_path, STRICT)
+    with pytest.raises(DataError, match=r"a\.jsonl:1 has a text in turn 3 \(tool\)"):
+        read_chat(file, template="chat")
+    found = read_chat(file, template="chat", on_bad_row="skip", max_bad_share=0.5)
+    assert [row.line for row in found.examples.bad_rows] == [1]
+    assert len(found.tokens) == 1
+
+
+def test_rendered_texts_are_read_as_they_stand(tmp_path):
+    text = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nhello<|im_end|>\n"
+    file = write_jsonl(tmp_path / "a.jsonl", [{"text": text}])
+    read_chat = chat_model(tmp_path, CHATML)
+    found = read_chat(file, template="rendered")
+    assert found.tokens[0].response_length == len("hello") + 1
+    assert found.notes == ()
+    assert "spell marks of the tokenizer" in read_chat(file).notes[0]
+    with pytest.raises(DataError, match="is rendered already"):
+        read_chat(file, template="chat")
+
+
+def test_rendered_texts_are_never_cut(tmp_path):
+    with pytest.raises(ConfigError, match=r"`on_long`.*must be error or skip under `template: rendered`"):
+        read(tmp_path / "a.jsonl", template="rendered", on_long="truncate_prompt")

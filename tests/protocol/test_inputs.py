@@ -11,9 +11,11 @@ from farsighted.core import fingerprint
 from farsighted.core.errors import ConfigError, DataError, ModelError
 from farsighted.core.values import Example
 from farsighted.data.templates import encode
+from farsighted.evaluation.items import SetBuilder, SetRules
 from farsighted.models.folder import model_folder
-from farsighted.models.tokenizer import load_tokenizer
+from farsighted.models.tokenizer import load_tokenizer, tokenizer_for
 from farsighted.protocol.inputs import _most_tokens, load_inputs
+from oracles.chat_folder import STRICT, save_chat
 from oracles.micro import micro_config, nano_config, write_jsonl
 
 TINY = load_tokenizer(model_folder("tiny"))
@@ -225,3 +227,44 @@ def test_worked_examples_are_the_first_of_the_pool_and_count_in_the_fingerprint(
     assert text == "Is t0 odd?\nAnswer: Yes\n\nIs t1 odd?\nAnswer: No\n\nIs q0 odd?\nAnswer: Yes"
     other = quiz_config(tmp_path, quiz(), style="harness", few_shot=1)
     assert inputs(config).fingerprints != inputs(other).fingerprints
+
+
+def chat_config(folder, template="chat", **data):
+    talk = [{"role": role, "content": role} for role in ("user", "assistant", "tool", "assistant")]
+    write_jsonl(folder / "train.jsonl", [*quiz(prefix="t"), {"id": "talk", "messages": talk}])
+    write_jsonl(folder / "test.jsonl", quiz())
+    stage = {"name": "quiz", "train": "train.jsonl", "validation": ["test.jsonl"], "measure": "choice_accuracy"}
+    return {
+        "stages": [stage],
+        "data_root": str(folder),
+        "model": {"path": str(save_chat(folder / "model", STRICT))},
+        "data": {"proxy_per_stage": 0, "template": template, **data},
+    }
+
+
+def test_what_a_chat_template_does_not_write_is_set_aside_before_anything_is_held_out(tmp_path):
+    with pytest.raises(DataError, match=r"train\.jsonl:7 has a text in turn 3 \(tool\)"):
+        inputs(chat_config(tmp_path))
+    found = inputs(chat_config(tmp_path, on_bad_row="skip", max_bad_share=0.2))
+    assert [row.line for row in found.bad_rows] == [7]
+    assert "1 bad rows were set aside." in found.notes
+    assert len(found.stages["quiz"].pool) == 6
+
+
+def test_every_option_of_a_choice_is_written_by_the_template_with_its_own_text(tmp_path):
+    found = inputs(chat_config(tmp_path, on_bad_row="skip", max_bad_share=0.2)).stages["quiz"].validation
+    texts = [[TINY.shown(option.ids) for option in options] for options in found.options]
+    assert all("Yes" in first and "No" in second for first, second in texts)
+
+
+def test_an_option_takes_the_answers_place_in_a_whole_conversation(tmp_path):
+    tokenizer = tokenizer_for(save_chat(tmp_path, STRICT), "chat")
+    said = [{"role": "user", "content": "Odd?"}, {"role": "assistant", "content": "Yes"}]
+    item = Example("q", "Odd?", "Yes", choices=("Yes", "No"), answer_index=0,
+                   conversation=json.dumps({"messages": said}))  # fmt: skip
+    rules = SetRules("choice_accuracy", None, 1.0)
+    found = SetBuilder(tokenizer, 200, "error", 8).build("quiz", [item], rules)
+    assert [tokenizer.shown(option.ids[option.prompt_length :]) for option in found.options[0]] == [
+        "Yes<|im_end|>",
+        "No<|im_end|>",
+    ]

@@ -9,7 +9,7 @@ from farsighted.core.values import Tokens
 from farsighted.data.templates import OnLong, encode
 from farsighted.learners.base import HasNeighbours, Learner
 from farsighted.models.folder import HashedModel, context_of
-from farsighted.models.tokenizer import load_tokenizer, with_chat
+from farsighted.models.tokenizer import tokenizer_for
 
 
 def score_by_reference(
@@ -34,9 +34,7 @@ def score_by_reference(
 
 
 def _read_by(reference: HashedModel, config: AuditConfig, pool: Sequence[Tokens]) -> list[Tokens]:
-    tokenizer = load_tokenizer(reference.folder)
-    if config.data.template == "chat":
-        tokenizer = with_chat(tokenizer, reference.folder)
+    tokenizer = tokenizer_for(reference.folder, config.data.template)
     context = context_of(reference.folder)
     on_long: OnLong = "truncate_prompt" if config.data.on_long == "truncate_prompt" else "error"
     texts = []

@@ -48,6 +48,8 @@ def plan_command(
     if show_example:
         for stage in prepared.inputs.stages.values():
             _show(console, stage.name, stage.pool.tokens[0], prepared.inputs.decode)
+        for note in prepared.notes:
+            console.print(Text(f"Note: {note}"), soft_wrap=True)
         return
     missing = prepared.missing(Layout(folder))
     if missing:
@@ -82,7 +84,7 @@ def plan_command(
 
 def _show(console: Console, stage: str, tokens: Tokens, decode: Callable[[Sequence[int]], str]) -> None:
     """Print an example as the model reads it, with what is trained on."""
-    table = Table("token", "id", "text", "loss", title=f"{stage}: {tokens.example.id}")
+    table = Table("token", "id", "text", "loss", title=Text(f"{stage}: {tokens.example.id}"))
     for place, token in enumerate(tokens.ids):
         trained = place >= tokens.prompt_length
         text = Text(repr(decode([token])), style="bold" if trained else "dim")

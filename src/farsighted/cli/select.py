@@ -41,7 +41,8 @@ def select_command(
         Literal["field", "row"], typer.Option(help="Ids: the field id where a row has one, or always file and row.")
     ] = "field",
     template: Annotated[
-        Literal["plain", "chat"], typer.Option(help="How examples are written; chat: by the tokenizer's template.")
+        Literal["plain", "chat", "rendered"],
+        typer.Option(help="How examples are written; chat: by the tokenizer's template; rendered: as they stand."),
     ] = "plain",
     turns: Annotated[
         Literal["last", "each"], typer.Option(help="Turns that are examples: the last of a conversation, or each.")

@@ -3,15 +3,15 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, Self, TypedDict
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from farsighted.config.fields import Paths, PathsOrNone, Section
 from farsighted.config.grid import BudgetField, SelectorSpec
 from farsighted.config.messages import sentences
 from farsighted.config.quality_source import QualityConfig
-from farsighted.config.stages import Column
+from farsighted.config.stages import Column, refuse_cutting_rendered
 from farsighted.core.errors import ConfigError
 from farsighted.files.columns import Columns
 from farsighted.store.layout import user_cache
@@ -52,8 +52,9 @@ class SelectConfig(Section):
     """Our field to the name that the files have for it: {prompt: ask, cluster: topic, quality: score}."""
     ids: Literal["field", "row"] = "field"
     """Where ids come from: the field `id` where a row has one, or always the file's name and the row's number."""
-    template: Literal["plain", "chat"] = "plain"
-    """How an example is written: prompt, line break, response; or by the tokenizer's chat template."""
+    template: Literal["plain", "chat", "rendered"] = "plain"
+    """How an example is written: prompt, line break, response; by the tokenizer's chat template; or it is rendered
+    already: the marks in it are tokens, and none is added."""
     turns: Literal["last", "each"] = "last"
     """Turns of the assistant that are examples: the last of a conversation, or each as one of its own."""
     max_examples: int | None = Field(default=None, ge=1)
@@ -70,6 +71,11 @@ class SelectConfig(Section):
     """Folder where scores are kept for the next selection; null = $FARSIGHTED_CACHE, or ~/.cache/farsighted."""
     cache_megabytes: int = Field(default=2048, ge=0)
     """Largest size of what is kept there; the least recently used are deleted; 0 = nothing."""
+
+    @model_validator(mode="after")
+    def _rendered_is_not_cut(self) -> Self:
+        refuse_cutting_rendered(self.template, self.on_long)
+        return self
 
     @property
     def names(self) -> Columns:
@@ -93,7 +99,7 @@ class SelectOptions(TypedDict, total=False):
     k: int
     columns: Mapping[str, str]
     ids: Literal["field", "row"]
-    template: Literal["plain", "chat"]
+    template: Literal["plain", "chat", "rendered"]
     turns: Literal["last", "each"]
     max_examples: int | None
     on_long: Literal["error", "skip", "truncate_prompt"]

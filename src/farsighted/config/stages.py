@@ -148,7 +148,20 @@ class DataConfig(Section):
     than memory can be read; null = all."""
     turns: Literal["last", "each"] = "last"
     """Which turns of the assistant are trained on: the last of a conversation, or each as an example of its own."""
-    template: Literal["plain", "chat"] = "plain"
-    """How an example is written: prompt, line break, response; or by the tokenizer's chat template."""
+    template: Literal["plain", "chat", "rendered"] = "plain"
+    """How an example is written: prompt, line break, response; by the tokenizer's chat template; or it is rendered
+    already: the marks in it are tokens, and none is added."""
     seed: int = Field(default=0, ge=0)
     """Seed of subsampling, held-out splits, suites and random orders; the same for every cell."""
+
+    @model_validator(mode="after")
+    def _rendered_is_not_cut(self) -> Self:
+        refuse_cutting_rendered(self.template, self.on_long)
+        return self
+
+
+def refuse_cutting_rendered(template: str, on_long: str) -> None:
+    """Raise where texts are to be cut that nobody knows the parts of."""
+    if template == "rendered" and on_long == "truncate_prompt":
+        must = "error or skip under `template: rendered`, whose texts cannot be told from the marks around them"
+        raise expectation(must, on_long, "Write skip.", ("on_long",))

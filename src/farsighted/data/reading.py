@@ -8,13 +8,14 @@ from typing import Literal
 from farsighted.config.select import SelectConfig
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Tokens
+from farsighted.data.looked import Rules, looked_over, looker_of
 from farsighted.data.templates import Tokenizer, encode_pool
 from farsighted.data.turns import in_turns
 from farsighted.files.formats import Examples, read_examples
 from farsighted.files.readers import find_files
 from farsighted.files.sampling import BottomSample
 from farsighted.models.folder import context_of
-from farsighted.models.tokenizer import load_tokenizer, with_chat
+from farsighted.models.tokenizer import tokenizer_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,10 @@ class Reader:
         notes.extend(found.notes)
         if sample is not None and sample.seen > len(found.examples):
             notes.append(f"{len(found.examples):,} of {sample.seen:,} examples were kept: a uniform sample.")
+        found, told = looked_over(
+            found, looker_of(self.tokenizer), Rules(options.on_bad_row, options.max_bad_share, turns)
+        )
+        notes.extend(told)
         found = in_turns(found) if turns == "each" else found
         encoded = encode_pool(found.examples, self.tokenizer, self.context, options.on_long)
         if encoded.skipped:
@@ -72,7 +77,4 @@ class Reader:
 
 def reader_of(folder: Path, options: SelectConfig) -> Reader:
     """Return the reader for the model in a folder; raises `ModelError` where its tokenizer cannot be used."""
-    tokenizer = load_tokenizer(folder)
-    if options.template == "chat":
-        tokenizer = with_chat(tokenizer, folder)
-    return Reader(options, tokenizer, context_of(folder))
+    return Reader(options, tokenizer_for(folder, options.template), context_of(folder))

@@ -17,6 +17,7 @@ from farsighted.core.rng import ORDERS, SPLITS, stream
 from farsighted.core.values import Example
 from farsighted.data.interleave import interleaved
 from farsighted.data.leaks import Overlap, Twins, check_disjoint, drop_overlap, overlap_with, refuse_overlap, twins_of
+from farsighted.data.looked import Look, Rules, looked_over
 from farsighted.data.splits import hold_out, subsample
 from farsighted.data.turns import every_turn
 from farsighted.files.columns import Columns, refuse_unmet
@@ -70,19 +71,22 @@ class Sequence:
     """Rows that were set aside, for the quarantine file."""
 
 
-def load_sequence(config: AuditConfig, fits: Callable[[Example], bool] | None = None) -> Sequence:
+def load_sequence(
+    config: AuditConfig, fits: Callable[[Example], bool] | None = None, look: Look | None = None
+) -> Sequence:
     """Return the stages that a configuration describes; the same configuration and files give the same stages.
 
     Args:
         config: What is asked for.
         fits: Whether an example fits into the model; what does not is left out before anything is held out or cut to
             size, with a note. None: everything fits. Suites fit by design.
+        look: What the model would read wrongly of an example: a fault makes its row a bad one. None: nothing.
 
     Raises:
         DataError: Files that cannot be read as they are, sets that overlap (under `data.on_overlap: error`), or a
             stage that is left without examples.
     """
-    made = _from_files(config, fits) if config.suite is None else _from_suite(config.suite, config.data.seed)
+    made = _from_files(config, fits, look) if config.suite is None else _from_suite(config.suite, config.data.seed)
     if not config.data.overlap:
         return made
     pools = interleaved([stage.train for stage in made.stages], config.data.overlap, config.data.seed)
@@ -161,8 +165,8 @@ def _from_suite(suite: SuiteConfig, seed: int) -> Sequence:
     return Sequence(tuple(stages))
 
 
-def _from_files(config: AuditConfig, fits: Callable[[Example], bool] | None) -> Sequence:
-    desk = _Desk(config, fits)
+def _from_files(config: AuditConfig, fits: Callable[[Example], bool] | None, look: Look | None) -> Sequence:
+    desk = _Desk(config, fits, look)
     drafts = [desk.draft(stage, number) for number, stage in enumerate(config.stages or (), start=1)]
     desk.check_columns()
     kept = desk.apart(drafts)
@@ -207,6 +211,7 @@ class _Desk:
 
     config: AuditConfig
     fits: Callable[[Example], bool] | None = None
+    look: Look | None = None
     notes: list[str] = field(default_factory=list)
     bad_rows: dict[tuple[str, int], BadRow] = field(default_factory=dict)
     _read: dict[tuple[Path, ...], Examples] = field(default_factory=dict)
@@ -312,10 +317,18 @@ class _Desk:
                     f"{len(read.examples):,} of the {sample.seen:,} examples in the files of {what} were kept: a "
                     "uniform sample (`data.max_examples`)."
                 )
-            self._read[files] = self._fitting(read, what)
+            self._read[files] = self._fitting(self._looked_over(read, what), what)
         found = self._read[files]
         self._places[what] = found.places
         self.bad_rows.update({(row.file, row.line): row for row in found.bad_rows})
+        return found
+
+    def _looked_over(self, found: Examples, what: str) -> Examples:
+        if self.look is None:
+            return found
+        data = self.config.data
+        found, told = looked_over(found, self.look, Rules(data.on_bad_row, data.max_bad_share, data.turns))
+        self.notes.extend(f"In the files of {what}, {sentence}" for sentence in told)
         return found
 
     def _fitting(self, found: Examples, what: str) -> Examples:

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example, Tokens
-from farsighted.models.chat import ChatTemplate
+from farsighted.models.writing import Writer, Written
 
 OnLong = Literal["error", "skip", "truncate_prompt"]
 
@@ -28,11 +28,14 @@ class Tokenizer(Protocol):
         """The ids before every text."""
 
     @property
-    def chat(self) -> ChatTemplate | None:
-        """The chat template that examples are written by; None: the project's own."""
+    def chat(self) -> Writer | None:
+        """What writes examples: the chat template, or the texts themselves; None: the project's own template."""
 
     def encode_text(self, text: str) -> list[int]:
         """Return the ids of a text, without any special token."""
+
+    def spelled(self, text: str) -> str:
+        """Return the first of the tokenizer's own marks that a text spells, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,13 @@ def encode(example: Example, tokenizer: Tokenizer, context: int, on_long: OnLong
         tokenizer: Turns a text into ids.
         context: The most tokens that an example may have, at least 2.
         on_long: What to do with a longer one: raise; leave it out; or cut its prompt on the left, leaving at least one
-            prompt token. A response is never cut: where it alone is too long, the example is left out.
+            token of it. Under a chat template the texts of the turns are cut, the oldest first, and never what the
+            template writes around them, nor the system's text. A response is never cut: where there is no room for
+            it, the example is left out.
 
     Raises:
-        DataError: A longer example under error, or a prompt or response that becomes no token at all.
+        DataError: A longer example under error, a prompt or response that becomes no token at all, or an example that
+            the chat template does not write whole.
     """
     found = _fitted(example, tokenizer, context, on_long)
     return found if isinstance(found, Tokens) else None
@@ -112,31 +118,34 @@ def encode_pool(examples: Iterable[Example], tokenizer: Tokenizer, context: int,
 
 
 def _fitted(example: Example, tokenizer: Tokenizer, context: int, on_long: OnLong) -> Tokens | TooLong:
-    if tokenizer.chat is not None:
-        prompt_ids, closed_ids = tokenizer.chat.encode(example)
-        return _cut(example, prompt_ids, closed_ids, 0, context, on_long)
+    written = _plainly(example, tokenizer) if tokenizer.chat is None else tokenizer.chat.encode(example)
+    return _cut(example, written, context, on_long)
+
+
+def _plainly(example: Example, tokenizer: Tokenizer) -> Written:
     begin_ids = list(tokenizer.begin_ids)
     prompt_ids = begin_ids + tokenizer.encode_text(prompt_text(example.prompt))
     response_ids = tokenizer.encode_text(example.response)
     if len(prompt_ids) == len(begin_ids) or not response_ids:
         part = "response" if len(prompt_ids) > len(begin_ids) else "prompt"
         raise DataError(f"The {part} of '{example.id}' must become tokens, but becomes none. Mend or remove it.")
-    return _cut(example, prompt_ids, [*response_ids, tokenizer.end_id], len(begin_ids), context, on_long)
+    return Written(prompt_ids, [*response_ids, tokenizer.end_id], lambda: range(len(begin_ids), len(prompt_ids)))
 
 
-def _cut(
-    example: Example, prompt_ids: list[int], closed_ids: list[int], begin: int, context: int, on_long: OnLong
-) -> Tokens | TooLong:
-    """Return the example, cut as `on_long` says where it is too long; the first `begin` ids of a prompt are kept."""
-    length = len(prompt_ids) + len(closed_ids)
-    if length > context:
-        room = context - begin - len(closed_ids)
+def _cut(example: Example, written: Written, context: int, on_long: OnLong) -> Tokens | TooLong:
+    """Return the example, cut as `on_long` says where it is too long."""
+    prompt_ids = written.prompt_ids
+    length = len(prompt_ids) + len(written.answer_ids)
+    over = length - context
+    if over > 0:
         if on_long == "error":
             raise DataError(_too_long_message(TooLong(example.id, length, context)))
-        if on_long == "skip" or room < 1:
+        cuttable = written.cuttable() if on_long == "truncate_prompt" else ()
+        if over >= len(cuttable):
             return TooLong(example.id, length, context)
-        prompt_ids = prompt_ids[:begin] + prompt_ids[-room:]
-    return Tokens(example, (*prompt_ids, *closed_ids), len(prompt_ids))
+        gone = set(cuttable[:over])
+        prompt_ids = [token for place, token in enumerate(prompt_ids) if place not in gone]
+    return Tokens(example, (*prompt_ids, *written.answer_ids), len(prompt_ids))
 
 
 def _too_long_message(found: TooLong) -> str:

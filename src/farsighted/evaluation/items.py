@@ -19,6 +19,7 @@ from farsighted.data.templates import OnLong, TooLong, encode, encode_pair, enco
 from farsighted.evaluation.generation import STOPS, Generation, completes_prompt
 from farsighted.evaluation.primers import TRUTHS
 from farsighted.evaluation.sets import EvaluationSet, chance_of
+from farsighted.models.messages import answered
 from farsighted.models.tokenizer import TextTokenizer
 from farsighted.store.token_table import ROWS, TokenTable
 
@@ -104,7 +105,7 @@ class SetBuilder:
     def _options(self, item: Tokens, reads: Reads, rules: SetRules) -> tuple[Tokens, ...]:
         example = item.example
         texts = _OPTION_TEXTS.get(reads, _OPTION_TEXTS["choices"])(example)
-        named = [replace(example, id=f"{example.id}#{number}", response=text) for number, text in enumerate(texts)]
+        named = [answered(replace(example, id=f"{example.id}#{number}"), text) for number, text in enumerate(texts)]
         if rules.style == "harness":
             context = harness_context(example, reads, rules.shots)
             return tuple(self._pair(option, context, f" {option.response}") for option in named)

@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from farsighted.core.errors import ModelError
 from farsighted.core.values import Example
 from farsighted.data.batches import length_sorted_batches
-from farsighted.models.chat import TEMPLATE_ERRORS
+from farsighted.models.jinja import TEMPLATE_ERRORS
 
 
 class RewardModel:

@@ -1,122 +1,147 @@
-"""Chat templates of tokenizers: turns to tokens, with the loss on the last assistant turn.
+"""Chat templates of tokenizers: turns to tokens, with the loss on the last assistant turn."""
 
-A template is a Jinja text that ships with the tokenizer, rendered in a sandbox with the settings that templates are
-written for.
-"""
-
-import datetime
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
 
-import jinja2
-from jinja2 import nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from tokenizers import Tokenizer
-
-from farsighted.core.errors import DataError, ModelError
+from farsighted.core.errors import DataError
 from farsighted.core.values import Example
+from farsighted.models.jinja import Program
+from farsighted.models.marks import MarkReader, Read
+from farsighted.models.pieces import Span
+from farsighted.models.render import Render, RenderError, render
+from farsighted.models.writing import Seen, Written
 
-Turn = tuple[str, str]
-
-_ABSENT: Final = ("tools", "documents")
-"""Names that templates may count on: nothing, where there are none."""
-TEMPLATE_ERRORS: Final = (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
-"""A template is a program, and can fail in as many ways."""
+_SHORTEST: Final = 3
+"""A header of fewer signs says nothing."""
+_DROPPED: Final = "hold thinking in earlier turns, which the model's chat template leaves out"
 
 
 @dataclass(frozen=True)
 class ChatTemplate:
     """A tokenizer's template, and the tokenizer as it reads rendered text: special tokens are tokens."""
 
-    template: jinja2.Template
-    """The compiled Jinja template."""
-    tokenizer: Tokenizer
+    program: Program
+    reader: MarkReader
     end_id: int
     end_ids: frozenset[int]
     """Tokens that may close a turn."""
-    special: dict[str, str]
-    """Names that templates use (`bos_token`, `eos_token`) to their texts."""
+    _closings: dict[str, int | None] = field(default_factory=dict, compare=False)
 
-    def encode(self, example: Example) -> tuple[list[int], list[int]]:
+    def encode(self, example: Example) -> Written:
         """Return ids of everything up to the answer, and of the answer with the token that closes it.
 
         Raises:
-            DataError: The template refuses the turns, or writes an answer differently once it is there.
+            DataError: The template refuses the example, loses a part of it, or writes an answer differently once it is
+                there.
         """
-        turns = example.turns or (("user", example.prompt),)
-        prompt = self._rendered(example.id, turns, asks=True)
-        whole = self._rendered(example.id, (*turns, ("assistant", example.response)), asks=False)
-        if not whole.startswith(prompt):
-            raise DataError(
-                f"The chat template must write the turns of '{example.id}' alike with and without the answer, but does "
-                "not: the answer's tokens cannot be told apart. Write `data.template: plain`."
-            )
-        answer_ids = self._ids(whole[len(prompt) :])
-        ends = [place for place, token in enumerate(answer_ids) if token in self.end_ids]
-        closed = answer_ids[: ends[-1] + 1] if ends else [*self._ids(whole[len(prompt) :].rstrip()), self.end_id]
-        return self._ids(prompt), closed
-
-    def _rendered(self, example_id: str, turns: Sequence[Turn], asks: bool) -> str:
-        messages = [{"role": role, "content": content} for role, content in turns]
         try:
-            names = {**dict.fromkeys(_ABSENT), **self.special}
-            text: str = self.template.render(messages=messages, add_generation_prompt=asks, **names)
-        except TEMPLATE_ERRORS as error:
+            found = self._checked(example)
+            return self._tokens(found)
+        except RenderError as fault:
             raise DataError(
-                f"The model's chat template refuses '{example_id}': {error}. Mend its turns, or write "
-                "`data.template: plain`."
-            ) from error
-        return text
+                f"Every example must be written whole, but '{example.id}' {fault}. Mend its turns, or write "
+                "`data.template: plain` (in `select`: --template plain)."
+            ) from fault
 
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
+    def look(self, example: Example) -> Seen:
+        """Render the example, and say what came of it."""
+        try:
+            found = self._checked(example)
+            mark = self._mark(found)
+            if mark:
+                self._tokens(found)
+        except RenderError as fault:
+            return Seen(fault=str(fault))
+        return Seen(mark=mark, notes=(_DROPPED,) if found.dropped else ())
+
+    def _checked(self, example: Example) -> Render:
+        found = render(example, self.program)
+        for span in found.spans if self._header else ():
+            text = found.text[slice(*span)]
+            if self._header in text and (text.startswith(self._header) or self.reader.pattern.match(text)):
+                raise RenderError(
+                    f"is rendered already: its text has the '{self._header}' of the model's chat template, which would "
+                    "be written twice; write `data.template: rendered` (in `select`: --template rendered)"
+                )
+        return found
+
+    def _mark(self, found: Render) -> str:
+        marks = (self.reader.pattern.search(found.text, *span) for span in found.spans)
+        return next((mark.group() for mark in marks if mark is not None), "")
+
+    @cached_property
+    def _header(self) -> str:
+        """What stands before every word of the user, whichever turn it is."""
+        first, later = self.program.user_header
+        same = 0
+        while same < min(len(first), len(later)) and first[-1 - same] == later[-1 - same]:
+            same += 1
+        cut = len(first) - same
+        for mark in self.reader.pattern.finditer(first):
+            closes = mark.start() == cut and self.reader.marks[mark.group()] in self.end_ids
+            if closes or mark.start() < cut < mark.end():
+                cut = mark.end()
+        header = first[cut:].strip()
+        return header if len(header) >= _SHORTEST else ""
+
+    def _tokens(self, found: Render) -> Written:
+        spans = _within(found.spans, 0, found.start)
+        prompt = self._read(found.text[: found.start], spans)
+
+        def cuttable() -> Sequence[int]:
+            # Where a text stands once marks are veiled is known by its number.
+            may_go = [moved for span, moved in zip(spans, prompt.spans, strict=True) if span in found.cuttable]
+            return _places(prompt.offsets(), may_go)
+
+        return Written(prompt.ids, self._answer(found, prompt.ids), cuttable)
+
+    def _answer(self, found: Render, prompt_ids: Sequence[int]) -> list[int]:
+        left_out = self._closing(found.text[found.end :])
+        if left_out is None:
+            text = found.text[: len(found.text.rstrip())]
+            return [*self._after(text, found, prompt_ids), self.end_id]
+        ids = self._after(found.text, found, prompt_ids)
+        return ids[: len(ids) - left_out]
+
+    def _after(self, text: str, found: Render, prompt_ids: Sequence[int]) -> list[int]:
+        """Return the tokens of the answer, read after the prompt where the tokenizer heeds what comes before."""
+        if self.reader.adds_prefix:
+            ids = self._read(text, found.spans).ids
+            if ids[: len(prompt_ids)] == list(prompt_ids):
+                return ids[len(prompt_ids) :]
+        return self._read(text[found.start :], _within(found.spans, found.start, len(text))).ids
+
+    def _closing(self, text: str) -> int | None:
+        """Return how many tokens follow the one that closes an answer; None where none closes it."""
+        if text not in self._closings:
+            ids = self._read(text).ids
+            ends = [place for place, token in enumerate(ids) if token in self.end_ids]
+            self._closings[text] = len(ids) - ends[0] - 1 if ends else None
+        return self._closings[text]
+
+    def _read(self, text: str, spans: Sequence[Span] = ()) -> Read:
+        try:
+            return self.reader.read(text, spans)
+        except DataError as error:
+            raise RenderError(str(error)) from error
 
 
-def compile_template(text: str) -> jinja2.Template:
-    """Return a compiled chat template; raises `ModelError` where it is no Jinja."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = _today
-    try:
-        return environment.from_string(text)
-    except jinja2.TemplateError as error:
-        raise ModelError(f"The tokenizer's chat template cannot be read: {error}. Mend it, or use another.") from error
+def _within(spans: Sequence[Span], start: int, end: int) -> list[Span]:
+    """Return the parts of spans from `start` to `end`, counted from `start`."""
+    clipped = ((max(first, start) - start, min(last, end) - start) for first, last in spans)
+    return [(first, last) for first, last in clipped if first < last]
 
 
-def _refuse(message: str) -> NoReturn:
-    raise jinja2.TemplateError(message)
-
-
-def _today(form: str) -> str:
-    # A date of the day would change the tokens, and the results, from one day to the next.
-    return datetime.date(2024, 1, 1).strftime(form)
-
-
-def _to_json(
-    value: object,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
-class _Generation(Extension):
-    """Reads `{% generation %}`, which some templates put around the assistant's text, as that text alone."""
-
-    def __init__(self, environment: jinja2.Environment) -> None:
-        super().__init__(environment)
-        self.tags = {"generation"}
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+def _places(offsets: Sequence[Span], spans: Sequence[Span]) -> tuple[int, ...]:
+    """Return the tokens that stand for signs of the spans alone."""
+    found: list[int] = []
+    place = 0
+    for start, end in spans:
+        while place < len(offsets) and offsets[place][0] < start:
+            place += 1
+        while place < len(offsets) and offsets[place][1] <= end:
+            found.append(place)
+            place += 1
+    return tuple(found)

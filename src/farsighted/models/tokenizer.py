@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from tokenizers import Tokenizer
 
 from farsighted.core.errors import ModelError
-from farsighted.models.chat import ChatTemplate, compile_template
+from farsighted.models.chat import ChatTemplate
 from farsighted.models.folder import read_json, tokenizer_file
+from farsighted.models.jinja import Program, compile_program
+from farsighted.models.marks import MarkReader
+from farsighted.models.rendered import RenderedText, answer_headers
+from farsighted.models.writing import Writer
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,16 @@ class TextTokenizer:
     """What the tokenizer puts before every text; models that were trained with it need it."""
     harness_begin_ids: tuple[int, ...] = ()
     """The same where lm-evaluation-harness keeps it: for Gemma models alone."""
-    chat: ChatTemplate | None = None
-    """The chat template that examples are written by; None: the project's own."""
+    chat: Writer | None = None
+    """What writes examples: the chat template, or the texts themselves; None: the project's own template."""
+
+    def spelled(self, text: str) -> str:
+        """Return the first of the tokenizer's own marks that a text spells, or nothing."""
+        return self._marks.spelled(text)
+
+    @cached_property
+    def _marks(self) -> MarkReader:
+        return MarkReader(self.tokenizer)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""
@@ -61,8 +74,38 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     return TextTokenizer(tokenizer, end_id, tokenizer.get_vocab_size(), begin_ids, begin_ids if is_gemma else ())
 
 
+Template = Literal["plain", "chat", "rendered"]
+"""Who writes an example: the project, the tokenizer's chat template, or whoever made the file."""
+
+
+def tokenizer_for(folder: Path, template: Template) -> TextTokenizer:
+    """Load the tokenizer of a model folder that writes examples as asked; raises as its parts do."""
+    tokenizer = load_tokenizer(folder)
+    if template == "plain":
+        return tokenizer
+    return with_chat(tokenizer, folder) if template == "chat" else with_rendered(tokenizer, folder)
+
+
 def with_chat(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
     """Return a tokenizer that writes examples by the folder's chat template; raises `ModelError` where it has none."""
+    program = _program(folder)
+    if program is None:
+        raise ModelError(f"The tokenizer in '{folder}' has no chat template. Write `data.template: plain`.")
+    reader = _reader(folder)
+    end_ids = _end_ids(tokenizer, folder, reader.tokenizer)
+    return replace(tokenizer, chat=ChatTemplate(program, reader, tokenizer.end_id, end_ids))
+
+
+def with_rendered(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
+    """Return a tokenizer that reads texts which are rendered already: their marks are tokens, and none is added."""
+    program, reader = _program(folder), _reader(folder)
+    headers = answer_headers(program) if program is not None else ()
+    end_ids = _end_ids(tokenizer, folder, reader.tokenizer)
+    return replace(tokenizer, chat=RenderedText(reader, tokenizer.begin_ids, end_ids, headers))
+
+
+def _program(folder: Path) -> Program | None:
+    """The folder's chat template; None where it has none."""
     settings = read_json(folder / "tokenizer_config.json")
     file = folder / "chat_template.jinja"
     text = file.read_text(encoding="utf-8") if file.is_file() else settings.get("chat_template")
@@ -70,18 +113,22 @@ def with_chat(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
         named = {entry.get("name"): entry.get("template") for entry in text if isinstance(entry, dict)}
         text = named.get("default")
     if not isinstance(text, str):
-        raise ModelError(f"The tokenizer in '{folder}' has no chat template. Write `data.template: plain`.")
+        return None
+    found = {name: _token_text(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+    return compile_program(text, {name: token for name, token in found.items() if token is not None})
+
+
+def _reader(folder: Path) -> MarkReader:
     reader = Tokenizer.from_file(str(tokenizer_file(folder)))
     reader.no_padding()
     reader.no_truncation()
-    named_tokens = {
-        name: _token_text(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")
-    }
-    special = {name: found for name, found in named_tokens.items() if found is not None}
+    return MarkReader(reader)
+
+
+def _end_ids(tokenizer: TextTokenizer, folder: Path, reader: Tokenizer) -> frozenset[int]:
     generation = read_json(folder / "generation_config.json").get("eos_token_id", [])
     ends = generation if isinstance(generation, list) else [generation]
-    end_ids = frozenset({tokenizer.end_id, *(token for token in ends if isinstance(token, int))} | _turn_ends(reader))
-    return replace(tokenizer, chat=ChatTemplate(compile_template(text), reader, tokenizer.end_id, end_ids, special))
+    return frozenset({tokenizer.end_id, *(token for token in ends if isinstance(token, int))} | _turn_ends(reader))
 
 
 _TURN_ENDS: Final = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>", "</s>")

@@ -10,6 +10,7 @@ from farsighted.core.adaptations import virtual_tokens
 from farsighted.core.errors import ConfigError
 from farsighted.core.measures import Measure
 from farsighted.core.values import Example, Pool, Tokens
+from farsighted.data.looked import looker_of
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
 from farsighted.data.templates import encode
 from farsighted.evaluation.harness import HarnessTask, require_harness
@@ -17,7 +18,7 @@ from farsighted.evaluation.items import SetBuilder, SetRules
 from farsighted.evaluation.sets import EvaluationSet
 from farsighted.files.rows import BadRow
 from farsighted.models.folder import context_of, positions_of
-from farsighted.models.tokenizer import load_tokenizer, with_chat
+from farsighted.models.tokenizer import tokenizer_for
 from farsighted.protocol.input_source import ModelFiles, Source, model_files, source_of
 from farsighted.worlds.quadratic import QuadraticWorld, build_world
 
@@ -85,13 +86,12 @@ def load_inputs(config: AuditConfig) -> AuditInputs:
 def read_inputs(config: AuditConfig, models: ModelFiles, source: Source) -> AuditInputs:
     """Read, check and tokenise the texts of an audit of a language model; raises as `load_inputs` does."""
     folder, evaluation = models.folder, config.evaluation
-    tokenizer, context = load_tokenizer(folder), _context(config, folder)
-    if config.data.template == "chat":
-        tokenizer = with_chat(tokenizer, folder)
+    tokenizer, context = tokenizer_for(folder, config.data.template), _context(config, folder)
     builder = SetBuilder(tokenizer, context, config.data.on_long, evaluation.max_new_tokens)
     encoder = _Encoder(builder, evaluation.allow_code_execution, evaluation.tasks_folder, folder)
     # Under `skip`, what is too long leaves before sets are cut to size, so that sizes are what they say.
-    sequence = load_sequence(config, encoder.fits if config.data.on_long == "skip" else None)
+    fits = encoder.fits if config.data.on_long == "skip" else None
+    sequence = load_sequence(config, fits, looker_of(tokenizer))
     stages = {stage.name: encoder.stage(stage) for stage in sequence.stages}
     proxy = [tokens for stage in sequence.stages for tokens in encoder.tokens(f"proxy of {stage.name}", stage.proxy)]
     source.refuse_changes()

@@ -1,0 +1,151 @@
+"""An example as the messages that a chat template is given, and the other forms in which a template may want them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from farsighted.core.values import Example
+
+Message = dict[str, object]
+"""Role, content, and whatever else a message may carry."""
+
+_KIN: Final = (
+    ("system", "developer"),
+    ("user", "human"),
+    ("assistant", "model", "gpt", "bot", "chatgpt", "ai"),
+    ("tool", "function", "ipython", "observation", "environment", "tool_response", "function_response"),
+)
+"""Names that mean one speaker, the usual one first. No name stands for another speaker: a tool is no user."""
+_KIN_OF: Final = {name: kin for kin in _KIN for name in kin}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a template is given."""
+
+    messages: tuple[Message, ...]
+    """The answer is the last one."""
+    tools: tuple[object, ...] = ()
+    """What may be called; empty where nothing may."""
+
+
+def conversation_of(example: Example) -> Conversation:
+    """Return the messages of an example, the answer last."""
+    if not example.conversation:
+        turns = (*(example.turns or (("user", example.prompt),)), ("assistant", example.response))
+        return Conversation(tuple({"role": role, "content": content} for role, content in turns))
+    held: dict[str, object] = json.loads(example.conversation)
+    messages, tools = held.get("messages"), held.get("tools")
+    return Conversation(
+        tuple(message for message in messages if isinstance(message, dict)) if isinstance(messages, list) else (),
+        tuple(tools) if isinstance(tools, list) else (),
+    )
+
+
+def answered(example: Example, response: str) -> Example:
+    """Return an example with another answer, in its conversation too."""
+    if not example.conversation:
+        return replace(example, response=response)
+    held: dict[str, object] = json.loads(example.conversation)
+    messages = held.get("messages")
+    before = messages[:-1] if isinstance(messages, list) else []
+    held["messages"] = [*before, {"role": "assistant", "content": response}]
+    return replace(example, response=response, conversation=json.dumps(held, ensure_ascii=False))
+
+
+def forms_of(talk: Conversation, known: frozenset[str]) -> Iterator[Conversation]:
+    """Yield the messages in the forms that templates want, the usual one first, each form once.
+
+    Usual: roles by their usual names (unless the template has the name given), content as text, arguments of calls as
+    objects. Then content in parts, roles by the names that the template has, arguments as text, null for no content.
+
+    Args:
+        talk: The messages as they were given.
+        known: Every text that stands in the template's source; a role's name among them is one that it knows.
+    """
+    usual = _each(talk, lambda message: _usual(message, known))
+    named = _each(usual, lambda message: message | {"role": _known_role(str(message.get("role", "")), known)})
+    met: list[Conversation] = []
+    for form in (
+        usual,
+        _each(usual, _in_parts),
+        named,
+        _each(named, _in_parts),
+        _each(named, _calls_as_text),
+        _each(named, _null_for_nothing),
+    ):
+        if form not in met:
+            met.append(form)
+            yield form
+
+
+def _each(talk: Conversation, change: Callable[[Message], Message]) -> Conversation:
+    return Conversation(tuple(change(message) for message in talk.messages), talk.tools)
+
+
+def _usual(message: Message, known: frozenset[str]) -> Message:
+    role, content = str(message.get("role", "")), message.get("content")
+    if role not in known:
+        role = _KIN_OF.get(role.lower(), (role,))[0]
+    found = message | {"role": role, "content": "" if content is None else _joined(content)}
+    calls = message.get("tool_calls")
+    return found | {"tool_calls": [_with_object(call) for call in calls]} if isinstance(calls, list) else found
+
+
+def _joined(content: object) -> object:
+    """Parts of text as one text; anything else stays."""
+    if not isinstance(content, list):
+        return content
+    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    return (
+        "".join(text for text in texts if isinstance(text, str)) if all(isinstance(t, str) for t in texts) else content
+    )
+
+
+def _in_parts(message: Message) -> Message:
+    content = message.get("content")
+    return message | {"content": [{"type": "text", "text": content}]} if isinstance(content, str) else message
+
+
+def _known_role(role: str, known: frozenset[str]) -> str:
+    return role if role in known else next((name for name in _KIN_OF.get(role, ()) if name in known), role)
+
+
+def _with_object(call: object) -> object:
+    """Arguments as an object, which is what templates expect; services send them as text."""
+    return _with_arguments(call, _parsed)
+
+
+def _calls_as_text(message: Message) -> Message:
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list):
+        return message
+    return message | {"tool_calls": [_with_arguments(call, _dumped) for call in calls]}
+
+
+def _with_arguments(call: object, change: Callable[[object], object]) -> object:
+    if not isinstance(call, dict):
+        return call
+    function = call.get("function")
+    if isinstance(function, dict) and "arguments" in function:
+        return call | {"function": function | {"arguments": change(function["arguments"])}}
+    return call | {"arguments": change(call["arguments"])} if "arguments" in call else call
+
+
+def _parsed(arguments: object) -> object:
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        found: object = json.loads(arguments)
+    except ValueError:
+        return arguments
+    return found if isinstance(found, Mapping) else arguments
+
+
+def _dumped(arguments: object) -> object:
+    return json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, Mapping) else arguments
+
+
+def _null_for_nothing(message: Message) -> Message:
+    return message | {"content": None} if message.get("content") == "" else message

@@ -1,0 +1,84 @@
+"""Texts that are rendered already: their marks are tokens, and nothing is added."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from farsighted.core.errors import DataError
+from farsighted.core.values import Example
+from farsighted.models.jinja import Program
+from farsighted.models.marks import MarkReader
+from farsighted.models.writing import Seen, Written
+
+_HEAD: Final = 200
+"""Signs that a text's first tokens stand in."""
+_TURNS: Final = "holds turns, which are not rendered yet; write `data.template: chat` (in `select`: --template chat)"
+
+
+@dataclass(frozen=True)
+class RenderedText:
+    """Reads the marks in texts as tokens, and adds none.
+
+    A text without a prompt is parted where its last answer begins, if the chat template says what stands there; else
+    all of it is learned.
+    """
+
+    reader: MarkReader
+    begin_ids: tuple[int, ...]
+    """What the tokenizer would put before a text."""
+    end_ids: frozenset[int]
+    """Tokens that may close an answer."""
+    headers: tuple[str, ...] = ()
+    """What may stand before an answer, the surest first; empty where the tokenizer has no template."""
+
+    def encode(self, example: Example) -> Written:
+        """Return prompt and response as they stand; raises `DataError` for turns, or for a text without tokens."""
+        if example.turns or example.conversation:
+            raise DataError(f"Under `data.template: rendered` every example must be text, but '{example.id}' {_TURNS}.")
+        prompt, response = self._parted(example)
+        prompt_ids, ids = self.reader.read(prompt).ids, self.reader.read(response).ids
+        if not prompt_ids:
+            # Nothing stands before a first token that could foretell it.
+            prompt_ids, ids = ids[:1], ids[1:]
+        if not ids:
+            raise DataError(f"The text of '{example.id}' must become two tokens, but does not. Mend or remove it.")
+        return Written(prompt_ids, ids, tuple)
+
+    def look(self, example: Example) -> Seen:
+        """Say what an example lacks that is not added."""
+        if example.turns or example.conversation:
+            return Seen(fault=_TURNS)
+        prompt, response = self._parted(example)
+        lacks = {
+            "spell no mark of the tokenizer": not self.reader.spelled(prompt + response),
+            "do not begin as the tokenizer begins a text, and nothing is added": not self._begins(prompt or response),
+            "end without an end token, and none is added": not response.endswith(self._ends),
+            "do not say where the last answer begins: all of the text is learned": not prompt,
+        }
+        return Seen(notes=tuple(note for note, lacking in lacks.items() if lacking))
+
+    @cached_property
+    def _ends(self) -> tuple[str, ...]:
+        return tuple(mark for mark, number in self.reader.marks.items() if number in self.end_ids)
+
+    def _begins(self, text: str) -> bool:
+        begin = list(self.begin_ids)
+        return not begin or self.reader.read(text[:_HEAD]).ids[: len(begin)] == begin
+
+    def _parted(self, example: Example) -> tuple[str, str]:
+        """Return prompt and response; white space after the token that closes the response is left out."""
+        kept = example.response.rstrip()
+        response = kept if kept.endswith(self._ends) else example.response
+        if example.prompt:
+            return example.prompt, response
+        for header in self.headers:
+            before, found, answer = response.rpartition(header)
+            if found and answer.strip():
+                return before + header, answer
+        return "", response
+
+
+def answer_headers(program: Program) -> tuple[str, ...]:
+    """Return what a template writes before an answer: to make the model answer, and after the user's words."""
+    asking, between = program.answer_header
+    return tuple(dict.fromkeys(header for header in (asking, between.strip(" ")) if header.strip()))
