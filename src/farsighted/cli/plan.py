@@ -50,15 +50,14 @@ def plan_command(
             _show(console, stage.name, stage.pool.tokens[0], prepared.inputs.decode)
         return
     missing = prepared.missing(Layout(folder))
-    if missing:
-        check_model(prepared)
+    found = check_model(prepared) if missing else ()
     pools = Table("stage", "pool", "response tokens", "validation", "OOD sets", title=prepared.config.title)
     for stage in prepared.inputs.stages.values():
         shifted = ", ".join(f"{found.name} ({len(found.items)})" for found in stage.ood)
         numbers = (len(stage.pool), stage.pool.response_tokens, len(stage.validation.items))
         pools.add_row(stage.name, *(f"{number:,}" for number in numbers), shifted)
     console.print(pools)
-    for note in prepared.notes:
+    for note in (*prepared.notes, *found):
         console.print(f"Note: {note}", soft_wrap=True)
     done = len(prepared.cells) - len(missing)
     cost = estimate_prepared(prepared, folder, launch)

@@ -11,7 +11,7 @@ from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.peft_by_name import named_peft
 from farsighted.learners.transitions import MergeAndReinit, Stack, Transition
-from farsighted.models.loading import LanguageModel, load_model, load_quantized
+from farsighted.models.loading import Loaded, load_noted, load_quantized_noted
 
 _TRANSITIONS: Final[Mapping[str, Transition]] = {"merge_and_reinit": MergeAndReinit(), "stack": Stack()}
 _VARIANTS: Final[Mapping[str, Mapping[str, bool | str]]] = {
@@ -54,9 +54,9 @@ def build_adaptation(config: AuditConfig, mode: str) -> Adaptation:
     return named_peft(mode, settings, train_head)
 
 
-def load_base(config: AuditConfig, folder: Path, mode: str) -> LanguageModel:
+def load_base(config: AuditConfig, folder: Path, mode: str) -> Loaded:
     """Return the model that an adaptation is put on: in 4 bits for qlora, else as it is in the folder."""
-    load = load_quantized if mode == "qlora" else load_model
+    load = load_quantized_noted if mode == "qlora" else load_noted
     return load(folder, config.model.dtype, config.model.device)
 
 
@@ -79,7 +79,8 @@ def build_settings(config: AuditConfig, mode: str, end_id: int | None = None) ->
 
 def build_language_model(config: AuditConfig, base: TextModel, mode: str, seed: int) -> CausalLM:
     """Return the model of an audit with an adaptation at step 0."""
-    lm = load_base(config, base.folder, mode)
-    return CausalLM(
-        lm, base.model_hash, build_adaptation(config, mode), build_settings(config, mode, base.end_id), seed
-    )
+    loaded = load_base(config, base.folder, mode)
+    settings = build_settings(config, mode, base.end_id)
+    learner = CausalLM(loaded.model, base.model_hash, build_adaptation(config, mode), settings, seed)
+    learner.notes = (*loaded.notes, *learner.notes)
+    return learner

@@ -63,7 +63,7 @@ class CausalLM:
         self._scoring_size, self._training_size = PassSize(settings.batch_tokens), PassSize(settings.micro_batch_tokens)
         for parameter in lm.parameters():
             parameter.requires_grad_(False)
-        self.notes = adaptation.notes(lm) if isinstance(adaptation, Noted) else ()
+        self.notes: tuple[str, ...] = adaptation.notes(lm) if isinstance(adaptation, Noted) else ()
         """Sentences about what of the model is left out, and what takes longer than it might."""
         self._lm = adaptation.apply(lm, stream(seed, "init"))
         if settings.gradient_checkpointing:

@@ -103,7 +103,8 @@ class OneByOnePasses(Passes):
 
 
 ONE_BY_ONE: Final = (
-    "Gradients of this model under '{}' are read one example at a time, which is slower than in batches."
+    "Gradients are read one example at a time, which is slower than in batches: this architecture, or this adapter, "
+    "allows no other way."
 )
 """What is said of passes that `build_passes` could not batch."""
 

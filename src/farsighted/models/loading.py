@@ -152,7 +152,7 @@ def _of_gguf(folder: Path, origin: Origin, dtype: str) -> Loaded:
 def _checked(folder: Path, dtype: str, options: dict[str, object]) -> Loaded:
     weight_files(folder)
     try:
-        with _without_adapter(folder) as place:
+        with without_adapter(folder) as place:
             return _attended(place, dtype, options, folder)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         if "custom code" in str(error):
@@ -174,7 +174,7 @@ def _checked(folder: Path, dtype: str, options: dict[str, object]) -> Loaded:
 
 
 @contextlib.contextmanager
-def _without_adapter(folder: Path) -> Iterator[Path]:
+def without_adapter(folder: Path) -> Iterator[Path]:
     """Give the folder, or one with links to its model alone: the library would put an adapter that is there on it."""
     if not (folder / ADAPTER_CONFIG).is_file():
         yield folder

@@ -206,8 +206,8 @@ class PerExampleGradients:
                 raise NotBatchedError(_unreached(tracked.name, called=tracked.name in self._pass.seen))
         if self._pass.rows != batch_size:
             raise NotBatchedError(
-                f"Gradients of a batch are told apart by its rows, but '{self._tracked[0].name}' of this model computes "
-                f"with {self._pass.rows} rows for {batch_size} examples. Choose a selector without gradients."
+                f"Gradients of a batch are told apart by its rows, but '{self._tracked[0].name}' of this model "
+                f"computes with {self._pass.rows} rows for {batch_size} examples. Choose a selector without gradients."
             )
 
     def _clear(self) -> None:
@@ -226,8 +226,8 @@ class PerExampleGradients:
             return  # a forward without gradients, such as an evaluation, is none of ours
         if not inputs or not isinstance(inputs[0], Tensor):
             raise NotBatchedError(
-                f"'{tracked.name}' of this model takes its input by name ({', '.join(options)}), so its gradient cannot be "
-                "told apart in a batch. Choose a selector without gradients."
+                f"'{tracked.name}' of this model takes its input by name ({', '.join(options)}), so its gradient "
+                "cannot be told apart in a batch. Choose a selector without gradients."
             )
         self._pass.reached(tracked, inputs[0], output)
         held = Held(inputs, recomputed=self._recomputed)
@@ -256,6 +256,6 @@ def _unreached(name: str, *, called: bool) -> str:
 
 def _without_gradients(name: str) -> str:
     return (
-        f"Every trainable layer must keep what its gradient needs, but '{name}' does not: gradient checkpointing of the "
-        "reentrant kind does that. Set `training.gradient_checkpointing: false`."
+        f"Every trainable layer must keep what its gradient needs, but '{name}' does not: gradient checkpointing of "
+        "the reentrant kind does that. Set `training.gradient_checkpointing: false`."
     )
