@@ -13,16 +13,20 @@ LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in g
 TORCHLESS = ("core", "store", "config", "metrics", "sets", "files", "selectors", "data", "results", "report")
 FOREIGN_HOMES = {
     "transformers": {
+        "models.adapted",
+        "models.gguf",
         "models.loading",
         "learners.generate",
         "evaluation.harness_run",
         "learners.reward",
+        "learners.targets",
         "worlds.tiny",
     },
-    "peft": {"learners.adapters", "learners.peft_by_name", "learners.transitions"},
+    "peft": {"models.adapted", "learners.adapters", "learners.peft_by_name", "learners.transitions"},
     "sentence_transformers": {"models.sentence"},
     "tokenizers": {"models.chat", "models.tokenizer", "worlds.tiny"},
     "datasets": {"files.hub"},
+    "gguf": {"models.gguf"},
     "lm_eval": {"evaluation.harness_run"},
 }
 DRAWERS = {"utils", "util", "common", "misc", "helpers", "helper"}

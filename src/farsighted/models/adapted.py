@@ -35,14 +35,14 @@ def merged(lm: PreTrainedModel, folder: Path, rows: int | None) -> PreTrainedMod
             report = adapted.load_adapter(str(folder), "default", torch_device="cpu")
     except (TypeError, ValueError, KeyError, AttributeError, ImportError, RuntimeError, OSError) as error:
         raise _unfit(folder, str(error).strip().partition("\n")[0].rstrip(".")) from error
+    if not isinstance(adapted.base_model, BaseTuner) or not hasattr(adapted.base_model, "merge_and_unload"):
+        raise ModelError(
+            f"The adapter in '{folder}' is of the kind {config.peft_type.value}, which works beside the weights "
+            "and cannot be merged into them. Audits start from weights: choose another adapter, or the base model."
+        )
     strays = sorted([*report.unexpected_keys, *report.missing_keys])
     if strays:
         raise _unfit(folder, f"{len(strays)} of its weights have no place in the model (the first is '{strays[0]}')")
-    if not isinstance(adapted.base_model, BaseTuner) or not hasattr(adapted.base_model, "merge_and_unload"):
-        raise ModelError(
-            f"The adapter in '{folder}' is of the kind {config.peft_type}, which works beside the weights and cannot "
-            "be merged into them. Audits start from weights: choose another adapter, or the base model."
-        )
     return _merged(adapted, folder)
 
 

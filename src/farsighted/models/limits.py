@@ -40,8 +40,8 @@ def check_tokens(
     if known is None:
         return ()
     return (
-        f"The tokenizer in '{folder}' has {known + 1 - rows} tokens beyond the model's {rows} embeddings; no text of this "
-        "audit uses them.",
+        f"The tokenizer in '{folder}' has {known + 1 - rows} tokens beyond the model's {rows} embeddings; no text "
+        "here uses them.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import io
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -142,7 +143,9 @@ def _of_gguf(folder: Path, origin: Origin, dtype: str) -> Loaded:
     require_gguf(file)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     try:
-        return _attended(file.parent, dtype, {"gguf_file": file.name, "config": config})
+        # Its progress bar heeds no setting.
+        with contextlib.redirect_stderr(io.StringIO()):
+            return _attended(file.parent, dtype, {"gguf_file": file.name, "config": config})
     except ModelError:
         raise
     except Exception as error:  # Its readers let through whatever a damaged file leads them to.
