@@ -9,8 +9,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from farsighted.core.errors import ModelError
-from farsighted.models.folder import context_of, model_folder, model_hash, model_notes
+from farsighted.models.folder import context_of, model_folder, model_hash
 from farsighted.models.loading import check_loadable, load_model, load_noted
+from farsighted.models.origin import model_notes
 from farsighted.models.tokenizer import load_tokenizer
 from farsighted.models.weights import embedding_rows
 from oracles.adapters import logits_of, lora_on, prompt_on

@@ -11,10 +11,10 @@ from farsighted.models.folder import (
     learned_positions,
     model_folder,
     model_hash,
-    model_notes,
     positions_of,
     sentence_model,
 )
+from farsighted.models.origin import model_notes
 from farsighted.worlds.tiny import TINY_PATH
 from oracles.families import save_family
 from oracles.tiny_folder import save_tiny

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from farsighted.core.errors import ModelError
-from farsighted.models.folder import context_of, learned_positions, model_folder, model_hash, model_notes
+from farsighted.models.folder import context_of, learned_positions, model_folder, model_hash
 from farsighted.models.loading import check_loadable, load_model, load_noted, load_quantized
+from farsighted.models.origin import model_notes
 from farsighted.models.tokenizer import load_tokenizer, with_chat
 from oracles.adapters import logits_of
 from oracles.families import random_model

@@ -1,7 +1,8 @@
 import pytest
 
 from farsighted.models.folder import model_folder
-from farsighted.models.unpacked import GGUF, Origin, Unpacked, origin_of, unpacked
+from farsighted.models.origin import GGUF, Origin, Unpacked, origin_of
+from farsighted.models.unpacked import unpacked
 from farsighted.models.weights import read_json
 from oracles.adapters import lora_on
 from oracles.tiny_folder import save_tiny

@@ -12,7 +12,7 @@ from farsighted.core.values import Example
 from farsighted.data.batches import length_sorted_batches
 from farsighted.models.chat import TEMPLATE_ERRORS
 from farsighted.models.loading import without_adapter
-from farsighted.models.unpacked import origin_of
+from farsighted.models.origin import origin_of
 
 
 class RewardModel:

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 from farsighted.core import fingerprint
 from farsighted.core.errors import ModelError
-from farsighted.models.unpacked import ADAPTER, GGUF, Origin, adapter_files, origin_of, unpacked
+from farsighted.models.origin import ADAPTER, GGUF, Origin, origin_of
+from farsighted.models.unpacked import adapter_files, unpacked
 from farsighted.models.weights import (
     ADAPTER_CONFIG,
-    beside_notes,
     first_number,
     has_full_weights,
     has_learned_positions,
@@ -180,14 +180,6 @@ def model_hash(folder: Path) -> str:
         return fingerprint.of_files([*own, origin.path])
     adapter = [origin.path / ADAPTER_CONFIG, *origin.path.glob("adapter_model.safetensors")]
     return fingerprint.of_json(["adapter", fingerprint.of_files([*own, *adapter]), model_hash(origin.base)])
-
-
-def model_notes(folder: Path) -> tuple[str, ...]:
-    """Return sentences about what a model is made of, where that is not the folder's weights alone."""
-    origin = origin_of(folder)
-    if origin is None:
-        return beside_notes(folder)
-    return (*origin.notes, *(model_notes(origin.base) if origin.kind == ADAPTER else ()))
 
 
 def positions_of(folder: Path) -> int | None:

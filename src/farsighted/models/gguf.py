@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, Pretrained
 from transformers.utils import logging as transformers_logging
 
 from farsighted.core.errors import ModelError
-from farsighted.models.unpacked import Unpacked
+from farsighted.models.origin import Unpacked
 
 _UNKNOWN: Final = "is not supported"
 _POSITIONS: Final = "position_embd.weight"

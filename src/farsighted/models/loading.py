@@ -15,9 +15,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from transformers.utils import logging as transformers_logging
 
 from farsighted.core.errors import ModelError
-from farsighted.models.folder import model_notes
 from farsighted.models.gguf import require_gguf, unreadable
-from farsighted.models.unpacked import ADAPTER, GGUF, Origin, origin_of
+from farsighted.models.origin import ADAPTER, GGUF, Origin, model_notes, origin_of
 from farsighted.models.weights import ADAPTER_CONFIG, embedding_rows, weight_files
 
 LanguageModel: TypeAlias = PreTrainedModel

@@ -8,59 +8,22 @@ folder reads these, and weights are loaded from where they are. A folder's name 
 import importlib.metadata
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from farsighted.core import fingerprint
 from farsighted.core.errors import ModelError
+from farsighted.models.origin import ORIGIN, Origin, Unpacked
 from farsighted.models.weights import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_json, tensor_shapes
 from farsighted.store import atomic
 from farsighted.store.layout import MARKER, user_cache
 
-ADAPTER: Final = "adapter"
-GGUF: Final = "gguf"
-
-_ORIGIN: Final = "origin.json"
 _LIBRARIES: Final = ("farsighted", "transformers", "tokenizers")
 """Their versions may decide what is unpacked."""
 _EMBEDDINGS: Final = ("embed_tokens", "wte", "embed_in", "word_embeddings", "lm_head", "embed_out")
 """Names of embeddings and heads; an adapter holds them whole where tokens were added for it."""
 _TOKENIZER: Final = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where the weights of an unpacked model are."""
-
-    kind: Literal["adapter", "gguf"]
-    where: str
-    """The GGUF file, or the adapter's folder."""
-    on: str = ""
-    """Folder of the model that an adapter is put on."""
-    notes: tuple[str, ...] = ()
-    """Sentences for whoever reads a plan or a report."""
-    learned_positions: bool = False
-    """Whether the weights have a table of positions; of an adapter its base tells."""
-
-    @property
-    def path(self) -> Path:
-        """`where` as a path."""
-        return Path(self.where)
-
-    @property
-    def base(self) -> Path:
-        """`on` as a path."""
-        return Path(self.on)
-
-
-@dataclass(frozen=True, slots=True)
-class Unpacked:
-    """What is written of a model."""
-
-    files: Mapping[str, bytes]
-    notes: tuple[str, ...]
-    learned_positions: bool = False
 
 
 def unpacked(origin: Origin, files: Sequence[Path], read: Callable[[], Unpacked]) -> Path:
@@ -77,23 +40,8 @@ def unpacked(origin: Origin, files: Sequence[Path], read: Callable[[], Unpacked]
     if not (folder / MARKER).is_file():
         found = read()
         record = asdict(origin) | {"notes": found.notes, "learned_positions": found.learned_positions}
-        atomic.keep_folder(folder, {**found.files, _ORIGIN: json.dumps(record, indent=1).encode()})
+        atomic.keep_folder(folder, {**found.files, ORIGIN: json.dumps(record, indent=1).encode()})
     return folder
-
-
-def origin_of(folder: Path) -> Origin | None:
-    """Return where the weights of an unpacked model are; None for a folder that holds its own."""
-    found = read_json(folder / _ORIGIN) if (folder / MARKER).is_file() else {}
-    if found.get("kind") not in {ADAPTER, GGUF}:
-        return None
-    notes = found["notes"]
-    return Origin(
-        ADAPTER if found["kind"] == ADAPTER else GGUF,
-        str(found["where"]),
-        str(found["on"]),
-        tuple(map(str, notes)) if isinstance(notes, list) else (),
-        bool(found["learned_positions"]),
-    )
 
 
 def adapter_files(folder: Path, base: Path) -> Unpacked:
