@@ -1,6 +1,7 @@
 """What is trainable: LoRA factors made by PEFT, or all parameters but the head."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -70,7 +71,9 @@ class Lora:
         )
         try:
             # PEFT draws its initial values from torch's global generator: keep that draw from leaking out.
-            with torch.random.fork_rng(devices=[]), named_as_they_are(model, targets):
+            with torch.random.fork_rng(devices=[]), named_as_they_are(model, targets), warnings.catch_warnings():
+                # It says that it sets what GPT-2's layers need.
+                warnings.filterwarnings("ignore", "fan_in_fan_out is set to False", UserWarning)
                 lm = inject_adapter_in_model(settings, model)
         except ValueError as error:
             raise ModelError(
