@@ -100,9 +100,7 @@ def generating(tmp_path, family, **evaluation):
 
 @pytest.mark.parametrize("family", ["gpt2", "opt"])
 def test_writing_beyond_learned_positions_is_refused_with_what_fits(family, tmp_path):
-    with pytest.raises(
-        ConfigError, match=r"learned 512 positions .* of 'math' has (\d+) tokens.* is 500\. Set `eval"
-    ) as said:
+    with pytest.raises(ConfigError, match=r"learned 512 positions .* of 'math' has .* is 500\. Set `eval") as said:
         generating(tmp_path, family, max_new_tokens=500)
     longest, fits = numbers(str(said.value))
     assert longest + fits == 512
