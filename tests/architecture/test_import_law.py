@@ -16,6 +16,7 @@ FOREIGN_HOMES = {
         "models.adapted",
         "models.gguf",
         "models.loading",
+        "models.stretched",
         "learners.generate",
         "evaluation.harness_run",
         "learners.reward",

@@ -94,11 +94,43 @@ def test_what_is_loaded_is_said(file):
     assert check_loadable(folder, "float32", "cpu") == (note,)
 
 
-@pytest.mark.parametrize("name", ["llama.rope.scaling.factor", "llama.rope.scale_linear"])
-def test_stretched_positions_that_would_be_lost_are_refused(lm, tmp_path, name):
-    with pytest.raises(ModelError, match=rf"stretches its positions \({name}\).*another model would be loaded"):
-        model_folder(str(write_gguf(lm, tmp_path / "a.gguf", extra={name: 8.0})))
-    assert model_folder(str(write_gguf(lm, tmp_path / "b.gguf", extra={name: 1.0})))
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 32.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+LINEAR = {"rope_type": "linear", "rope_theta": 500000.0, "factor": 4.0}
+
+
+@pytest.mark.parametrize("rope", [LLAMA3, LINEAR], ids=["llama3", "linear"])
+def test_stretched_positions_that_the_reader_loses_are_put_back(tmp_path, rope):
+    stretched = random_model("llama", **SIZES, rope_parameters=rope)
+    divisor = (500000.0 ** -(np.arange(8) / 8) / stretched.model.rotary_emb.inv_freq.numpy()).astype(np.float32)
+    tables = {"rope_freqs.weight": divisor} if rope is LLAMA3 else {}
+    extra = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0} if rope is LINEAR else {}
+    file = write_gguf(stretched, tmp_path / "a.gguf", extra=extra, tables=tables)
+    loaded, plain = load_model(model_folder(str(file)), "float32", "cpu"), random_model("llama", **SIZES)
+    frequencies = [model.model.rotary_emb.inv_freq for model in (loaded, stretched, plain)]
+    torch.testing.assert_close(frequencies[0], frequencies[1])
+    assert (frequencies[0] < 0.5 * frequencies[2]).any()
+    torch.testing.assert_close(logits_of(loaded), logits_of(stretched), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("extra", "tables", "lost"),
+    [
+        ({"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": 4.0}, (), "rope.scaling.type yarn"),
+        ({}, ("rope_freqs.weight",), "rope_freqs.weight"),
+        ({}, ("rope_factors_long.weight",), "rope_factors_long.weight"),
+    ],
+)
+def test_stretched_positions_that_cannot_be_put_back_are_refused(lm, tmp_path, extra, tables, lost):
+    odd = {name: np.arange(1, 9, dtype=np.float32) for name in tables}
+    with pytest.raises(ModelError, match=rf"stretches its positions \({lost}\).*another model would be loaded"):
+        model_folder(str(write_gguf(lm, tmp_path / "a.gguf", extra=extra, tables=odd)))
 
 
 def test_an_architecture_that_the_library_cannot_read_is_refused(lm, tmp_path):

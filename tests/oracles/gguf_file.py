@@ -21,11 +21,12 @@ _CONTROL = 3
 _SPECIAL = ("<|pad|>", "<|begin|>", "<|end|>")
 
 
-def write_gguf(lm, file, template=None, extra=None, architecture="llama", kinds=None):
+def write_gguf(lm, file, template=None, extra=None, architecture="llama", kinds=None, tables=None):
     """Write a llama and a tokenizer of bytes to `file`, and return it.
 
     Ids 256, 257 and 258 are the marks of pad, begin and end, 259 is "th".
     `extra`: further single values. `kinds`: kinds of tensors that are not float32, by the end of their names.
+    `tables`: further tensors.
     """
     import gguf
 
@@ -43,7 +44,9 @@ def write_gguf(lm, file, template=None, extra=None, architecture="llama", kinds=
     writer.add_vocab_size(config.vocab_size)
     _add_tokenizer(writer, template)
     for name, value in (extra or {}).items():
-        writer.add_float32(name, value)
+        (writer.add_string if isinstance(value, str) else writer.add_float32)(name, value)
+    for name, values in (tables or {}).items():
+        writer.add_tensor(name, values)
     for name, weight in lm.state_dict().items():
         values = _reordered(name, weight.float().numpy(), config)
         kind = next((kind for end, kind in (kinds or {}).items() if name.endswith(end)), None)

@@ -2,20 +2,21 @@
 
 import importlib.util
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from farsighted.core.errors import ModelError
 from farsighted.models.origin import Unpacked
+from farsighted.models.stretched import restore
 
-_UNKNOWN: Final = "is not supported"
 _POSITIONS: Final = "position_embd.weight"
-_SCALES: Final = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
-"""Tables of factors by which positions are stretched."""
+_TABLE: Final = "rope_freqs.weight"
+_OTHER_TABLES: Final = ("rope_factors_long.weight", "rope_factors_short.weight")
+"""Tables of two lengths of text, which no configuration is made of here."""
 
 
 def read_gguf(file: Path) -> Unpacked:
@@ -35,20 +36,20 @@ def read_gguf(file: Path) -> Unpacked:
         raise unreadable(file, error) from error
     finally:
         transformers_logging.set_verbosity(verbosity)
-    said, tensors = _said(file)
-    _refuse_lost_scaling(file, said, tensors, config)
+    said = _said(file)
+    _refuse_lost(file, config, said)
     with tempfile.TemporaryDirectory(prefix="farsighted-") as name:
         folder = Path(name)
         config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         GenerationConfig(eos_token_id=config.eos_token_id, bos_token_id=config.bos_token_id).save_pretrained(folder)
         files = {entry.name: entry.read_bytes() for entry in sorted(folder.iterdir())}
-    kinds = ", ".join(sorted(set(tensors.values())))
+    kinds = ", ".join(sorted(set(said.kinds.values())))
     note = (
         f"The model is '{file}' ({kinds}), its weights dequantised; configuration and tokenizer are the file's own, as "
         "the library transformers reads them."
     )
-    return Unpacked(files, (note,), _POSITIONS in tensors)
+    return Unpacked(files, (note,), _POSITIONS in said.kinds)
 
 
 def require_gguf(file: Path) -> None:
@@ -69,35 +70,33 @@ def unreadable(file: Path, error: Exception) -> ModelError:
     )
 
 
-def _said(file: Path) -> tuple[dict[str, object], dict[str, str]]:
-    """Return what a file says of itself in single values, and the name and kind of each tensor."""
+class _Said(NamedTuple):
+    """What a file says of itself."""
+
+    values: dict[str, object]
+    """Single values, by name."""
+    kinds: dict[str, str]
+    """Kind of each tensor, by name."""
+    table: np.ndarray | None
+    """By what frequencies are divided; None where the file does not say."""
+
+
+def _said(file: Path) -> _Said:
     from gguf import GGUFReader
 
     reader = GGUFReader(file)
-    short = {name: field for name, field in reader.fields.items() if len(field.data) == 1}
-    return (
-        {name: field.contents() for name, field in short.items()},
-        {tensor.name: tensor.tensor_type.name for tensor in reader.tensors},
-    )
+    values = {name: field.contents() for name, field in reader.fields.items() if len(field.data) == 1}
+    kinds = {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}
+    table = next((np.array(tensor.data) for tensor in reader.tensors if tensor.name == _TABLE), None)
+    return _Said(values, kinds, table)
 
 
-def _refuse_lost_scaling(
-    file: Path, said: Mapping[str, object], tensors: Sequence[str] | Mapping[str, str], config: PretrainedConfig
-) -> None:
-    """Refuse a file whose positions are stretched where the configuration made from it does not say so."""
-    scaled = [name for name in _SCALES if name in tensors]
-    for name, value in said.items():
-        if name.endswith((".rope.scaling.factor", ".rope.scale_linear")) and value not in {0.0, 1.0}:
-            scaled.append(name)
-    if scaled and not _says_scaling(getattr(config, "rope_parameters", None)):
+def _refuse_lost(file: Path, config: PretrainedConfig, said: _Said) -> None:
+    """Put stretched positions back into the configuration, or refuse the file."""
+    other = next((name for name in _OTHER_TABLES if name in said.kinds), None)
+    lost = other or restore(config, said.values, said.table)
+    if lost is not None:
         raise ModelError(
-            f"'{file}' stretches its positions ({scaled[0]}), but the library transformers loses that when it reads a "
+            f"'{file}' stretches its positions ({lost}), but the library transformers loses that when it reads a "
             "GGUF file of this architecture: another model would be loaded. Take the model's safetensors weights."
         )
-
-
-def _says_scaling(found: object) -> bool:
-    if not isinstance(found, dict):
-        return False
-    kind = found.get("rope_type", "default")
-    return kind != "default" or any(_says_scaling(inner) for inner in found.values())
