@@ -179,6 +179,12 @@ def test_a_hub_name_that_cannot_be_had_says_so(monkeypatch):
         model_folder("owner/name")
 
 
+def test_a_sentence_model_with_an_adapter_is_refused(folder):
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"must be a whole sentence-transformers model, but .* holds an adapter"):
+        sentence_model(str(folder))
+
+
 def test_a_folder_around_a_sentence_model_is_refused(folder):
     assert sentence_model(str(folder))[0] == folder
     with pytest.raises(ModelError, match=r"neither modules\.json nor config\.json\. Mend the path"):

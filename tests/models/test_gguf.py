@@ -71,6 +71,27 @@ def test_the_marks_of_the_file_are_tokens_of_their_own(file):
     assert reader.encode("<|begin|>a<|end|>", add_special_tokens=False).ids == [257, ord("a"), 258]
 
 
+@pytest.mark.parametrize(
+    ("split", "begins", "ids"),
+    [
+        ("gpt-2", False, ()),
+        ("gpt-2", True, (257,)),
+        ("gpt-2", None, ()),
+        ("llama-bpe", None, (257,)),
+        ("llama-bpe", False, ()),
+    ],
+)
+def test_texts_begin_as_the_file_says_or_else_as_its_kind_of_tokenizer_does(lm, tmp_path, split, begins, ids):
+    folder = model_folder(str(write_gguf(lm, tmp_path / "a.gguf", split=split, begins=begins)))
+    assert load_tokenizer(folder).begin_ids == ids
+
+
+@pytest.mark.parametrize(("split", "known"), [("gpt-2", True), ("qwen2", True), ("smollm", False), ("default", False)])
+def test_a_rule_for_words_that_the_library_lacks_is_told(lm, tmp_path, split, known):
+    notes = model_notes(model_folder(str(write_gguf(lm, tmp_path / "a.gguf", split=split))))
+    assert [f"by the rule '{split}'" in note for note in notes[1:]] == ([] if known else [True])
+
+
 def test_a_folder_with_one_file_is_that_file_and_of_several_one_must_be_named(lm, file, tmp_path):
     one = write_gguf(lm, tmp_path / "one.gguf")
     assert model_folder(str(tmp_path)) == model_folder(str(one))

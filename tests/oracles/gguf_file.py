@@ -21,12 +21,14 @@ _CONTROL = 3
 _SPECIAL = ("<|pad|>", "<|begin|>", "<|end|>")
 
 
-def write_gguf(lm, file, template=None, extra=None, architecture="llama", kinds=None, tables=None):
+def write_gguf(
+    lm, file, template=None, extra=None, architecture="llama", kinds=None, tables=None, split="gpt-2", begins=False
+):
     """Write a llama and a tokenizer of bytes to `file`, and return it.
 
     Ids 256, 257 and 258 are the marks of pad, begin and end, 259 is "th".
     `extra`: further single values. `kinds`: kinds of tensors that are not float32, by the end of their names.
-    `tables`: further tensors.
+    `tables`: further tensors. `split`: the tokenizer's rule. `begins`: whether texts begin with a mark; None: not said.
     """
     import gguf
 
@@ -42,7 +44,7 @@ def write_gguf(lm, file, template=None, extra=None, architecture="llama", kinds=
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_rope_dimension_count(config.head_dim)
     writer.add_vocab_size(config.vocab_size)
-    _add_tokenizer(writer, template)
+    _add_tokenizer(writer, template, split, begins)
     for name, value in (extra or {}).items():
         (writer.add_string if isinstance(value, str) else writer.add_float32)(name, value)
     for name, values in (tables or {}).items():
@@ -60,17 +62,18 @@ def write_gguf(lm, file, template=None, extra=None, architecture="llama", kinds=
     return file
 
 
-def _add_tokenizer(writer, template):
+def _add_tokenizer(writer, template, split, begins):
     tokens = [bytes_to_unicode()[byte] for byte in range(256)] + [*_SPECIAL, "th"]
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
+    writer.add_tokenizer_pre(split)
     writer.add_token_list(tokens)
     writer.add_token_types([1] * 256 + [_CONTROL] * 3 + [1])
     writer.add_token_merges(["t h"])
     writer.add_pad_token_id(256)
     writer.add_bos_token_id(257)
     writer.add_eos_token_id(258)
-    writer.add_add_bos_token(value=False)
+    if begins is not None:
+        writer.add_add_bos_token(value=begins)
     if template:
         writer.add_chat_template(template)
 

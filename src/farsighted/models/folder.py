@@ -135,6 +135,12 @@ def sentence_model(path: str) -> tuple[Path, str]:
     folder = Path(path).expanduser()
     if not folder.is_dir() and _HUB_NAME.fullmatch(path):
         folder = _from_hub(path, _SENTENCE_FILES)
+    if (folder / ADAPTER_CONFIG).is_file():
+        raise ModelError(
+            f"`signals.embedding` must be a whole sentence-transformers model, but '{path}' holds an adapter "
+            f"({ADAPTER_CONFIG}), which would be put on a model that is not looked at here. Merge it, save the model "
+            "and name that folder."
+        )
     files = sorted(file for file in folder.rglob("*") if file.suffix in {".json", ".txt", ".model", ".safetensors"})
     if not any(file.suffix == ".safetensors" for file in files):
         raise ModelError(
@@ -206,6 +212,8 @@ class HashedModel(NamedTuple):
 def hashed_model(path: str) -> HashedModel:
     """Return what `model_folder` and `model_hash` find; raises `ModelError` as they do."""
     folder = model_folder(path)
+    if origin_of(folder) is not None:
+        return HashedModel(folder, model_hash(folder))
     files = sorted(file for file in folder.iterdir() if file.is_file())
     stamp = tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
     return HashedModel(folder, _content(folder, stamp))

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PretrainedConfig
+from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
 from transformers.utils import logging as transformers_logging
 
 from farsighted.core.errors import ModelError
@@ -15,6 +16,10 @@ from farsighted.models.stretched import restore
 
 _POSITIONS: Final = "position_embd.weight"
 _TABLE: Final = "rope_freqs.weight"
+_SPLIT: Final = "tokenizer.ggml.pre"
+_BEGINS: Final = {"llama3", "llama-v3", "llama-bpe"}
+"""Rules of tokenizers that begin every text with the begin token."""
+_AS_GPT_2: Final = {"gpt-2", "jais", "mpt", "olmo", "phi-2"}
 _OTHER_TABLES: Final = ("rope_factors_long.weight", "rope_factors_short.weight")
 """Tables of two lengths of text, which no configuration is made of here."""
 
@@ -30,13 +35,15 @@ def read_gguf(file: Path) -> Unpacked:
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     try:
+        said = _said(file)
         config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            file.parent, gguf_file=file.name, local_files_only=True, **_begin_of(said)
+        )
     except Exception as error:  # Its readers let through whatever a damaged file leads them to.
         raise unreadable(file, error) from error
     finally:
         transformers_logging.set_verbosity(verbosity)
-    said = _said(file)
     _refuse_lost(file, config, said)
     with tempfile.TemporaryDirectory(prefix="farsighted-") as name:
         folder = Path(name)
@@ -49,7 +56,7 @@ def read_gguf(file: Path) -> Unpacked:
         f"The model is '{file}' ({kinds}), its weights dequantised; configuration and tokenizer are the file's own, as "
         "the library transformers reads them."
     )
-    return Unpacked(files, (note,), _POSITIONS in said.kinds)
+    return Unpacked(files, (note, *_split_note(file, said)), _POSITIONS in said.kinds)
 
 
 def require_gguf(file: Path) -> None:
@@ -89,6 +96,24 @@ def _said(file: Path) -> _Said:
     kinds = {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}
     table = next((np.array(tensor.data) for tensor in reader.tensors if tensor.name == _TABLE), None)
     return _Said(values, kinds, table)
+
+
+def _begin_of(said: _Said) -> dict[str, bool]:
+    """Say that texts begin with the begin token where the file leaves it to its kind of tokenizer."""
+    silent = "tokenizer.ggml.add_bos_token" not in said.values
+    return {"add_bos_token": True} if silent and said.values.get(_SPLIT) in _BEGINS else {}
+
+
+def _split_note(file: Path, said: _Said) -> tuple[str, ...]:
+    """Say where the rule by which the file's tokenizer cuts text into words is none that transformers has."""
+    rule = said.values.get(_SPLIT, "default")
+    if said.values.get("tokenizer.ggml.model") != "gpt2" or rule in _AS_GPT_2 or rule in GGUF_PRE_TOKENIZER_SPLITS:
+        return ()
+    return (
+        f"The tokenizer in '{file}' cuts text into words by the rule '{rule}', which the library transformers does not "
+        "know: it cuts as GPT-2 does, so numbers, white space and other scripts may become other tokens than the model "
+        "was trained on. The model's own tokenizer.json, beside its safetensors weights, has the rule.",
+    )
 
 
 def _refuse_lost(file: Path, config: PretrainedConfig, said: _Said) -> None:
