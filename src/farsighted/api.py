@@ -39,12 +39,13 @@ from farsighted.protocol.cost import AuditCost, Rates, estimate
 from farsighted.protocol.defaults import training_lines, training_notes, with_probe_length
 from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
-from farsighted.protocol.notes import heuristics_note
+from farsighted.protocol.notes import heuristics_note, kept_model_notes
 from farsighted.protocol.origins import own_selectors, selector_modules, unfollowed_notes
 from farsighted.protocol.plan import Cell, plan_cells, short_stages
 from farsighted.protocol.refusals import refuse_impossible
 from farsighted.protocol.shared import clusters_are_prepared, quality_notes, stage_is_prepared
 from farsighted.protocol.stored_inputs import find_inputs, share_inputs
+from farsighted.protocol.tasks import self_test
 from farsighted.report.write import ReportPaths, write_results
 from farsighted.results.readings import summary_readings
 from farsighted.selectors import Selector, SelectorSpec
@@ -114,23 +115,38 @@ def prepare(config: AuditConfig, out: Path | None = None) -> Prepared:
     return Prepared(config, inputs, cells, asked)
 
 
-def check_model(prepared: Prepared) -> None:
-    """Raise `ModelError` if the device is missing or the model could not be loaded; this imports torch.
+def check_model(prepared: Prepared) -> tuple[str, ...]:
+    """Return what is to be said of how the model is made; this imports torch.
+
+    Raises `ModelError` where the device is missing or the model could not be loaded.
 
     What is seen: code of the model's own, a missing library, weights that are missing, damaged or of another shape, and
     adapters that do not fit the model.
     """
     config, folder = prepared.config, prepared.inputs.folder
     if folder is None:
-        return
+        return ()
     # Nothing else in this process needs torch.
     from farsighted.models.loading import check_loadable
 
-    check_loadable(folder, config.model.dtype, config.model.device, in_4_bits="qlora" in config.adaptations)
+    found = check_loadable(folder, config.model.dtype, config.model.device, in_4_bits="qlora" in config.adaptations)
     if set(config.adaptations) - {"lora", "full", "qlora"}:
         from farsighted.learners.build import check_adaptations
 
         check_adaptations(config, folder)
+    return found
+
+
+def try_model(prepared: Prepared) -> tuple[str, ...]:
+    """Load the model under every adaptation and test it on a few examples, as an audit does before it begins.
+
+    Returns what is to be said of it; raises `ModelError` as `check_model` does, and where its signals are wrong.
+    """
+    if prepared.inputs.folder is None:
+        return ()
+    # What can be refused without loading is refused first.
+    check_model(prepared)
+    return self_test(prepared.config, prepared.inputs)
 
 
 def refuse_launch(launch: Launch) -> None:
@@ -318,6 +334,7 @@ def _plan(
             *prepared.notes,
             *short_stages(prepared.config, inputs),
             *heuristics_note(prepared.config, inputs),
+            *kept_model_notes(prepared.config, inputs, layout),
             *judged,
         ],
         "fingerprints": inputs.fingerprints,

@@ -13,17 +13,28 @@ LEVEL = {name: level for level, group in enumerate(LAW.split("<")) for name in g
 TORCHLESS = ("core", "store", "config", "metrics", "sets", "files", "selectors", "data", "results", "report")
 FOREIGN_HOMES = {
     "transformers": {
+        "models.adapted",
+        "models.gguf",
         "models.loading",
+        "models.stretched",
         "learners.generate",
         "evaluation.harness_run",
         "learners.reward",
+        "learners.targets",
         "learners.virtual_tokens",
         "worlds.tiny",
     },
-    "peft": {"learners.adapters", "learners.peft_by_name", "learners.transitions", "learners.virtual_tokens"},
+    "peft": {
+        "models.adapted",
+        "learners.adapters",
+        "learners.peft_by_name",
+        "learners.transitions",
+        "learners.virtual_tokens",
+    },
     "sentence_transformers": {"models.sentence"},
     "tokenizers": {"models.marks", "models.tokenizer", "worlds.tiny"},
     "datasets": {"files.hub"},
+    "gguf": {"models.gguf"},
     "lm_eval": {"evaluation.harness_run"},
 }
 DRAWERS = {"utils", "util", "common", "misc", "helpers", "helper"}

@@ -9,8 +9,10 @@ from safetensors.torch import load_file, save_file
 
 from farsighted import audit
 from farsighted.store.layout import Layout
+from farsighted.worlds.tiny import TINY_PATH
+from oracles.adapters import lora_on
 from oracles.cli import run_cli
-from oracles.families import save_family
+from oracles.families import MIXTURES, OTHERS, save_family
 from oracles.micro import micro_config, nano_config, write_yaml
 
 
@@ -238,6 +240,65 @@ def test_quantisation_without_its_library_is_refused(nano, monkeypatch):
 def test_a_whole_model_is_valid(saved, nano):
     nano.config["model"] = {"path": str(saved), "context": 400}
     assert nano.validate().code == 0
+
+
+# What a model can read, and what it is
+
+
+@pytest.fixture
+def with_marks(nano):
+    """The shipped model with a tokenizer that was given two tokens more, as fine-tuning guides have it."""
+    folder = shutil.copytree(TINY_PATH, nano.folder / "model")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    for number, text in enumerate(("<|im_start|>", "<|im_end|>")):
+        tokenizer["added_tokens"].append({"id": 259 + number, "content": text, "special": True, **flags})
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    chatml = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    asked = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": chatml + asked}))
+    nano.config["model"] = {"path": str(folder)}
+    return nano
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan", "audit"])
+def test_marks_of_a_chat_template_without_embeddings_are_refused(verb, with_marks):
+    file = write_yaml(with_marks.folder / "nano.yaml", with_marks.config)
+    more = ("--out", with_marks.folder / "out") if verb == "audit" else ()
+    said = run_cli(verb, file, "data.template=chat", *more)
+    refused(said, "token 260 ('<|im_end|>')", "has 259 rows: 2 are missing", "resize_token_embeddings(261)")
+
+
+def test_marks_that_no_text_uses_are_a_note(with_marks):
+    note, last = with_marks.validate().out.splitlines()
+    assert "has 2 tokens beyond the model's 259 embeddings; no text here uses them." in note
+    assert last.startswith("Valid")
+
+
+def test_what_the_model_is_made_of_is_said(nano, saved):
+    adapter = lora_on(saved, nano.folder / "adapter")
+    nano.config["model"] = {"path": str(adapter), "context": 400}
+    note, last = nano.validate().out.splitlines()
+    assert f"Note: The model is the LORA adapter in '{adapter}', merged in float32 into its base '{saved}'" in note
+    assert last.startswith("Valid")
+
+
+@pytest.mark.parametrize("family", sorted(OTHERS))
+def test_every_architecture_is_tried_under_every_adaptation(nano, family):
+    folder = save_family(family, nano.folder / "model")
+    nano.config["model"] = {"path": str(folder), "context": 400}
+    nano.config |= {"adaptations": ["lora", "full"], "lora": {"r": 2}}
+    said = nano.validate()
+    assert said.code == 0, said.err
+    assert ("leaves out the routers and experts of this mixture of 4 experts" in said.out) == (family in MIXTURES)
+    assert "hook" not in said.out + said.err
+
+
+def test_signals_that_are_wrong_are_found_by_validate(nano, monkeypatch, saved):
+    nano.config["model"] = {"path": str(saved), "context": 400}
+    monkeypatch.setattr("farsighted.learners.passes._LOGIT_TOLERANCE", -1.0)
+    refused(nano.validate(), "Logits must be hidden states times the output head")
 
 
 SMALL_WORLD = {

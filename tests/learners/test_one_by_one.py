@@ -4,9 +4,12 @@ import torch
 
 from farsighted.core.errors import DivergedError
 from farsighted.learners.adapters import Full, Lora
-from farsighted.learners.one_by_one import OneByOnePasses, build_passes
+from farsighted.learners.causal_lm import CausalLM, LearnerSettings
+from farsighted.learners.one_by_one import ONE_BY_ONE, OneByOnePasses, build_passes
+from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.passes import Passes, trunk_and_head
 from farsighted.learners.peft_by_name import named_peft
+from oracles.families import random_model
 from oracles.signal_autograd import example_gradients, make_batch, norm_of, tiny_llama, weighted_gradient
 
 BATCH = make_batch([(3, 4), (1, 1), (5, 2), (2, 7)])[1]
@@ -86,3 +89,31 @@ def test_a_loss_that_is_not_finite_names_the_example():
         lm.model.norm.weight.fill_(float("nan"))
     with pytest.raises(DivergedError, match="The training loss is not finite"):
         passes.train(BATCH, TOTAL, np.ones(len(BATCH)))
+
+
+@pytest.mark.parametrize(
+    ("family", "adaptation"),
+    [("opt", Lora(2, 4.0)), ("gpt_bigcode", Full()), ("qwen2_moe", Lora(2, 4.0)), ("mixtral", Full())],
+)
+def test_an_architecture_whose_rows_are_not_examples_is_read_one_by_one_with_the_librarys_norms(family, adaptation):
+    lm = adaptation.apply(random_model(family).requires_grad_(requires_grad=False), np.random.default_rng(0))
+    passes = build_passes(*trunk_and_head(lm))
+    assert isinstance(passes, OneByOnePasses)
+    found = passes.signals(BATCH, frozenset({"grad_norm"}))["grad_norm"]
+    for row, tokens in enumerate(BATCH):
+        assert found[row] == pytest.approx(norm_of(example_gradients(lm, tokens)), rel=1e-4)
+
+
+def test_finding_out_changes_nothing():
+    lm = adapted(Lora(3, 5.0))
+    state = torch.random.get_rng_state()
+    build_passes(*trunk_and_head(lm))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(parameter.grad is None for parameter in lm.parameters())
+
+
+def test_it_is_said_in_the_learners_notes():
+    settings = LearnerSettings(OptimizerSettings(1e-3))
+    slow, fast = (CausalLM(random_model(name), "hash", Lora(2), settings, 0) for name in ("opt", "llama"))
+    assert slow.notes == (ONE_BY_ONE,)
+    assert fast.notes == ()

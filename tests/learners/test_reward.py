@@ -6,7 +6,10 @@ from transformers import AutoModelForSequenceClassification, LlamaConfig
 from farsighted.core.errors import ModelError
 from farsighted.core.values import Example
 from farsighted.learners.reward import RewardModel
+from farsighted.models.folder import model_folder
 from farsighted.worlds.tiny import byte_tokenizer
+from oracles.adapters import lora_on
+from oracles.tiny_folder import save_tiny
 
 EXAMPLES = [Example(str(n), "p" * n, "r" * (3 * n % 7 + 1)) for n in range(1, 9)]
 
@@ -39,6 +42,20 @@ def test_a_model_with_several_outputs_or_none_is_refused(tmp_path):
         RewardModel(save(tmp_path / "three", labels=3)[0])
     with pytest.raises(ModelError, match="cannot be loaded as a reward model"):
         RewardModel(tmp_path / "none")
+
+
+def test_an_adapter_beside_its_weights_is_not_put_on_them(tmp_path):
+    folder, _ = save(tmp_path / "reward")
+    before = RewardModel(folder).scores(EXAMPLES, 40)
+    lora_on(save_tiny(tmp_path / "base"), folder)
+    assert (folder / "adapter_config.json").is_file()
+    np.testing.assert_array_equal(RewardModel(folder).scores(EXAMPLES, 40), before)
+
+
+def test_an_adapter_alone_is_no_reward_model_and_the_way_out_is_said(tmp_path):
+    folder = model_folder(str(lora_on(save_tiny(tmp_path / "base"), tmp_path / "adapter")))
+    with pytest.raises(ModelError, match="must be a folder with its own safetensors weights"):
+        RewardModel(folder)
 
 
 def test_a_template_that_refuses_the_turns_says_so_with_the_example(tmp_path):

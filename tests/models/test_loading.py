@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from farsighted.core.errors import ModelError
-from farsighted.models.loading import check_loadable, load_model, load_quantized
+from farsighted.models.folder import model_folder
+from farsighted.models.loading import check_loadable, load_model, load_noted, load_quantized
+from oracles.adapters import logits_of, lora_on
 from oracles.families import FAMILIES, WIDE, save_family
 
 INSTALLED = {name for name in ("bitsandbytes",) if importlib.util.find_spec(name)}
@@ -61,10 +64,10 @@ def test_a_model_that_needs_code_of_its_own_is_refused_and_the_code_not_run(load
         (lambda folder: edited(folder, intermediate_size=32), r"another shape .*mlp.*Save the whole model"),
         (lambda folder: edited(folder, model_type="t5"), "cannot be loaded as a causal language model"),
         (lambda folder: edited(folder, model_type="unheard-of"), "cannot be loaded as a causal language model"),
-        (lambda folder: (folder / "config.json").write_text("{"), "cannot be loaded as a causal language model"),
+        (lambda folder: (folder / "config.json").write_text("{"), "must hold a JSON object"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 99), "cannot be loaded"),
         (lambda folder: cut(folder / "model.safetensors"), "cannot be loaded"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "cannot be loaded"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "has no .*safetensors weights"),
     ],
     ids=[
         "no head",
@@ -99,16 +102,76 @@ def test_a_missing_shard_is_refused(load, folder):
     AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, max_shard_size="8kB")
     (folder / "model.safetensors").unlink(missing_ok=True)
     load(folder, "float32")
-    next(folder.glob("model-00002-of-*.safetensors")).unlink()
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    gone = next(folder.glob("model-00002-of-*.safetensors"))
+    gone.unlink()
+    with pytest.raises(ModelError, match=rf"names 1 of .* files that are not there: '{gone.name}'"):
+        load(folder, "float32")
+
+
+QUANTISED = {
+    "gptq, 4 bits": {"quant_method": "gptq", "bits": 4},
+    "awq, 4 bits": {"quant_method": "awq", "bits": 4, "group_size": 128},
+    "bitsandbytes, 4 bits": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
+    "mxfp4": {"quant_method": "mxfp4"},
+}
+
+
+@every_way
+@pytest.mark.parametrize("said", QUANTISED)
+@pytest.mark.parametrize("place", [lambda found: found, lambda found: {"text_config": found}], ids=["top", "text"])
+def test_weights_that_are_quantised_are_named_as_what_they_are_with_the_way_out(load, folder, said, place):
+    edited(folder, **place({"quantization_config": QUANTISED[said]}))
+    with pytest.raises(
+        ModelError, match=rf"are quantised \({said}, as its config.json says\).*original weights; `adap"
+    ):
         load(folder, "float32")
 
 
 @every_way
-def test_a_missing_library_is_named(load, folder):
-    edited(folder, quantization_config={"quant_method": "awq", "bits": 4})
-    with pytest.raises(ModelError, match=r"needs a library that is not installed: .*Install it"):
+def test_packed_weights_without_a_word_in_the_configuration_are_named_too(load, folder):
+    tensors = load_file(folder / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    tensors[name.replace(".weight", ".qweight")] = tensors.pop(name).to(torch.int32)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"are quantised \('model.layers.0.mlp.up_proj.qweight' is among them\)"):
         load(folder, "float32")
+
+
+def test_an_adapter_beside_full_weights_is_not_put_on_them_and_that_is_said(saved, folder):
+    lora_on(saved, folder)
+    logits = logits_of(load_model(folder, "float32", "cpu"))
+    assert torch.equal(logits, logits_of(load_model(saved, "float32", "cpu")))
+    with_adapter = logits_of(AutoModelForCausalLM.from_pretrained(folder))
+    assert (with_adapter - logits).norm() > 0.1 * logits.norm()
+    for notes in (load_noted(folder, "float32", "cpu").notes, check_loadable(folder, "float32", "cpu")):
+        (note,) = notes
+        assert "(adapter_config.json) is not loaded, because full weights stand beside it" in note
+
+
+@pytest.mark.parametrize("names", [("model.layers.7.mlp.up_proj.weight",), ("score.weight", "extra")])
+def test_weights_that_have_no_place_in_the_model_are_told(folder, names):
+    tensors = load_file(folder / "model.safetensors") | {name: torch.ones(2) for name in names}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    for notes in (load_noted(folder, "float32", "cpu").notes, check_loadable(folder, "float32", "cpu")):
+        (note,) = notes
+        assert f"{len(names)} of the weights" in note
+        assert f"'{min(names)}'" in note
+
+
+def test_buffers_that_older_versions_saved_are_nothing_to_tell(folder):
+    harmless = {"model.rotary_emb.inv_freq": torch.ones(4)}
+    save_file(
+        load_file(folder / "model.safetensors") | harmless, folder / "model.safetensors", metadata={"format": "pt"}
+    )
+    assert load_noted(folder, "float32", "cpu").notes == ()
+
+
+def test_a_head_that_differs_from_the_embedding_is_the_head_whatever_the_configuration_says(tmp_path):
+    folder = save_family("qwen", tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"] * 2
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    assert torch.equal(load_model(folder, "float32", "cpu").lm_head.weight, tensors["lm_head.weight"])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -155,6 +218,14 @@ def test_gradients_through_4_bit_layers_are_those_of_their_explicit_weights(tmp_
     states.requires_grad_(True)
     (gradient,) = torch.autograd.grad(layer(states).square().sum(), states)
     torch.testing.assert_close(gradient, 2 * (states @ weight.T) @ weight, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.skipif("bitsandbytes" not in INSTALLED, reason="bitsandbytes is not installed")
+@pytest.mark.parametrize("load", [load_quantized, partial(check_loadable, in_4_bits=True)], ids=["loaded", "checked"])
+def test_an_adapter_on_its_base_is_not_put_into_4_bits_but_the_way_out_is_said(load, saved, tmp_path):
+    folder = model_folder(str(lora_on(saved, tmp_path / "adapter")))
+    with pytest.raises(ModelError, match=r"is an adapter on its base\. Load it, save the whole model"):
+        load(folder, "float32", "cpu")
 
 
 def test_without_bitsandbytes_the_error_names_the_extra(saved, monkeypatch):

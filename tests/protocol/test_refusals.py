@@ -1,10 +1,13 @@
 """What the plan refuses before any cell runs."""
 
+import re
+
 import pytest
 
 from farsighted.api import prepare
 from farsighted.config.load import load_config
 from farsighted.core.errors import ConfigError
+from oracles.families import save_family
 
 SUITE = {"name": "skills", "train": 20, "validation": 4, "ood": 2, "proxy": 2}
 
@@ -77,3 +80,39 @@ class Odd(Scored):
     source = {"suite": SUITE, "selectors": ["random", "odd_needs:Odd"], "references": []}
     with pytest.raises(Exception, match="Did you mean 'grad_norm'"):
         prepare(load_config(source))
+
+
+def generating(tmp_path, family, **evaluation):
+    rows = [f'{{"prompt": "{"p" * n}", "response": "#### {n}"}}\n' for n in range(30, 50)]
+    (tmp_path / "rows.jsonl").write_text("".join(rows))
+    stage = {"name": "math", "train": "rows.jsonl", "validation": 4, "measure": "gsm8k_strict"}
+    config = {
+        "model": {"path": str(save_family(family, tmp_path / "model"))},
+        "stages": [stage],
+        "data_root": str(tmp_path),
+        "evaluation": evaluation,
+        "selectors": ["random"],
+        "references": [],
+        "data": {"proxy_per_stage": 0},
+    }
+    return prepare(load_config(config))
+
+
+@pytest.mark.parametrize("family", ["gpt2", "opt"])
+def test_writing_beyond_learned_positions_is_refused_with_what_fits(family, tmp_path):
+    with pytest.raises(ConfigError, match=r"learned 512 positions .* of 'math' has .* is 500\. Set `eval") as said:
+        generating(tmp_path, family, max_new_tokens=500)
+    longest, fits = numbers(str(said.value))
+    assert longest + fits == 512
+
+
+def numbers(text):
+    return int(re.search(r"has (\d+) tokens", text)[1]), int(re.search(r"max_new_tokens` to at most (\d+)", text)[1])
+
+
+def test_writing_up_to_the_last_learned_position_is_not(tmp_path):
+    assert generating(tmp_path, "gpt2", max_new_tokens=400).cells
+
+
+def test_positions_that_are_computed_have_no_such_end(tmp_path):
+    assert generating(tmp_path, "llama", max_new_tokens=500).cells

@@ -10,6 +10,7 @@ import pytest
 from farsighted.core.errors import ConfigError, InterruptedRunError, ModelError
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.protocol.cost import Rates
+from farsighted.protocol.notes import kept_model_notes
 from farsighted.protocol.tasks import (
     cell_unit,
     clusters_unit,
@@ -17,12 +18,14 @@ from farsighted.protocol.tasks import (
     run_clusters_task,
     run_measure_task,
     run_stage_task,
+    self_test,
     stage_unit,
 )
 from farsighted.store.claims import Claims
 from farsighted.store.layout import MARKER
 from farsighted.store.processes import Process
 from oracles.fake_world import stop_at
+from oracles.families import save_family
 from oracles.micro import assert_same_cell, desk_of, nano_config
 
 GRID = {"seeds": [0, 1], "selectors": ["random", "utility_diversity"], "adaptations": ["lora", "full"]}
@@ -141,6 +144,16 @@ def test_every_adaptation_is_tested_before_the_shared_work(tmp_path, monkeypatch
     monkeypatch.setattr(CausalLM, "self_test", note)
     run_stage_task(desk, "math")
     assert sorted(tested) == [1.0, 2.0]
+
+
+def test_what_is_found_of_the_model_is_kept_for_the_plan(tmp_path):
+    model = {"path": str(save_family("mixtral", tmp_path / "model")), "context": 400}
+    config = nano_config(tmp_path, model=model, lora={"r": 2})
+    desk = desk_of(config, tmp_path / "out")
+    run_stage_task(desk, "math")
+    (note,) = kept_model_notes(desk.config, desk.inputs, desk.layout)
+    assert note.startswith("LoRA on all-linear leaves out the routers and experts")
+    assert self_test(desk.config, desk.inputs) == (note,)
 
 
 def test_measuring_gives_json_and_writes_nothing(desks, tmp_path):

@@ -206,7 +206,10 @@ def test_reentrant_checkpointing_is_refused_with_what_to_do():
     model = MODELS["lora"]()
     ids, batch = make_batch(SHAPES)
     trunk = Checkpointed(model.model, use_reentrant=True)
-    with pytest.warns(UserWarning, match="None of the inputs"), pytest.raises(ModelError, match="use_reentrant: false"):
+    with (
+        pytest.warns(UserWarning, match="None of the inputs"),
+        pytest.raises(ModelError, match="gradient_checkpointing: false"),
+    ):
         scoring_pass(PerExampleGradients(model), trunk, ids, batch, Head(model.lm_head.weight))
 
 

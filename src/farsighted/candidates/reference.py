@@ -9,6 +9,7 @@ from farsighted.core.values import Tokens
 from farsighted.data.templates import OnLong, encode
 from farsighted.learners.base import HasNeighbours, Learner
 from farsighted.models.folder import HashedModel, context_of
+from farsighted.models.limits import check_tokens, ids_of
 from farsighted.models.tokenizer import tokenizer_for
 
 
@@ -47,4 +48,5 @@ def _read_by(reference: HashedModel, config: AuditConfig, pool: Sequence[Tokens]
                 "out."
             )
         texts.append(found)
+    check_tokens(reference.folder, tokenizer, [(f"the pool, as '{reference.folder}' reads it,", ids_of(texts))])
     return texts

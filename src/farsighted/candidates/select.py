@@ -28,7 +28,8 @@ from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.passes import MAPS_SEED
 from farsighted.models.folder import model_folder, model_hash, sentence_model
-from farsighted.models.loading import load_model
+from farsighted.models.limits import check_tokens, ids_of
+from farsighted.models.loading import load_noted
 from farsighted.models.sentence import SentenceEncoder
 from farsighted.selectors import Selector, build_selector, rank_checked
 from farsighted.signals.provided import once_signals
@@ -83,7 +84,8 @@ def select_from_files(options: SelectConfig, selector: Selector | None = None) -
     history, proxy = reader.read(options.history, options.turns), reader.read(options.proxy, "last")
     readings = (data, history, proxy)
     refuse_unmet(options.names, frozenset[str]().union(*(found.examples.names for found in readings)))
-    model = _frozen_model(folder, options, pool.tokens[:8])
+    check_tokens(folder, None, (("the data", ids_of(found.tokens)) for found in readings))
+    model, made = _frozen_model(folder, options, pool.tokens[:8])
     seen = _seen(model, options, _Texts(data.tokens, history.tokens, proxy.tokens), needs)
     state = selector.init()
     if seen.history is not None:
@@ -98,7 +100,7 @@ def select_from_files(options: SelectConfig, selector: Selector | None = None) -
         files=data.files,
         examples=data.examples,
         columns=options.names,
-        notes=(*dict.fromkeys(note for found in readings for note in found.notes), *seen.notes),
+        notes=(*dict.fromkeys(note for found in readings for note in found.notes), *made, *seen.notes),
         bad_rows=tuple(row for found in readings for row in found.examples.bad_rows),
     )
 
@@ -114,15 +116,18 @@ def _without_training(needs: frozenset[str]) -> frozenset[str]:
     return needs
 
 
-def _frozen_model(folder: Path, options: SelectConfig, sample: Sequence[Tokens]) -> FrozenModel:
+def _frozen_model(folder: Path, options: SelectConfig, sample: Sequence[Tokens]) -> tuple[FrozenModel, tuple[str, ...]]:
     """Load the model with the adapter that an audit would train first: gradients are by its parameters.
+
+    Also returned is what is to be said of how the model is made.
 
     A model whose signals are wrong on a sample of the texts is refused with a `ModelError`.
     """
-    adaptation, lm = Lora(), load_model(folder, _DTYPE)
-    device = str(next(lm.parameters()).device)
-    learner = CausalLM(lm, model_hash(folder), adaptation, _SETTINGS, options.seed)
+    adaptation, loaded = Lora(), load_noted(folder, _DTYPE)
+    device = str(next(loaded.model.parameters()).device)
+    learner = CausalLM(loaded.model, model_hash(folder), adaptation, _SETTINGS, options.seed)
     learner.self_test(sample)
+    notes = (*loaded.notes, *learner.notes)
     kept = SignalCache(
         ArrayCache(options.kept_in, options.cache_megabytes * _MEGABYTE),
         [_program(), device, learner.model_hash, _DTYPE, MAPS_SEED],
@@ -130,9 +135,10 @@ def _frozen_model(folder: Path, options: SelectConfig, sample: Sequence[Tokens])
         _SETTINGS.batch_tokens,
     )
     if options.embedding is None:
-        return FrozenModel(learner, kept)
+        return FrozenModel(learner, kept), notes
     where, content = sentence_model(options.embedding)
-    return FrozenModel(learner, kept, SentenceModel(SentenceEncoder(where), fingerprint.of_json([content, _program()])))
+    sentences = SentenceModel(SentenceEncoder(where), fingerprint.of_json([content, _program()]))
+    return FrozenModel(learner, kept, sentences), notes
 
 
 def _program() -> list[object]:

@@ -52,8 +52,7 @@ def plan_command(
             console.print(Text(f"Note: {note}"), soft_wrap=True)
         return
     missing = prepared.missing(Layout(folder))
-    if missing:
-        check_model(prepared)
+    found = check_model(prepared) if missing else ()
     pools = Table("stage", "pool", "response tokens", "validation", "OOD sets", title=prepared.config.title)
     for stage in prepared.inputs.stages.values():
         shifted = ", ".join(f"{found.name} ({len(found.items)})" for found in stage.ood)
@@ -62,7 +61,7 @@ def plan_command(
     console.print(pools)
     for line in prepared.training_lines:
         console.print(line, soft_wrap=True)
-    for note in prepared.notes:
+    for note in (*prepared.notes, *found):
         if note not in prepared.training_lines:
             console.print(f"Note: {note}", soft_wrap=True)
     done = len(prepared.cells) - len(missing)

@@ -1,9 +1,10 @@
 """What is trainable: LoRA factors made by PEFT, or all parameters but the head."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from peft import LoraConfig, inject_adapter_in_model
 
 from farsighted.core.errors import ModelError
 from farsighted.learners.base import ChangeInner
+from farsighted.learners.targets import lora_targets, named_as_they_are
 from farsighted.learners.transitions import Transition, joined_factors
 from farsighted.models.loading import LanguageModel
 
@@ -42,6 +44,14 @@ class Adaptation(Protocol):
         """Give the adapter new initial values, which change nothing yet; only where there is a transition."""
 
 
+@runtime_checkable
+class Noted(Protocol):
+    """An adaptation that has something to say of a model before it is put on it."""
+
+    def notes(self, model: LanguageModel) -> tuple[str, ...]:
+        """Return sentences about what is left out."""
+
+
 @dataclass(frozen=True)
 class Lora:
     """Low-rank adapters by PEFT on named linear layers; the base is frozen, but for the head under `train_head`."""
@@ -60,13 +70,15 @@ class Lora:
 
         They are kept in float32 where the base is in half precision, which would round small updates away.
         """
-        targets = self.targets if isinstance(self.targets, str) else list(self.targets)
+        targets, _ = lora_targets(model, self.targets)
         settings = LoraConfig(
             r=self.r, lora_alpha=self.alpha, lora_dropout=self.dropout, target_modules=targets, task_type="CAUSAL_LM"
         )
         try:
             # PEFT draws its initial values from torch's global generator: keep that draw from leaking out.
-            with torch.random.fork_rng(devices=[]):
+            with torch.random.fork_rng(devices=[]), named_as_they_are(model, targets), warnings.catch_warnings():
+                # It says that it sets what GPT-2's layers need.
+                warnings.filterwarnings("ignore", "fan_in_fan_out is set to False", UserWarning)
                 lm = inject_adapter_in_model(settings, model)
         except ValueError as error:
             raise ModelError(
@@ -77,6 +89,11 @@ class Lora:
                 _initialise(name, parameter, rng)
         lm.get_output_embeddings().weight.requires_grad_(self.train_head)
         return lm
+
+    def notes(self, model: LanguageModel) -> tuple[str, ...]:
+        """Return what "all-linear" leaves out of a model that has no adapter yet."""
+        note = lora_targets(model, self.targets).note
+        return () if note is None else (note,)
 
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
         """Inner products of B·A·scale changes from the factors alone: ⟨BA, DC⟩ = tr((BᵀD)(CAᵀ)).

@@ -108,6 +108,9 @@ class Learner(Protocol):
 class SelfTested(Learner, Protocol):
     """A learner that can compare its signals with what it is made of, before an audit relies on them."""
 
+    notes: tuple[str, ...]
+    """Sentences for whoever reads the plan or the report: what of the model is left out, what takes longer."""
+
     def self_test(self, batch: Sequence[Tokens]) -> None:
         """Check signals and gradients on a few texts; raises `ModelError` on a mismatch."""
 

@@ -16,7 +16,7 @@ from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.peft_by_name import named_peft
 from farsighted.learners.transitions import MergeAndReinit, Stack, Transition
 from farsighted.learners.virtual_tokens import VirtualTokens
-from farsighted.models.loading import LanguageModel, load_empty, load_model, load_quantized
+from farsighted.models.loading import LanguageModel, Loaded, load_empty, load_noted, load_quantized_noted
 
 _TRANSITIONS: Final[Mapping[str, Transition]] = {"merge_and_reinit": MergeAndReinit(), "stack": Stack()}
 
@@ -95,9 +95,9 @@ def try_on(empty: LanguageModel, adaptation: Adaptation) -> None:
             raise
 
 
-def load_base(config: AuditConfig, folder: Path, mode: str) -> LanguageModel:
+def load_base(config: AuditConfig, folder: Path, mode: str) -> Loaded:
     """Return the model that an adaptation is put on: in 4 bits for qlora, else as it is in the folder."""
-    load = load_quantized if mode == "qlora" else load_model
+    load = load_quantized_noted if mode == "qlora" else load_noted
     return load(folder, config.model.dtype, config.model.device)
 
 
@@ -120,7 +120,8 @@ def build_settings(config: AuditConfig, mode: str, end_id: int | None = None) ->
 
 def build_language_model(config: AuditConfig, base: TextModel, mode: str, seed: int) -> CausalLM:
     """Return the model of an audit with an adaptation at step 0."""
-    lm = load_base(config, base.folder, mode)
-    return CausalLM(
-        lm, base.model_hash, build_adaptation(config, mode), build_settings(config, mode, base.end_id), seed
-    )
+    loaded = load_base(config, base.folder, mode)
+    settings = build_settings(config, mode, base.end_id)
+    learner = CausalLM(loaded.model, base.model_hash, build_adaptation(config, mode), settings, seed)
+    learner.notes = (*loaded.notes, *learner.notes)
+    return learner

@@ -14,12 +14,12 @@ import torch
 from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.rng import stream
 from farsighted.core.values import Tokens
-from farsighted.learners.adapters import Adaptation, Lora
+from farsighted.learners.adapters import Adaptation, Lora, Noted
 from farsighted.learners.base import ChangeInner, KeptSignals, Likelihoods, StepRecord, weights_or_ones
 from farsighted.learners.batching import PassSize, in_batches, in_batches_or_again, joined, run_parts
 from farsighted.learners.generate import generated
 from farsighted.learners.masks import masks_from
-from farsighted.learners.one_by_one import build_passes
+from farsighted.learners.one_by_one import ONE_BY_ONE, OneByOnePasses, build_passes
 from farsighted.learners.optim import OptimizerSettings, StageOptimizer
 from farsighted.learners.passes import GRADIENT_SIGNALS, trunk_and_head
 from farsighted.learners.single_pass import KeptBatch, has_dropout
@@ -65,6 +65,8 @@ class CausalLM:
         self._training_size = PassSize(settings.micro_batch_tokens, virtual)
         for parameter in lm.parameters():
             parameter.requires_grad_(False)
+        self.notes: tuple[str, ...] = adaptation.notes(lm) if isinstance(adaptation, Noted) else ()
+        """Sentences about what of the model is left out, and what takes longer than it might."""
         self._lm = adaptation.apply(lm, stream(seed, "init"))
         if settings.gradient_checkpointing:
             _checkpoint_layers(self._lm)
@@ -72,6 +74,8 @@ class CausalLM:
         trunk, head = trunk_and_head(self._lm)
         _refuse_strays(self._trainable, trunk, head.weight_VD)
         self._passes = build_passes(trunk, head)
+        if isinstance(self._passes, OneByOnePasses):
+            self.notes += (ONE_BY_ONE,)
         self._folded = FoldedStages(self._lm, adaptation.transition)
         self._optimizer: StageOptimizer | None = None
         self._lm.eval()

@@ -2,19 +2,20 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from farsighted.core.errors import DivergedError, ModelError
-from farsighted.core.values import Tokens
-from farsighted.learners.passes import Passes
+from farsighted.core.values import Example, Tokens
+from farsighted.learners.passes import GRADIENT_SIGNALS, Passes
 from farsighted.signals.forward import gather_response, scoring_mode
 from farsighted.signals.gradients import GradientMaps, Gradients
 from farsighted.signals.logits import Head, token_nll
 from farsighted.signals.scoring import ScoredBatch
-from farsighted.signals.tracked import can_track
+from farsighted.signals.tracked import NotBatchedError, can_track
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class OneByOnePasses(Passes):
     def _capture_gradients(self, trunk: nn.Module, maps: GradientMaps) -> None:
         if self._head.weight_VD.requires_grad:
             raise ModelError(
-                "A trained head needs gradients that can be read off a batch, which this adapter's cannot. Set "
+                "A trained head needs gradients that can be told apart in a batch, which this model's cannot. Set "
                 "`training.train_head: false`."
             )
         self._maps_of = maps
@@ -101,9 +102,30 @@ class OneByOnePasses(Passes):
         return torch.stack(parts).sum(0).float()
 
 
+ONE_BY_ONE: Final = (
+    "Gradients are read one example at a time, which is slower than in batches: this architecture, or this adapter, "
+    "allows no other way."
+)
+"""What is said of passes that `build_passes` could not batch."""
+
+
 def build_passes(trunk: nn.Module, head: Head) -> Passes:
-    """Return passes over a model: batched ones where all its trainable modules allow that."""
+    """Return passes over a model: batched ones where its architecture and all its trainable modules allow that.
+
+    Whether they do shows when two short texts are read; nothing of the model is changed by that.
+    """
     if can_track(trunk):
-        return Passes(trunk, head)
-    _log.warning("Gradients of this adapter are read one example at a time, which is slower than in batches.")
+        passes = Passes(trunk, head)
+        try:
+            passes.signals(_short_texts(passes.vocabulary_size), GRADIENT_SIGNALS)
+        except NotBatchedError as error:
+            _log.info("%s", error)
+        else:
+            return passes
     return OneByOnePasses(trunk, head)
+
+
+def _short_texts(vocabulary_size: int) -> list[Tokens]:
+    """Return two texts of different lengths, of ids that every model has."""
+    ids = [token % vocabulary_size for token in range(1, 6)]
+    return [Tokens(Example(str(length), "", ""), tuple(ids[:length]), 2) for length in (5, 3)]

@@ -12,6 +12,7 @@ from farsighted.core.errors import DivergedError, ModelError
 from farsighted.core.rng import GRADIENT_MAPS, HEAD_MAPS, stream
 from farsighted.core.values import Tokens
 from farsighted.data.batches import pad
+from farsighted.learners.scaled import scaled_trunk
 from farsighted.learners.single_pass import KeptPass
 from farsighted.models.loading import LanguageModel
 from farsighted.signals.forward import Ragged, Where, gather_positions, gather_response, scoring_mode
@@ -39,7 +40,7 @@ def trunk_and_head(lm: LanguageModel) -> tuple[nn.Module, Head]:
     if lm.base_model is lm or head is None:
         raise ModelError(f"{type(lm).__name__} has no separate trunk and output head. Choose a causal language model.")
     softcap = getattr(lm.config, "final_logit_softcapping", None)
-    return lm.base_model, Head(head.weight, getattr(head, "bias", None), softcap)
+    return scaled_trunk(lm), Head(head.weight, getattr(head, "bias", None), softcap)
 
 
 class Passes:

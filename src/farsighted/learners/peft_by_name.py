@@ -14,6 +14,7 @@ from farsighted.core.errors import ConfigError, ModelError
 from farsighted.learners.adapters import full_change
 from farsighted.learners.base import ChangeInner
 from farsighted.learners.start import logits_of, reason_of, seeded
+from farsighted.learners.targets import lora_targets, named_as_they_are
 from farsighted.models.loading import LanguageModel
 
 Arrays = Mapping[str, np.ndarray]
@@ -64,6 +65,12 @@ class NamedPeft:
         lm.get_output_embeddings().weight.requires_grad_(self.train_head)
         return lm
 
+    def notes(self, model: LanguageModel) -> tuple[str, ...]:
+        """Return what "all-linear" leaves out of a model that has no adapter yet."""
+        targets = self.settings.get("target_modules", "" if self.kind in _OWN_TARGETS else "all-linear")
+        note = lora_targets(model, targets).note if isinstance(targets, str) else None
+        return () if note is None else (note,)
+
     def change_inner(self, a: Arrays, b: Arrays, c: Arrays) -> ChangeInner:
         """Inner products of changes of the parameters, in double precision."""
         return full_change(a, b, c, list(a))
@@ -78,8 +85,11 @@ class NamedPeft:
         fields = set(getattr(config_class, "__dataclass_fields__", {}))
         if "target_modules" in fields and self.kind not in _OWN_TARGETS:
             settings.setdefault("target_modules", "all-linear")
+        targets = settings.get("target_modules")
+        if isinstance(targets, str):
+            targets = settings["target_modules"] = lora_targets(model, targets).modules
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), named_as_they_are(model, targets if isinstance(targets, list) else ""):
                 # What PEFT only warns of shows in the test of the logits, or not at all.
                 warnings.simplefilter("ignore", UserWarning)
                 return inject_adapter_in_model(config_class(**settings), model)

@@ -56,6 +56,7 @@ class QuadraticLearner:
 
     def __init__(self, world: QuadraticWorld, subspace_DR: np.ndarray | None, settings: DescentSettings) -> None:
         self.model_hash = world.hash
+        self.notes: tuple[str, ...] = ()
         self.backward_cost = 2.0 if subspace_DR is None else 1.0
         self._world = world
         self._subspace_DR = subspace_DR

@@ -11,6 +11,8 @@ from farsighted.core.errors import ModelError
 from farsighted.core.values import Example
 from farsighted.data.batches import length_sorted_batches
 from farsighted.models.jinja import TEMPLATE_ERRORS
+from farsighted.models.loading import without_adapter
+from farsighted.models.origin import origin_of
 
 
 class RewardModel:
@@ -56,11 +58,17 @@ class RewardModel:
 
 
 def _loaded(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    if origin_of(folder) is not None:
+        raise ModelError(
+            f"A reward model must be a folder with its own safetensors weights, but '{folder}' stands for an adapter "
+            "or a GGUF file. Save the whole classifier with `save_pretrained` and name that folder."
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
-        ).eval()
+        with without_adapter(folder) as place:
+            model = AutoModelForSequenceClassification.from_pretrained(
+                place, local_files_only=True, trust_remote_code=False, use_safetensors=True
+            ).eval()
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ModelError(f"'{folder}' cannot be loaded as a reward model: {reason}. Name another.") from error

@@ -1,7 +1,6 @@
 """A model's files on disk: where they are, what they hash to, what their configuration says."""
 
 import importlib.resources
-import json
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -10,6 +9,16 @@ from typing import Final, NamedTuple
 
 from farsighted.core import fingerprint
 from farsighted.core.errors import ModelError
+from farsighted.models.origin import ADAPTER, GGUF, Origin, origin_of
+from farsighted.models.unpacked import adapter_files, unpacked
+from farsighted.models.weights import (
+    ADAPTER_CONFIG,
+    first_number,
+    has_full_weights,
+    has_learned_positions,
+    weight_files,
+)
+from farsighted.models.weights import read_json as read_json
 
 TINY: Final = "tiny"
 """Name of the base model that ships with the package."""
@@ -17,6 +26,7 @@ TINY: Final = "tiny"
 _HUB_NAME: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _HUB_FILES: Final = (
     "config.json",
+    "adapter_config.json",
     "generation_config.json",
     "tokenizer*.json",
     "chat_template*.jinja",
@@ -25,6 +35,16 @@ _HUB_FILES: Final = (
 )
 _OPTIONAL: Final = ("tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 """Files that name end tokens, the chat template and how a model writes; a folder need not have them."""
+_POSITIONS: Final = (
+    "max_position_embeddings",
+    "n_positions",
+    "n_ctx",
+    "max_seq_len",
+    "max_sequence_length",
+    "seq_length",
+    "context_length",
+)
+"""What different architectures call the number of their positions."""
 _SENTENCE_FILES: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
@@ -32,19 +52,79 @@ def model_folder(path: str) -> Path:
     """Return the folder of a model: the shipped one for "tiny", a local folder, or that of a hub name.
 
     A hub name (owner/name) is downloaded where it is not on this machine yet: configuration, tokenizer and safetensors
-    weights, no code. Raises `ModelError` where there is none.
+    weights, no code. Of a GGUF file (or a folder with one and no other weights), and of an adapter without full
+    weights, the folder that is returned holds configuration and tokenizer, and says where the weights are
+    (`models.unpacked`). Raises `ModelError` where there is no model.
     """
+    return _found(path, ())
+
+
+def _found(path: str, above: tuple[Path, ...]) -> Path:
+    """Return the folder of a model; `above`: adapters that are to be put on it."""
     if path == TINY:
         return Path(str(importlib.resources.files("farsighted"))) / "assets" / "tiny"
     folder = Path(path).expanduser()
+    if folder.is_file() and folder.suffix == ".gguf":
+        return _of_gguf(folder)
+    if _HUB_NAME.fullmatch(path) and not folder.exists():
+        folder = _from_hub(path)
+    if (folder / ADAPTER_CONFIG).is_file() and not has_full_weights(folder):
+        return _of_adapter(folder, above)
+    ggufs = sorted(folder.glob("*.gguf"))
+    if ggufs and not has_full_weights(folder):
+        return _of_gguf(_only(ggufs, folder))
     if not (folder / "config.json").is_file():
-        if _HUB_NAME.fullmatch(path) and not folder.exists():
-            return _from_hub(path)
         raise ModelError(
-            f"`model.path` must be '{TINY}', a folder with a Hugging Face model, or a hub name (owner/name), but "
-            f"'{path}' has no config.json. Mend the path."
+            f"`model.path` must be '{TINY}', a folder with a Hugging Face model or an adapter, a GGUF file, or a hub "
+            f"name (owner/name), but '{path}' has no config.json. Mend the path."
         )
     return folder
+
+
+def _of_gguf(file: Path) -> Path:
+    # Only such a file needs the library that reads it, and torch with it.
+    from farsighted.models.gguf import read_gguf
+
+    return unpacked(Origin(GGUF, str(file.resolve())), [file], lambda: read_gguf(file))
+
+
+def _only(files: Sequence[Path], folder: Path) -> Path:
+    if len(files) > 1:
+        names = ", ".join(f"'{file.name}'" for file in files)
+        raise ModelError(
+            f"'{folder}' must hold one GGUF file to be named as a folder, but holds {len(files)}: {names}. Give the "
+            "path of the one that is meant."
+        )
+    return files[0]
+
+
+def _of_adapter(folder: Path, above: tuple[Path, ...]) -> Path:
+    here = folder.resolve()
+    named = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    if not isinstance(named, str) or not named:
+        raise ModelError(
+            f"'{folder}' holds an adapter without full weights, and its {ADAPTER_CONFIG} does not name the model that "
+            "it belongs to (`base_model_name_or_path`). Write its folder or hub name there."
+        )
+    if here in above:
+        raise ModelError(f"The adapter in '{folder}' must not be put on itself: mend `base_model_name_or_path`.")
+    # Training programs write the path that they were given, from wherever they ran.
+    beside = folder / Path(named).expanduser()
+    try:
+        base = _found(str(beside) if not Path(named).exists() and beside.is_dir() else named, (*above, here))
+    except ModelError as error:
+        raise ModelError(
+            f"'{folder}' holds an adapter without full weights, so its base model '{named}' is loaded first, but "
+            f"cannot be: {error} `base_model_name_or_path` in {ADAPTER_CONFIG} names it."
+        ) from error
+    found = Origin(ADAPTER, str(here), str(base.resolve()))
+    return unpacked(found, _deciding(folder, base), lambda: adapter_files(folder, base))
+
+
+def _deciding(folder: Path, base: Path) -> list[Path]:
+    """Files that what is unpacked of an adapter is made from."""
+    small = [file for where in (folder, base) for file in (*where.glob("*.json"), *where.glob("*.jinja"))]
+    return sorted([*small, *folder.glob("adapter_model.*")])
 
 
 def sentence_model(path: str) -> tuple[Path, str]:
@@ -55,6 +135,12 @@ def sentence_model(path: str) -> tuple[Path, str]:
     folder = Path(path).expanduser()
     if not folder.is_dir() and _HUB_NAME.fullmatch(path):
         folder = _from_hub(path, _SENTENCE_FILES)
+    if (folder / ADAPTER_CONFIG).is_file():
+        raise ModelError(
+            f"`signals.embedding` must be a whole sentence-transformers model, but '{path}' holds an adapter "
+            f"({ADAPTER_CONFIG}), which would be put on a model that is not looked at here. Merge it, save the model "
+            "and name that folder."
+        )
     files = sorted(file for file in folder.rglob("*") if file.suffix in {".json", ".txt", ".model", ".safetensors"})
     if not any(file.suffix == ".safetensors" for file in files):
         raise ModelError(
@@ -87,27 +173,33 @@ def _from_hub(name: str, files: Sequence[str] = _HUB_FILES) -> Path:
 def model_hash(folder: Path) -> str:
     """Return the SHA-256 of everything that decides what the model and its tokenizer do.
 
-    Raises `ModelError` where there are no safetensors weights or no fast tokenizer.
+    Of an adapter that is its configuration and weights and all of its base; of a GGUF file the file.
+
+    Raises `ModelError` where there are no safetensors weights, no fast tokenizer, or quantised weights.
     """
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        pickled = next((file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in folder.glob(pattern)), None)
-        if pickled is not None:
-            raise ModelError(
-                f"'{folder}' must hold *.safetensors weights, but has pickled ones ('{pickled}'), which may run code "
-                "and are never read here. Save the model with `save_pretrained`, which writes safetensors."
-            )
-        raise ModelError(
-            f"'{folder}' has no *.safetensors weights. Save the model with `save_pretrained`, which writes them."
-        )
+    origin = origin_of(folder)
     named = [folder / name for name in _OPTIONAL if (folder / name).is_file()]
-    return fingerprint.of_files([folder / "config.json", tokenizer_file(folder), *named, *weights])
+    own = [folder / "config.json", tokenizer_file(folder), *named]
+    if origin is None:
+        return fingerprint.of_files([*own, *weight_files(folder)])
+    if origin.kind == GGUF:
+        return fingerprint.of_files([*own, origin.path])
+    adapter = [origin.path / ADAPTER_CONFIG, *origin.path.glob("adapter_model.safetensors")]
+    return fingerprint.of_json(["adapter", fingerprint.of_files([*own, *adapter]), model_hash(origin.base)])
 
 
 def positions_of(folder: Path) -> int | None:
     """Return how many positions a model's configuration names; None where it names none."""
-    positions = read_json(folder / "config.json").get("max_position_embeddings")
-    return positions if isinstance(positions, int) else None
+    return first_number(read_json(folder / "config.json"), _POSITIONS)
+
+
+def learned_positions(folder: Path) -> int | None:
+    """Return the positions of a model that looks them up in a table, which nothing can go beyond; None for others."""
+    origin = origin_of(folder)
+    if origin is not None and origin.kind == ADAPTER:
+        return learned_positions(origin.base)
+    learned = has_learned_positions(folder) if origin is None else origin.learned_positions
+    return positions_of(folder) if learned else None
 
 
 class HashedModel(NamedTuple):
@@ -120,6 +212,8 @@ class HashedModel(NamedTuple):
 def hashed_model(path: str) -> HashedModel:
     """Return what `model_folder` and `model_hash` find; raises `ModelError` as they do."""
     folder = model_folder(path)
+    if origin_of(folder) is not None:
+        return HashedModel(folder, model_hash(folder))
     files = sorted(file for file in folder.iterdir() if file.is_file())
     stamp = tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
     return HashedModel(folder, _content(folder, stamp))
@@ -135,7 +229,10 @@ def context_of(folder: Path) -> int:
     """Return how many positions a model has; raises `ModelError` where its configuration does not say."""
     positions = positions_of(folder)
     if positions is None:
-        raise ModelError(f"'{folder}/config.json' names no `max_position_embeddings`. Set `model.context`.")
+        raise ModelError(
+            f"'{folder}/config.json' names no number of positions, such as `max_position_embeddings`. Set "
+            "`model.context`."
+        )
     return positions
 
 
@@ -145,13 +242,3 @@ def tokenizer_file(folder: Path) -> Path:
     if not file.is_file():
         raise ModelError(f"'{folder}' has no tokenizer.json. Save a fast tokenizer there with `save_pretrained`.")
     return file
-
-
-def read_json(path: Path) -> dict[str, object]:
-    """Return a file's JSON object, {} where there is no such file; raises `ModelError` where it holds no object."""
-    if not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ModelError(f"'{path}' must hold a JSON object, but does not: {error}. Save the model again.") from error

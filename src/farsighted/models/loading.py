@@ -1,16 +1,23 @@
 """Weights from a folder: what the library can make of them, where they go, and what is refused in plain words."""
 
+import contextlib
 import importlib.util
+import io
 import logging
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from farsighted.core.errors import ModelError
+from farsighted.models.gguf import require_gguf, unreadable
+from farsighted.models.origin import ADAPTER, GGUF, Origin, model_notes, origin_of
+from farsighted.models.weights import ADAPTER_CONFIG, embedding_rows, weight_files
 
 LanguageModel: TypeAlias = PreTrainedModel
 """A causal language model of the library, whatever its architecture."""
@@ -18,27 +25,63 @@ LanguageModel: TypeAlias = PreTrainedModel
 _log = logging.getLogger(__name__)
 
 
+class Loaded(NamedTuple):
+    """A model, and what is to be said of how it was made."""
+
+    model: LanguageModel
+    notes: tuple[str, ...]
+    """Sentences about weights that were not used, and about where the others come from."""
+
+
 def load_model(folder: Path, dtype: str, device: str = "auto") -> LanguageModel:
     """Load a causal LM from safetensors weights, nothing from the network, no code from the folder.
 
-    Attention runs through torch's own fused function where the architecture allows it.
+    Attention runs through torch's own fused function where the architecture allows it. Of a folder that
+    `models.unpacked` wrote, the weights are those that it names: an adapter merged into its base, or a GGUF file's.
 
     Raises `ModelError` where the library cannot make a causal language model of it, would have to invent weights, or
     where the device is not there or cannot compute in `dtype`.
     """
+    return load_noted(folder, dtype, device).model
+
+
+def load_noted(folder: Path, dtype: str, device: str = "auto") -> Loaded:
+    """Return what `load_model` does, with what is to be said of it; raises as it does."""
     target = _device(device, dtype)
-    return _checked(folder, dtype, {}).to(target)
+    origin = origin_of(folder)
+    if origin is not None and origin.kind == ADAPTER:
+        return _with_adapter(folder, origin, dtype, target)
+    found = _checked(folder, dtype, {}) if origin is None else _of_gguf(folder, origin, dtype)
+    return Loaded(found.model.to(target), (*model_notes(folder), *found.notes))
 
 
-def check_loadable(folder: Path, dtype: str, device: str = "auto", *, in_4_bits: bool = False) -> None:
+def _with_adapter(folder: Path, origin: Origin, dtype: str, target: torch.device) -> Loaded:
+    # Not every model has an adapter, and PEFT takes a second to import.
+    from farsighted.models.adapted import merged
+
+    # Products are added in full precision and rounded once.
+    base = load_noted(origin.base, "float32", "cpu")
+    lm = merged(base.model, origin.path, embedding_rows(folder)).to(dtype=getattr(torch, dtype), device=target)
+    return Loaded(lm, (*model_notes(folder), *(note for note in base.notes if note not in model_notes(folder))))
+
+
+def check_loadable(folder: Path, dtype: str, device: str = "auto", *, in_4_bits: bool = False) -> tuple[str, ...]:
     """Raise the `ModelError` that `load_model` or `load_quantized` would; nothing is kept or put on the device.
 
-    The architecture is built without memory and the weights are matched with it by name and shape.
+    The architecture is built without memory and the weights are matched with it by name and shape; those of an adapter
+    or a GGUF file are matched only when they are loaded. Returns the notes that `load_noted` would.
     """
     _device(device, dtype)
     if in_4_bits:
         _require_bitsandbytes()
-    _checked(folder, dtype, {"device_map": {"": "meta"}})
+        _refuse_unpacked(folder)
+    origin = origin_of(folder)
+    if origin is None:
+        return (*model_notes(folder), *_checked(folder, dtype, {"device_map": {"": "meta"}}).notes)
+    if origin.kind == GGUF:
+        require_gguf(origin.path)
+        return model_notes(folder)
+    return (*model_notes(folder), *check_loadable(origin.base, dtype, device))
 
 
 def load_empty(folder: Path, dtype: str) -> LanguageModel:
@@ -50,10 +93,16 @@ def load_quantized(folder: Path, dtype: str, device: str = "auto") -> LanguageMo
     """Load a causal LM as `load_model` does, its linear layers but the head in 4-bit NormalFloat (nf4, as in QLoRA).
 
     The constants of the blocks are quantised as well; products are computed in `dtype`. Raises `ModelError`, also where
-    bitsandbytes is missing.
+    bitsandbytes is missing, and for weights that are not a folder's own.
     """
+    return load_quantized_noted(folder, dtype, device).model
+
+
+def load_quantized_noted(folder: Path, dtype: str, device: str = "auto") -> Loaded:
+    """Return what `load_quantized` does, with what is to be said of it; raises as it does."""
     target = _device(device, dtype)
     _require_bitsandbytes()
+    _refuse_unpacked(folder)
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -61,18 +110,18 @@ def load_quantized(folder: Path, dtype: str, device: str = "auto") -> LanguageMo
         bnb_4bit_compute_dtype=getattr(torch, dtype),
     )
     try:
-        lm = _checked(folder, dtype, {"quantization_config": quantization, "device_map": {"": target}})
+        found = _checked(folder, dtype, {"quantization_config": quantization, "device_map": {"": target}})
     except RuntimeError as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ModelError(
             f"'{folder}' cannot be loaded in 4 bits on '{target}': {reason}. Use `adaptations: lora`."
         ) from error
-    for module in lm.modules():
+    for module in found.model.modules():
         # On some processors the library repacks weights in evaluation mode, for products that have no gradient: every
         # gradient below such a layer would be wrong, without an error.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-    return lm
+    return Loaded(found.model, (*model_notes(folder), *found.notes))
 
 
 def _require_bitsandbytes() -> None:
@@ -83,16 +132,35 @@ def _require_bitsandbytes() -> None:
         )
 
 
-def _checked(folder: Path, dtype: str, options: dict[str, object]) -> LanguageModel:
-    transformers_logging.disable_progress_bar()
+def _refuse_unpacked(folder: Path) -> None:
+    origin = origin_of(folder)
+    if origin is not None:
+        what = "an adapter on its base" if origin.kind == ADAPTER else "a GGUF file"
+        raise ModelError(
+            f"`adaptations: qlora` must put a folder's own safetensors weights into 4 bits, but '{origin.path}' is "
+            f"{what}. Load it, save the whole model with `save_pretrained` and name that folder; or use lora."
+        )
+
+
+def _of_gguf(folder: Path, origin: Origin, dtype: str) -> Loaded:
+    file = origin.path
+    require_gguf(file)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
     try:
-        try:
-            lm, report = _loaded(folder, dtype, {"attn_implementation": "sdpa", **options})
-        except ValueError as error:
-            if "scaled_dot_product_attention" not in str(error):
-                raise
-            _log.warning("The model in '%s' has no fused attention: it runs in plain steps, which are slower.", folder)
-            lm, report = _loaded(folder, dtype, {"attn_implementation": "eager", **options})
+        # Its progress bar heeds no setting.
+        with contextlib.redirect_stderr(io.StringIO()):
+            return _attended(file.parent, dtype, {"gguf_file": file.name, "config": config})
+    except ModelError:
+        raise
+    except Exception as error:  # Its readers let through whatever a damaged file leads them to.
+        raise unreadable(file, error) from error
+
+
+def _checked(folder: Path, dtype: str, options: dict[str, object]) -> Loaded:
+    weight_files(folder)
+    try:
+        with without_adapter(folder) as place:
+            return _attended(place, dtype, options, folder)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         if "custom code" in str(error):
             raise ModelError(
@@ -110,14 +178,61 @@ def _checked(folder: Path, dtype: str, options: dict[str, object]) -> LanguageMo
             f"The model in '{folder}' needs a library that is not installed: {reason}. Install it, or choose another "
             "model."
         ) from error
-    invented = sorted([*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])])
-    if invented:
-        raise ModelError(
-            f"The weights in '{folder}' must fill the model that its config.json describes, but {len(invented)} are "
-            f"missing or of another shape (the first is '{invented[0]}'). Save the whole model with `save_pretrained`."
-        )
+
+
+@contextlib.contextmanager
+def without_adapter(folder: Path) -> Iterator[Path]:
+    """Give the folder, or one with links to its model alone: the library would put an adapter that is there on it."""
+    if not (folder / ADAPTER_CONFIG).is_file():
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="farsighted-") as name:
+        place = Path(name)
+        for file in (*folder.glob("*.json"), *weight_files(folder)):
+            if file.name != ADAPTER_CONFIG:
+                (place / file.name).symlink_to(file.resolve())
+        yield place
+
+
+def _attended(place: Path, dtype: str, options: dict[str, object], folder: Path | None = None) -> Loaded:
+    """Load the model with torch's fused attention where it has that; `folder` is what errors call its place."""
+    transformers_logging.disable_progress_bar()
+    shown = folder or place
+    try:
+        lm, report = _loaded(place, dtype, {"attn_implementation": "sdpa", **options})
+    except ValueError as error:
+        if "scaled_dot_product_attention" not in str(error):
+            raise
+        _log.warning("The model in '%s' has no fused attention: it runs in plain steps, which are slower.", shown)
+        lm, report = _loaded(place, dtype, {"attn_implementation": "eager", **options})
+    _refuse_invented(shown, report)
     lm.config.use_cache = False
-    return lm
+    return Loaded(lm, _unused_notes(shown, sorted(report["unexpected_keys"])))
+
+
+def _refuse_invented(folder: Path, report: dict[str, list[str]]) -> None:
+    invented = sorted([*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])])
+    if not invented:
+        return
+    packed = next((name for name in sorted(report["unexpected_keys"]) if name.endswith((".qweight", ".absmax"))), None)
+    if packed is not None:
+        raise ModelError(
+            f"The weights in '{folder}' are quantised ('{packed}' is among them): they can be neither trained nor "
+            "scored exactly, so they are not loaded. Take the model's original weights."
+        )
+    raise ModelError(
+        f"The weights in '{folder}' must fill the model that its config.json describes, but {len(invented)} are "
+        f"missing or of another shape (the first is '{invented[0]}'). Save the whole model with `save_pretrained`."
+    )
+
+
+def _unused_notes(folder: Path, unused: list[str]) -> tuple[str, ...]:
+    if not unused:
+        return ()
+    return (
+        f"{len(unused)} of the weights in '{folder}' were not used, because the model that its config.json describes "
+        f"has no place for them (the first is '{unused[0]}'). Was it saved with this config.json?",
+    )
 
 
 def _loaded(folder: Path, dtype: str, options: dict[str, object]) -> tuple[LanguageModel, dict[str, list[str]]]:

@@ -1,6 +1,6 @@
 """What all cells of an audit share: tokenised pools, evaluation sets, proxy, and the fingerprints of each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from farsighted.evaluation.items import SetBuilder, SetRules
 from farsighted.evaluation.sets import EvaluationSet
 from farsighted.files.rows import BadRow
 from farsighted.models.folder import context_of, positions_of
+from farsighted.models.limits import check_tokens, ids_of
 from farsighted.models.tokenizer import tokenizer_for
 from farsighted.protocol.input_source import ModelFiles, Source, model_files, source_of
 from farsighted.worlds.quadratic import QuadraticWorld, build_world
@@ -95,6 +96,7 @@ def read_inputs(config: AuditConfig, models: ModelFiles, source: Source) -> Audi
     stages = {stage.name: encoder.stage(stage) for stage in sequence.stages}
     proxy = [tokens for stage in sequence.stages for tokens in encoder.tokens(f"proxy of {stage.name}", stage.proxy)]
     source.refuse_changes()
+    unused = check_tokens(folder, tokenizer, [*_named_ids(stages), ("the proxy set", ids_of(proxy))])
     return AuditInputs(
         folder=folder,
         model_hash=models.hash,
@@ -105,10 +107,21 @@ def read_inputs(config: AuditConfig, models: ModelFiles, source: Source) -> Audi
         stages=stages,
         orders=resolve_orders(config.orders, tuple(stages), config.data.seed),
         proxy=tuple(proxy),
-        notes=(*sequence.notes, *encoder.notes),
+        notes=(*sequence.notes, *encoder.notes, *unused),
         bad_rows=sequence.bad_rows,
         key=source.key,
     )
+
+
+def _named_ids(stages: Mapping[str, StageInputs]) -> Iterator[tuple[str, Iterable[Sequence[int]]]]:
+    """Yield the ids of all that the model reads, with what people call it."""
+    for stage in stages.values():
+        yield f"the pool of '{stage.name}'", ids_of(stage.pool.tokens)
+        for found in (stage.validation, *stage.ood):
+            name = f"the evaluation set '{found.name}'"
+            yield name, ids_of(found.items)
+            yield name, ids_of(text for options in found.options for text in options)
+            yield name, found.generation.prompts if found.generation else ()
 
 
 def _world_inputs(config: AuditConfig, world: QuadraticWorld) -> AuditInputs:

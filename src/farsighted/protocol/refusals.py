@@ -5,6 +5,8 @@ from typing import Final
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
+from farsighted.evaluation.generation import Generation
+from farsighted.models.folder import learned_positions
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.protocol.plan import Cell
 from farsighted.signals.registry import signal_named
@@ -20,6 +22,7 @@ def refuse_impossible(config: AuditConfig, inputs: AuditInputs, cells: Iterable[
         ConfigError: What cannot be carried out, and the key to change.
     """
     _refuse_adaptations(config)
+    _refuse_beyond_positions(inputs)
     if inputs.sentence_model:
         from farsighted.models.sentence import require_sentence_transformers
 
@@ -30,6 +33,30 @@ def refuse_impossible(config: AuditConfig, inputs: AuditInputs, cells: Iterable[
             "A selector that looks ahead needs a proxy set, but there is none. Raise `data.proxy_per_stage` or "
             "`suite.proxy`, or set the selector's weight of the proxy (`eta`) to 0."
         )
+
+
+def _refuse_beyond_positions(inputs: AuditInputs) -> None:
+    """A table of positions ends: to write beyond it would be an index error after the training."""
+    positions = None if inputs.folder is None else learned_positions(inputs.folder)
+    if positions is None:
+        return
+    for stage in inputs.stages.values():
+        for found in (stage.validation, *stage.ood):
+            if found.generation is not None:
+                _refuse_longer(found.name, found.generation, positions)
+
+
+def _refuse_longer(name: str, generation: Generation, positions: int) -> None:
+    longest, most = max(map(len, generation.prompts), default=0), generation.max_new_tokens
+    if longest + most <= positions:
+        return
+    ways = [f"`model.context` to at most {positions - most} with `data.on_long: skip`"] if positions > most else []
+    if longest < positions:
+        ways.insert(0, f"`evaluation.max_new_tokens` to at most {positions - longest}")
+    raise ConfigError(
+        f"The model has learned {positions} positions and cannot write beyond them, but the longest prompt of '{name}' "
+        f"has {longest} tokens and `evaluation.max_new_tokens` is {most}. Set {', or '.join(ways) or 'it lower'}."
+    )
 
 
 def _refuse_signals(config: AuditConfig, needs: Iterable[str]) -> None:

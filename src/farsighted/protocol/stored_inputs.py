@@ -24,6 +24,7 @@ from farsighted.evaluation.generation import Generation
 from farsighted.evaluation.harness import HarnessTask
 from farsighted.evaluation.sets import EvaluationSet
 from farsighted.files.rows import BadRow
+from farsighted.models.folder import model_folder
 from farsighted.models.tokenizer import TextTokenizer, load_tokenizer
 from farsighted.protocol.input_source import model_files, source_of
 from farsighted.protocol.inputs import AuditInputs, StageInputs, load_inputs, read_inputs
@@ -115,10 +116,12 @@ def open_inputs(config: AuditConfig, stored: Path) -> AuditInputs:
         record = _STORED.validate_json((stored / _RECORD).read_bytes())
     except ValidationError as error:
         raise StorageError(f"'{stored / _RECORD}' must hold inputs as this version writes them: {error}") from error
-    reader = _Reader(record.folder)
+    # What is unpacked of a model is kept on each machine: another one may not have it yet.
+    folder = record.folder if record.folder.is_dir() else model_folder(config.model.path)
+    reader = _Reader(folder)
     stages = {stage.name: _stage(stage, stored, number, reader) for number, stage in enumerate(record.stages)}
     return AuditInputs(
-        folder=record.folder,
+        folder=folder,
         model_hash=record.model_hash,
         sentence_model=record.sentence_model,
         quality_model=record.quality_model,

@@ -5,10 +5,10 @@ others are told at once who has it.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
 from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
@@ -18,6 +18,7 @@ from farsighted.learners.quadratic import build_quadratic
 from farsighted.protocol.cell import CellContext, run_cell
 from farsighted.protocol.cost import measure_rates
 from farsighted.protocol.inputs import AuditInputs
+from farsighted.protocol.notes import keep_model_notes, notes_of_modes
 from farsighted.protocol.plan import Cell
 from farsighted.protocol.shared import (
     Known,
@@ -114,7 +115,7 @@ def run_cell_task(desk: Desk, cell_id: str) -> str | Held:
     def run(claim: Claim) -> str:
         cell = _cell(desk, cell_id)
         context = CellContext(desk.config, desk.inputs, desk.known, desk.layout, desk.should_stop, desk.listener, claim)
-        return run_cell(cell, _learner(desk, cell.adaptation, cell.seed), context)
+        return run_cell(cell, _learner(desk.config, desk.inputs, cell.adaptation, cell.seed), context)
 
     return _once(desk.layout, cell_unit(desk.layout, cell_id), run)
 
@@ -138,15 +139,39 @@ def _once(layout: Layout, unit: Unit, work: Callable[[Claim], str]) -> str | Hel
 
 
 def _prepare_stage(desk: Desk, name: str) -> None:
-    examples = desk.inputs.stages[name].pool.tokens[:_SELF_TEST_EXAMPLES]
     # The last one stays loaded for the work itself, which asks for the base model's own bits.
     modes = sorted(desk.config.adaptations, key=lambda mode: mode in EXACT_AT_START)
-    for mode in modes:
-        learner = _learner(desk, mode, seed=0)
-        learner.self_test(examples)
+    learner, notes = _self_tested(desk.config, desk.inputs, modes, name)
+    if desk.inputs.folder is not None:
+        keep_model_notes(*_read(desk), notes)
     if modes[-1] not in EXACT_AT_START:
-        learner = _learner(desk, "lora", seed=0)
+        learner = _learner(desk.config, desk.inputs, "lora", seed=0)
     prepare_stage(learner, *_read(desk), name)
+
+
+def self_test(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
+    """Load the model under every adaptation and test its signals on a few examples; returns what is to be said of it.
+
+    Raises `ModelError` where it cannot be loaded, or where its signals are not what they must be.
+    """
+    return _self_tested(config, inputs, config.adaptations, next(iter(inputs.stages))).notes
+
+
+class _Tested(NamedTuple):
+    """The learner of the last adaptation, and what is to be said of the model under all of them."""
+
+    learner: SelfTested
+    notes: tuple[str, ...]
+
+
+def _self_tested(config: AuditConfig, inputs: AuditInputs, modes: Sequence[str], stage: str) -> _Tested:
+    examples = inputs.stages[stage].pool.tokens[:_SELF_TEST_EXAMPLES]
+    notes = {}
+    for mode in modes:
+        learner = _learner(config, inputs, mode, seed=0)
+        learner.self_test(examples)
+        notes[mode] = learner.notes
+    return _Tested(learner, notes_of_modes(notes))
 
 
 def _read(desk: Desk) -> tuple[AuditConfig, AuditInputs, Layout]:
@@ -156,7 +181,8 @@ def _read(desk: Desk) -> tuple[AuditConfig, AuditInputs, Layout]:
 def run_measure_task(desk: Desk, cell_id: str) -> dict[str, Any]:
     """Time a few rounds of a cell; returns `Rates` as a JSON value and writes nothing."""
     cell = _cell(desk, cell_id)
-    return asdict(measure_rates(cell, _learner(desk, cell.adaptation, cell.seed), desk.config, desk.inputs))
+    learner = _learner(desk.config, desk.inputs, cell.adaptation, cell.seed)
+    return asdict(measure_rates(cell, learner, desk.config, desk.inputs))
 
 
 def _cell(desk: Desk, cell_id: str) -> Cell:
@@ -168,14 +194,13 @@ def _cell(desk: Desk, cell_id: str) -> Cell:
     return desk.cells[cell_id]
 
 
-def _learner(desk: Desk, adaptation: str, seed: int) -> SelfTested:
-    inputs = desk.inputs
+def _learner(config: AuditConfig, inputs: AuditInputs, adaptation: str, seed: int) -> SelfTested:
     if inputs.world is not None:
-        return build_quadratic(desk.config, inputs.world, adaptation, seed)
+        return build_quadratic(config, inputs.world, adaptation, seed)
     if inputs.folder is None:
         raise RuntimeError("An audit must have a language model or a quadratic world.")
     # Only a language model needs torch, which takes longer to import than a cell of the quadratic world to run.
     from farsighted.learners.build import TextModel, build_language_model
 
     model = TextModel(inputs.folder, inputs.model_hash, inputs.end_id)
-    return build_language_model(desk.config, model, adaptation, seed)
+    return build_language_model(config, model, adaptation, seed)

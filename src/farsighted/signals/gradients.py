@@ -28,7 +28,7 @@ from farsighted.signals.recompute import Held, marked_layers
 from farsighted.signals.sketch import TwoSided, draw_two_sided
 from farsighted.signals.table import SKETCH_SIDE
 from farsighted.signals.tied import HeadPart
-from farsighted.signals.tracked import Tracked, tracked_modules
+from farsighted.signals.tracked import NotBatchedError, Tracked, tracked_modules
 
 Options = dict[str, object]
 """Keyword arguments of a module's forward."""
@@ -157,7 +157,7 @@ class PerExampleGradients:
         """
         if not self._pass.frontier:
             name = self._tracked[0].name
-            raise ModelError(_unreached(name, called=False) if not self._pass.calls else _without_gradients(name))
+            raise NotBatchedError(_unreached(name, called=False) if not self._pass.calls else _without_gradients(name))
         return self._pass.frontier
 
     def tied_to(self, head: Head) -> str | None:
@@ -203,11 +203,11 @@ class PerExampleGradients:
         """Refuse a pass that missed something; a head that is tied in may be called as a module or not."""
         for tracked in self._tracked:
             if tracked.name not in self._pass.done and tied not in tracked.parameters.values():
-                raise ModelError(_unreached(tracked.name, called=tracked.name in self._pass.seen))
+                raise NotBatchedError(_unreached(tracked.name, called=tracked.name in self._pass.seen))
         if self._pass.rows != batch_size:
-            raise ModelError(
-                f"Inputs of trainable modules must have the {batch_size} examples as their leading axis, but "
-                f"'{self._tracked[0].name}' got {self._pass.rows} rows. Use forward signals for this architecture."
+            raise NotBatchedError(
+                f"Gradients of a batch are told apart by its rows, but '{self._tracked[0].name}' of this model "
+                f"computes with {self._pass.rows} rows for {batch_size} examples. Choose a selector without gradients."
             )
 
     def _clear(self) -> None:
@@ -225,7 +225,10 @@ class PerExampleGradients:
         if not output.requires_grad:
             return  # a forward without gradients, such as an evaluation, is none of ours
         if not inputs or not isinstance(inputs[0], Tensor):
-            raise ModelError(f"'{tracked.name}' must get its input as a positional argument, but got {list(options)}.")
+            raise NotBatchedError(
+                f"'{tracked.name}' of this model takes its input by name ({', '.join(options)}), so its gradient "
+                "cannot be told apart in a batch. Choose a selector without gradients."
+            )
         self._pass.reached(tracked, inputs[0], output)
         held = Held(inputs, recomputed=self._recomputed)
         output.register_hook(partial(self._on_gradient, tracked, held, options))  # type: ignore[no-untyped-call]
@@ -244,16 +247,15 @@ class PerExampleGradients:
 
 
 def _unreached(name: str, *, called: bool) -> str:
-    if called:
-        return f"Every trainable module must get a gradient, but '{name}' got none. Run the backward before `collect`."
+    what = "gets no gradient from the loss" if called else "is not called when the model reads a text"
     return (
-        f"Every trainable module must be called in a pass, but '{name}' was not. Run the forward inside `with`; freeze "
-        "what the loss does not use; unmerge adapters."
+        f"Every trainable layer must take part in every text, but '{name}' {what}. Leave it out of what is trained "
+        "(`lora.targets`), or choose a selector without gradients."
     )
 
 
 def _without_gradients(name: str) -> str:
     return (
-        f"Every trainable module must be called with gradients on, but '{name}' was called without. Let gradient "
-        "checkpointing be of the kind that is not reentrant (use_reentrant: false)."
+        f"Every trainable layer must keep what its gradient needs, but '{name}' does not: gradient checkpointing of "
+        "the reentrant kind does that. Set `training.gradient_checkpointing: false`."
     )

@@ -15,7 +15,7 @@ from farsighted.signals.factors import Factor, Lookup, Outer, Tied, combined
 from farsighted.signals.kept import Part
 from farsighted.signals.sketch import SketchSum, TwoSided
 from farsighted.signals.tied import HeadPart
-from farsighted.signals.tracked import Tracked
+from farsighted.signals.tracked import NotBatchedError, Tracked
 
 
 class TiedPart(NamedTuple):
@@ -66,14 +66,14 @@ class Pass:
         """Note a call with gradients on: its first input and its output.
 
         Raises:
-            ModelError: examples are not the leading axis.
+            NotBatchedError: examples are not the leading axis.
         """
         self.seen.add(tracked.name)
         self.rows = len(first) if self.rows is None else self.rows
         if len(first) != self.rows or len(output) != self.rows:
-            raise ModelError(
-                f"Inputs of trainable modules must have the examples as their leading axis, but '{tracked.name}' got "
-                f"{len(first)} rows and a module before it {self.rows}. Use forward signals for this architecture."
+            raise NotBatchedError(
+                f"Gradients of a batch are told apart by its rows, but '{tracked.name}' of this model computes with "
+                f"{len(first)} rows and a layer before it with {self.rows}. Choose a selector without gradients."
             )
         if not self.began and not first.requires_grad:
             self.frontier.append(output)

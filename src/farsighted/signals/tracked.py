@@ -9,6 +9,10 @@ from farsighted.core.errors import ModelError
 from farsighted.signals.factors import kind_of
 
 
+class NotBatchedError(ModelError):
+    """The gradients of the examples of a batch cannot be told apart; one at a time they can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tracked:
     """A module with trainable parameters of its own."""
