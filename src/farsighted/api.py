@@ -40,6 +40,7 @@ from farsighted.protocol.fairness import check_fair
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.notes import heuristics_note
 from farsighted.protocol.origins import own_selectors, selector_modules, unfollowed_notes
+from farsighted.protocol.outputs import refuse_output
 from farsighted.protocol.plan import Cell, plan_cells, short_stages
 from farsighted.protocol.refusals import refuse_impossible
 from farsighted.protocol.shared import clusters_are_prepared, quality_notes, stage_is_prepared
@@ -93,6 +94,8 @@ def prepare(config: AuditConfig, out: Path | None = None) -> Prepared:
     Selectors that are not this package's own are tried on made-up candidates: what crashes does so before any training.
     `out` is the audit's folder, where what is read and tokenised is kept for its workers; None: nothing is written.
     """
+    if out is not None:
+        refuse_output(config, out)
     inputs = load_inputs(config) if out is None else find_inputs(config, Layout(out).inputs)
     cells = plan_cells(config, inputs)
     check_before_use(own_selectors(cells))
