@@ -36,7 +36,7 @@ from farsighted.launch.work import (
     Tracker,
 )
 from farsighted.protocol.cost import AuditCost, Rates, estimate
-from farsighted.protocol.fairness import check_fair
+from farsighted.protocol.fairness import check_fair, overshoot_notes
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.notes import heuristics_note
 from farsighted.protocol.origins import own_selectors, selector_modules, unfollowed_notes
@@ -291,6 +291,7 @@ def _plan(
 ) -> PlanRecord:
     inputs = prepared.inputs
     judged = quality_notes(prepared.config, inputs, layout)
+    finished = [read_meta(layout.cell(cell.id)) for cell in prepared.cells if layout.finished(cell.id)]
     return {
         "schema": SCHEMA,
         "farsighted": importlib.metadata.version("farsighted"),
@@ -307,6 +308,7 @@ def _plan(
             *short_stages(prepared.config, inputs),
             *heuristics_note(prepared.config, inputs),
             *judged,
+            *overshoot_notes(prepared.config, inputs, finished),
         ],
         "fingerprints": inputs.fingerprints,
         "model_hash": inputs.model_hash,

@@ -74,7 +74,8 @@ def test_a_selection_is_the_rows_as_they_were_with_rank_score_and_reason(files, 
     scores = check(files, out, chosen)
     spent = sum(row["tokens"] for row in scores if row["chosen"])
     whole = sum(row["tokens"] for row in scores)
-    assert said.out == f"{len(chosen)} of 20 examples, {spent} of {whole} response tokens: {out}\n"
+    over = f" (budget: {whole / 4:g})" if spent > whole / 4 else ""
+    assert said.out == f"{len(chosen)} of 20 examples, {spent} of {whole} response tokens{over}: {out}\n"
 
 
 def test_lhas_looks_back_and_ahead_and_its_parts_are_told(files, tmp_path):

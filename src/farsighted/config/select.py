@@ -82,7 +82,11 @@ class SelectConfig(Section):
     def inputs(self) -> Inputs:
         """All that is read: the selection must not be written there."""
         data = {"the data": self.data, "the history": self.history, "the proxy": self.proxy}
-        models = {"the model": self.model, "the embedding": self.embedding, "the reward model": self.quality.reward_model}
+        models = {
+            "the model": self.model,
+            "the embedding": self.embedding,
+            "the reward model": self.quality.reward_model,
+        }
         named = {what: Path(path).expanduser() for what, path in models.items() if path}
         return Inputs(Path.cwd(), data, {what: folder for what, folder in named.items() if folder.is_dir()})
 

@@ -23,7 +23,7 @@ def encode_all(found: Examples, tokenizer: Tokenizer, context: int) -> Encoded:
             break
         encoded = encode_pool([examples[row]], tokenizer, context, "skip")
         too_long += encoded.skipped
-        tokens |= {row: kept for kept in encoded.tokens}
+        tokens.update(zip([row], encoded.tokens, strict=False))
     if too_long:
         raise DataError(_message(too_long, found, context))
     return Encoded(tuple(tokens[row] for row in range(len(examples))), ())

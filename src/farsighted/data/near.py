@@ -142,5 +142,3 @@ def _buckets(signatures_NP: np.ndarray) -> np.ndarray:
         buckets_NB[shared_N, band] = bucket_N[shared_N] + first
         first += len(sizes)
     return buckets_NB
-
-

@@ -96,8 +96,8 @@ def _without_repeats(found: Examples, dedup: Dedup) -> tuple[Examples, tuple[Dro
 def _repeats_note(dropped: int, left: int, dedup: Dedup) -> str:
     how = "repeat" if dedup == "exact" else "repeat or nearly repeat"
     return (
-        f"{dropped:,} of {dropped + left:,} examples {how} another one and were left out; the budget is of the {left:,} "
-        "that are left. `--dedup none` keeps all."
+        f"{dropped:,} of {dropped + left:,} examples {how} another one and were left out; the budget is of the "
+        f"{left:,} that remain. `--dedup none` keeps all."
     )
 
 

@@ -63,7 +63,9 @@ def find_twins(examples: Sequence[Example], dedup: Dedup) -> tuple[Twin, ...]:
         found = near_twins([spoken(examples[row]) for row in rows])
         near = {rows[row]: Twin(rows[row], rows[of], similarity) for row, (of, similarity) in found.items()}
         # An exact repeat of what is dropped now is told as a repeat of what stays.
-        twins = [Twin(twin.row, near[twin.of].of, near[twin.of].similarity) if twin.of in near else twin for twin in twins]
+        twins = [
+            Twin(twin.row, near[twin.of].of, near[twin.of].similarity) if twin.of in near else twin for twin in twins
+        ]
         twins += near.values()
     return tuple(sorted(twins, key=lambda twin: twin.row))
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from farsighted.core.errors import ConfigError
+from farsighted.core.errors import ConfigError, DataError
 from farsighted.files.hub import HUB
-from farsighted.files.readers import GLOB_CHARACTERS, SUFFIXES
+from farsighted.files.readers import GLOB_CHARACTERS, SUFFIXES, find_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,46 +44,60 @@ def refuse_onto_inputs(targets: Iterable[Path], inputs: Inputs) -> None:
         ConfigError: With the file, what reads it, and the way out.
     """
     for target in targets:
-        for what, path in inputs.entries():
-            if _same(target, inputs.root / Path(path).expanduser()):
-                raise ConfigError(f"'{target}' must not be written: it is '{path}', which is read as {what}. {_WAY_OUT}")
-            if reads(path, inputs.root, target):
-                raise ConfigError(
-                    f"'{target}' must not be written where it is read the next time, but '{path}', which is read as "
-                    f"{what}, leads to it. {_WAY_OUT}"
-                )
-        for what, folder in inputs.folders.items():
-            if _inside(target, folder):
-                raise ConfigError(f"'{target}' must not be written into the folder of {what}, '{folder}'. {_WAY_OUT}")
+        why = _why_not(target, inputs)
+        if why is not None:
+            raise ConfigError(f"'{target}' must not be written: {why}. Give another file with `--out`.")
 
 
-def refuse_folder_in_inputs(folder: Path, own: Iterable[str], inputs: Inputs) -> None:
+def _why_not(target: Path, inputs: Inputs) -> str | None:
+    for what, path in inputs.entries():
+        if any(_same(target, file) for file in _files(path, inputs.root, target)):
+            return f"it is a file of {what} ('{path}')"
+        if reads(path, inputs.root, target):
+            return f"'{path}', which is read as {what}, leads to it, so the next call would read it"
+    return next(
+        (f"it is in the folder of {what}, '{at}'" for what, at in inputs.folders.items() if _inside(target, at)), None
+    )
+
+
+def _files(path: str, root: Path, target: Path) -> tuple[Path, ...]:
+    """Return the files that a target may be: what a glob leads to is looked through only for a target that is there."""
+    named = root / Path(path).expanduser()
+    if named.is_file() or not target.exists():
+        return (named,)
+    try:
+        return find_files(path, root)
+    except DataError:
+        # Whoever reads it says what is wrong.
+        return ()
+
+
+def refuse_folder_in_inputs(folder: Path, own: Iterable[str], inputs: Inputs, option: str = "--out") -> None:
     """Raise where what is written below a folder would be read, or a file that is read lies among it.
 
     Args:
         folder: What is written to; it need not be there yet.
         own: Names of files and folders in it that are written, over what is there.
         inputs: What is read.
+        option: What names the folder, for messages.
 
     Raises:
         ConfigError: With the folder, what reads it, and the way out.
     """
+    way_out = f"Give another folder with `{option}`."
     for what, path in inputs.entries():
         if _leads_below(path, inputs.root, folder):
             raise ConfigError(
                 f"The folder '{folder}' must not be written to: its files would be read the next time, because "
-                f"'{path}', which is read as {what}, leads into it. {_WAY_OUT}"
+                f"'{path}', which is read as {what}, leads into it. {way_out}"
             )
         given = inputs.root / Path(path).expanduser()
         written = next((name for name in own if _inside(given, folder / name)), None)
         if written is not None:
-            raise ConfigError(f"'{folder / written}' is written, but '{path}' in it is read as {what}. {_WAY_OUT}")
+            raise ConfigError(f"'{folder / written}' is written, but '{path}' in it is read as {what}. {way_out}")
     for what, model in inputs.folders.items():
         if _inside(folder, model):
-            raise ConfigError(f"'{folder}' must not be written into the folder of {what}, '{model}'. {_WAY_OUT}")
-
-
-_WAY_OUT = "Give another folder with `--out`."
+            raise ConfigError(f"'{folder}' must not be written into the folder of {what}, '{model}'. {way_out}")
 
 
 def reads(path: str, root: Path, target: Path) -> bool:
