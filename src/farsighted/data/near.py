@@ -3,7 +3,7 @@
 A MinHash signature guesses how alike two texts are. Signatures only tell which few pairs are worth a look; whether a
 row is dropped is decided by the Jaccard index of its texts, so a lucky hash costs time, never an example.
 
-Shape letters: N conversations, P hash functions, B bands.
+Shape letters: N conversations, P hash functions, B bands, C candidates.
 
 *Reference:* definitions.md#repeats; Broder 1997; Lee et al. 2022, arXiv 2107.06499.
 """
@@ -47,14 +47,14 @@ def near_twins(conversations: Sequence[Conversation]) -> dict[int, tuple[int, fl
     """
     if len(conversations) < 2:
         return {}
-    signatures_NP = _signatures(conversations)
-    buckets_NB = _buckets(signatures_NP)
+    signatures_2NP = _signatures(conversations)
+    buckets_NB = _buckets(signatures_2NP)
     kept: dict[int, list[int]] = {}
     twins: dict[int, tuple[int, float]] = {}
     for row in np.flatnonzero((buckets_NB >= 0).any(axis=1)).tolist():
         mine = [bucket for bucket in buckets_NB[row].tolist() if bucket >= 0]
         seen = dict.fromkeys(chain.from_iterable(kept.get(bucket, ()) for bucket in mine))
-        found = _most_similar(row, np.fromiter(seen, dtype=np.intp), signatures_NP, conversations)
+        found = _most_similar(row, np.fromiter(seen, dtype=np.intp), signatures_2NP, conversations)
         if found is not None:
             twins[row] = found
             continue
@@ -83,23 +83,24 @@ def similarity(one: Conversation, other: Conversation) -> float:
 def _jaccard(one: str, other: str) -> float:
     if one == other:
         return 1.0
-    mine, theirs = _shingles(normalise(one)), _shingles(normalise(other))
+    mine, theirs = _shingles(one), _shingles(other)
     return len(mine & theirs) / len(mine | theirs)
 
 
-def _shingles(text: str) -> set[str]:
+def _shingles(raw: str) -> set[str]:
     """Return the shingles of a text; one that is shorter is its own."""
+    text = normalise(raw)
     return {text[start : start + SHINGLE] for start in range(max(1, len(text) - SHINGLE + 1))}
 
 
 def _most_similar(
-    row: int, seen_C: np.ndarray, signatures_NP: np.ndarray, conversations: Sequence[Conversation]
+    row: int, seen_C: np.ndarray, signatures_2NP: np.ndarray, conversations: Sequence[Conversation]
 ) -> tuple[int, float] | None:
     """Return the most similar of some rows and its similarity; None where none is a twin."""
     if not len(seen_C):
         return None
-    agree_C2 = (signatures_NP[seen_C] == signatures_NP[row]).reshape(len(seen_C), _PERMUTATIONS, 2).mean(axis=1)
-    guess_C = agree_C2.min(axis=1)
+    agree_C = [np.count_nonzero(half_NP[seen_C] == half_NP[row], axis=1) for half_NP in signatures_2NP]
+    guess_C = np.minimum(*agree_C) / _PERMUTATIONS
     # Sorted by row first, so that equal guesses come in file order.
     order_C = np.lexsort((seen_C, -guess_C))[:_READ]
     likely = seen_C[order_C[guess_C[order_C] >= THRESHOLD - _MARGIN]].tolist()
@@ -109,15 +110,15 @@ def _most_similar(
 
 
 def _signatures(conversations: Sequence[Conversation]) -> np.ndarray:
-    """Return (N, 2 P) uint32: values of the last two turns in turn, of question and of answer."""
+    """Return (2, N, P) uint32: of the last two turns, question and answer."""
     drawn = MinHash(_PERMUTATIONS, seed=_SEED, hashfunc=int, scheme="affine32").permutations
-    signatures_NP = np.empty((len(conversations), 2 * _PERMUTATIONS), dtype=np.uint32)
+    signatures_2NP = np.empty((2, len(conversations), _PERMUTATIONS), dtype=np.uint32)
     for row, conversation in enumerate(conversations):
         for place, (_, text) in enumerate(conversation[-2:]):
             signature = MinHash(_PERMUTATIONS, seed=_SEED, hashfunc=int, permutations=drawn, scheme="affine32")
             signature.update_batch(_hashes(normalise(text)).tolist())
-            signatures_NP[row, place::2] = signature.hashvalues
-    return signatures_NP
+            signatures_2NP[place, row] = signature.hashvalues
+    return signatures_2NP
 
 
 def _hashes(text: str) -> np.ndarray:
@@ -130,13 +131,14 @@ def _hashes(text: str) -> np.ndarray:
     return np.unique((mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) >> np.uint64(32))
 
 
-def _buckets(signatures_NP: np.ndarray) -> np.ndarray:
+def _buckets(signatures_2NP: np.ndarray) -> np.ndarray:
     """Return (N, B) numbers of buckets, no two bands sharing one; -1 where a row is alone in its bucket."""
-    count = len(signatures_NP)
+    count = signatures_2NP.shape[1]
     buckets_NB = np.full((count, _BANDS), -1, dtype=np.int32)
-    width, first = signatures_NP.shape[1] // _BANDS, 0
+    width, first = _PERMUTATIONS // _BANDS, 0
     for band in range(_BANDS):
-        keys = np.ascontiguousarray(signatures_NP[:, band * width : (band + 1) * width]).view(f"V{4 * width}")[:, 0]
+        rows_NW = np.concatenate(signatures_2NP[:, :, band * width : (band + 1) * width], axis=1)
+        keys = np.ascontiguousarray(rows_NW).view(f"V{rows_NW.shape[1] * rows_NW.itemsize}")[:, 0]
         _, bucket_N, sizes = np.unique(keys, return_inverse=True, return_counts=True)
         shared_N = sizes[bucket_N] > 1
         buckets_NB[shared_N, band] = bucket_N[shared_N] + first

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 from farsighted.core.values import Example
-from farsighted.data.near import near_twins
 from farsighted.store.atomic import write_text
 
 Dedup = Literal["exact", "near", "none"]
@@ -60,6 +59,9 @@ def find_twins(examples: Sequence[Example], dedup: Dedup) -> tuple[Twin, ...]:
         else:
             twins.append(Twin(row, of, 1.0))
     if dedup == "near":
+        # The library behind it takes as long to import as all else that a command starts with.
+        from farsighted.data.near import near_twins
+
         found = near_twins([spoken(examples[row]) for row in rows])
         near = {rows[row]: Twin(rows[row], rows[of], similarity) for row, (of, similarity) in found.items()}
         # An exact repeat of what is dropped now is told as a repeat of what stays.
