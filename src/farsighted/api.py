@@ -37,10 +37,11 @@ from farsighted.launch.work import (
 )
 from farsighted.protocol.cost import AuditCost, Rates, estimate
 from farsighted.protocol.defaults import training_lines, training_notes, with_probe_length
-from farsighted.protocol.fairness import check_fair
+from farsighted.protocol.fairness import check_fair, overshoot_notes
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.notes import heuristics_note, kept_model_notes
 from farsighted.protocol.origins import own_selectors, selector_modules, unfollowed_notes
+from farsighted.protocol.outputs import refuse_output
 from farsighted.protocol.plan import Cell, plan_cells, short_stages
 from farsighted.protocol.refusals import refuse_impossible
 from farsighted.protocol.shared import clusters_are_prepared, quality_notes, stage_is_prepared
@@ -103,6 +104,8 @@ def prepare(config: AuditConfig, out: Path | None = None) -> Prepared:
     Selectors that are not this package's own are tried on made-up candidates: what crashes does so before any training.
     `out` is the audit's folder, where what is read and tokenised is kept for its workers; None: nothing is written.
     """
+    if out is not None:
+        refuse_output(config, out)
     inputs = load_inputs(config) if out is None else find_inputs(config, Layout(out).inputs)
     asked, config = config, with_probe_length(config, inputs)
     cells = plan_cells(config, inputs)
@@ -319,6 +322,7 @@ def _plan(
 ) -> PlanRecord:
     inputs = prepared.inputs
     judged = quality_notes(prepared.config, inputs, layout)
+    finished = [read_meta(layout.cell(cell.id)) for cell in prepared.cells if layout.finished(cell.id)]
     return {
         "schema": SCHEMA,
         "farsighted": importlib.metadata.version("farsighted"),
@@ -336,6 +340,7 @@ def _plan(
             *heuristics_note(prepared.config, inputs),
             *kept_model_notes(prepared.config, inputs, layout),
             *judged,
+            *overshoot_notes(prepared.config, inputs, finished),
         ],
         "fingerprints": inputs.fingerprints,
         "model_hash": inputs.model_hash,

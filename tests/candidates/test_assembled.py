@@ -72,7 +72,7 @@ def test_rows_are_those_asked_for_and_tokens_are_counted():
 
 def test_a_pass_gives_what_the_model_says_of_a_candidate_and_nothing_else():
     known = {"embedding", "cluster", "quality", "difficulty", "tokens", "size", "origin"}
-    of_model = {"nll", "hidden", "grad_norm", "nuclear_norm:all"}
+    of_model = {"nll", "hidden", "grad_norm", "nuclear_norm:non_pad"}
     assert of_passes({*known, *of_model, "cluster_count", "proxy_sketch"}) == of_model
 
 

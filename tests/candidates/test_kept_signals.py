@@ -26,7 +26,7 @@ from oracles.tiny_folder import read_texts, save_tiny
 PASS_TOKENS = 64
 PLENTY = 10**8
 FORWARD = frozenset({"nll", "entropy", "head_sketch", "nuclear_norm", "logit_sketch", "hidden", "embedding"})
-ELSEWHERE = frozenset({"nuclear_norm:all", "logit_sketch:non_pad"})
+ELSEWHERE = frozenset({"nuclear_norm:non_pad", "logit_sketch:non_pad"})
 BACKWARD = frozenset({"grad_norm", "grad_sketch"})
 ALL = FORWARD | ELSEWHERE | BACKWARD
 
@@ -95,7 +95,11 @@ def test_texts_are_scored_in_several_chunks_of_whole_passes(texts):
     assert all(sum(len(texts[row].ids) for row in chunk) >= PASS_TOKENS for chunk in chunks[:-1])
 
 
-REQUESTS = (frozenset({"nll", "hidden"}), frozenset({"nll", "grad_norm"}), frozenset({"grad_norm", "nuclear_norm:all"}))
+REQUESTS = (
+    frozenset({"nll", "hidden"}),
+    frozenset({"nll", "grad_norm"}),
+    frozenset({"grad_norm", "nuclear_norm:non_pad"}),
+)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -113,12 +117,12 @@ def test_only_what_is_missing_is_computed_and_a_kind_of_pass_at_a_time(texts, tm
         ({"nll"}, [{"nll"}]),
         ({"nll", "hidden"}, [{"hidden"}]),
         ({"grad_norm", "nll", "entropy"}, [{"grad_norm"}, {"entropy"}]),
-        ({"nuclear_norm:all", "nuclear_norm", "logit_sketch:all"}, None),
+        ({"nuclear_norm:non_pad", "nuclear_norm", "logit_sketch:non_pad"}, None),
         ({"hidden", "entropy", "grad_norm", "nll"}, []),
     ]:
         learner.passes.clear()
         cache.get(learner, texts, frozenset(needs))
-        wanted = [{"nuclear_norm:all", "logit_sketch:all"}, {"nuclear_norm"}] if passes is None else passes
+        wanted = [{"nuclear_norm:non_pad", "logit_sketch:non_pad"}, {"nuclear_norm"}] if passes is None else passes
         assert [names for _, names in learner.passes] == [names for names in wanted for _ in range(count)]
 
 

@@ -74,7 +74,8 @@ def test_a_selection_is_the_rows_as_they_were_with_rank_score_and_reason(files, 
     scores = check(files, out, chosen)
     spent = sum(row["tokens"] for row in scores if row["chosen"])
     whole = sum(row["tokens"] for row in scores)
-    assert said.out == f"{len(chosen)} of 20 examples, {spent} of {whole} response tokens: {out}\n"
+    over = f" (budget: {whole / 4:g})" if spent > whole / 4 else ""
+    assert said.out == f"{len(chosen)} of 20 examples, {spent} of {whole} response tokens{over}: {out}\n"
 
 
 def test_lhas_looks_back_and_ahead_and_its_parts_are_told(files, tmp_path):
@@ -449,3 +450,90 @@ def test_a_turn_with_calls_is_written_whole(tmp_path):
     assert first["messages"][2]["tool_calls"] == [call]
     assert first["tools"] == tools
     assert "system" not in first
+
+
+SEA = {"prompt": "Tell me a long story about the sea and the old captain.", "response": "Zqxv jkwp vbnm qqzz."}
+REPEATS = [SEA] * 5 + [{"prompt": f"Is {n} a number?", "response": "yes"} for n in range(5)]
+
+
+def test_repeats_are_left_out_named_and_counted(tmp_path):
+    write_jsonl(tmp_path / "pool.jsonl", REPEATS)
+    out = tmp_path / "chosen.jsonl"
+    said = selected(tmp_path, out, budget="4 examples")
+    assert said.code == 0
+    assert [row["prompt"] for row in rows_of(out)].count(SEA["prompt"]) == 1
+    dropped = rows_of(tmp_path / "chosen.jsonl.dropped.jsonl")
+    assert [row["id"] for row in dropped] == [f"pool:{n}" for n in (2, 3, 4, 5)]
+    place = f"{tmp_path / 'pool.jsonl'}"
+    assert dropped[0] == {
+        "id": "pool:2",
+        "place": f"{place}:2",
+        "twin": "pool:1",
+        "twin_place": f"{place}:1",
+        "similarity": 1.0,
+    }
+    assert len(pq.read_table(tmp_path / "chosen.jsonl.scores.parquet")) == 6
+    assert "4 of 10 examples repeat another one and were left out; the budget is of the 6 that remain." in said.err
+    assert f"Which example repeats which: {out}.dropped.jsonl." in said.err
+
+
+def test_none_keeps_repeats_and_near_leaves_out_more(tmp_path):
+    longer = SEA | {"prompt": SEA["prompt"] + "!"}
+    write_jsonl(tmp_path / "pool.jsonl", [SEA, SEA, longer, {"prompt": "q", "response": "a"}])
+    counts = {}
+    for dedup in ("none", "exact", "near"):
+        said = selected(tmp_path, tmp_path / "out.jsonl", "--dedup", dedup, selector="random", budget="100%")
+        assert said.code == 0
+        counts[dedup] = len(rows_of(tmp_path / "out.jsonl"))
+        assert (tmp_path / "out.jsonl.dropped.jsonl").exists() == (dedup != "none")
+    assert counts == {"none": 4, "exact": 3, "near": 2}
+
+
+def test_a_budget_that_repeats_would_have_filled_says_that_they_were_left_out(tmp_path):
+    write_jsonl(tmp_path / "pool.jsonl", REPEATS)
+    said = selected(tmp_path, tmp_path / "out.jsonl", budget="7 examples")
+    assert said.code == 2
+    assert "4 repeats were left out of it; `--dedup none` keeps them." in said.err
+
+
+def test_rows_that_the_history_has_too_stay_and_are_counted(tmp_path):
+    write_jsonl(tmp_path / "pool.jsonl", [SEA, {"prompt": "q", "response": "a"}])
+    write_jsonl(tmp_path / "past.jsonl", [SEA])
+    more = ("--history", tmp_path / "past.jsonl")
+    said = selected(tmp_path, tmp_path / "out.jsonl", *more, selector="random", budget="100%")
+    assert said.err == "Note: 1 of 2 examples also stand in the history; they stay.\n"
+    assert len(rows_of(tmp_path / "out.jsonl")) == 2
+
+
+def test_a_budget_that_is_exceeded_is_said_with_both_numbers(tmp_path):
+    write_jsonl(tmp_path / "pool.jsonl", [{"prompt": f"p{n}", "response": "x" * 300} for n in range(3)])
+    said = selected(tmp_path, tmp_path / "out.jsonl", "--dedup", "none", budget="20 tokens", selector="random")
+    assert "1 of 3 examples, 301 of 903 response tokens (budget: 20): " in said.out
+    assert "The budget is 20 response tokens, but 301 were taken: examples are taken whole" in said.err
+    said = selected(tmp_path, tmp_path / "out.jsonl", "--dedup", "none", budget="50% examples", selector="random")
+    assert "2 of 3 examples (budget: 1.5), 602 of 903 response tokens: " in said.out
+
+
+@pytest.mark.parametrize("name", ["pool.jsonl", "picked.jsonl", "picked.parquet", "sub/picked.jsonl"])
+def test_nothing_is_written_where_it_is_read(tmp_path, name):
+    write_jsonl(tmp_path / "pool.jsonl", REPEATS)
+    before = (tmp_path / "pool.jsonl").read_bytes()
+    said = run_cli("select", tmp_path, "-s", "random", "-b", "20%", "-o", tmp_path / name)
+    assert said.code == 2
+    assert "must not be written" in said.err
+    assert (tmp_path / "pool.jsonl").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["pool.jsonl"]
+
+
+def test_a_second_call_reads_what_the_first_read(tmp_path):
+    write_jsonl(tmp_path / "pool.jsonl", REPEATS)
+    answers = [selected(tmp_path, tmp_path / "out" / "picked.jsonl", selector="random").out for _ in range(2)]
+    assert answers[0] == answers[1]
+
+
+def test_a_cache_in_the_data_is_refused(tmp_path):
+    write_jsonl(tmp_path / "pool.jsonl", REPEATS)
+    more = ("-s", "random", "-b", "20%", "-o", tmp_path.parent / "out.jsonl", "--cache", tmp_path / "kept")
+    said = run_cli("select", tmp_path, *more)
+    assert said.code == 2
+    assert "Give another folder with `--cache`" in said.err

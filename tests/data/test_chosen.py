@@ -1,12 +1,16 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from farsighted.core.errors import ConfigError, DataError, StorageError
 from farsighted.core.values import Pool, Ranking, Tokens
-from farsighted.data.chosen import Selected, check_target, reasons_of
+from farsighted.data.chosen import Selected, Target, beside, check_target, reasons_of
+from farsighted.data.twins import Dropped
+from farsighted.files.apart import Inputs
 from farsighted.files.formats import read_examples
+from farsighted.files.rows import BadRow
 from oracles.micro import write_jsonl
 
 
@@ -74,3 +78,40 @@ def test_reasons_of_a_plain_score_tell_the_score():
         "rank 2 of 2: score 1 (above 0 % of the pool)",
         "rank 1 of 2: score 3 (above 50 % of the pool)",
     )
+
+
+def test_what_was_read_is_never_written_over_and_stays_as_it_was(tmp_path):
+    chosen = selection(tmp_path)
+    chosen = replace(chosen, inputs=Inputs(tmp_path, {"the data": ("*.jsonl",)}))
+    before = (tmp_path / "data.jsonl").read_bytes()
+    for name in ("data.jsonl", "out.jsonl", "out.parquet"):
+        with pytest.raises(ConfigError, match="must not be written"):
+            chosen.write(tmp_path / name)
+    assert (tmp_path / "data.jsonl").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
+
+
+def test_files_beside_an_earlier_selection_do_not_outlive_it(tmp_path):
+    chosen = selection(tmp_path)
+    told = replace(chosen, dropped=(Dropped("b", "f:2", "a", "f:1", 1.0),), bad_rows=(BadRow("f", 3, "is bad", "x"),))
+    told.write(tmp_path / "out.jsonl")
+    scores, bad_rows, dropped = beside(tmp_path / "out.jsonl")
+    assert json.loads(dropped.read_text())["twin"] == "a"
+    assert json.loads(bad_rows.read_text())["line"] == 3
+    chosen.write(tmp_path / "out.jsonl")
+    assert (scores.exists(), bad_rows.exists(), dropped.exists()) == (True, False, False)
+
+
+def test_what_was_taken_is_told_beside_what_was_allowed(tmp_path):
+    chosen = selection(tmp_path)
+    assert chosen.taken == Target(4)
+    assert replace(chosen, target=Target(1.5, "examples")).taken == Target(2, "examples")
+    assert Target(3.5).exceeded_by(Target(4))
+    assert not Target(4).exceeded_by(Target(4))
+    assert [str(Target(amount)) for amount in (20, 25.25, 1234567.0, 10 / 3)] == ["20", "25.25", "1,234,567", "3.33"]
+
+
+def test_a_folder_is_no_file_to_write(tmp_path):
+    (tmp_path / "out.jsonl").mkdir()
+    with pytest.raises(ConfigError, match=r"must be a file, but .*out\.jsonl' is a folder"):
+        check_target(tmp_path / "out.jsonl")

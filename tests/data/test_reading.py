@@ -48,7 +48,9 @@ def test_each_turn_is_an_example_where_asked(tmp_path):
 
 def test_what_cannot_be_read_is_refused(tmp_path):
     file = write_jsonl(tmp_path / "a.jsonl", [{"prompt": "p" * 5000, "response": "r"}])
-    with pytest.raises(DataError, match="An example must fit into"):
+    with pytest.raises(
+        DataError, match=r"must fit into the model's 1,024 tokens, but 1 of 1 are longer\. Give --on-long skip"
+    ):
         read(file)
     with pytest.raises(ConfigError, match=r"No example of .*a\.jsonl fits into"):
         read(file, on_long="skip")

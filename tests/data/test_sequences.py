@@ -146,6 +146,8 @@ def test_repeats_of_held_out_prompts_leave_the_pool_with_a_note(folder):
     assert [len(part) for part in (stage.validation, stage.proxy, stage.train)] == [10, 4, 40 - 20 - 8]
     assert not find_overlap(stage.train, {"held": stage.validation + stage.proxy})
     assert found.notes == (
+        "20 of the 40 examples in the files of the pool of code repeat another one of it, turns and response alike, "
+        "and can be selected as often. `farsighted select` leaves such repeats out.",
         "10 examples of the pool of code repeat the held-out validation set, and were dropped.",
         "4 examples of the pool of code repeat the proxy, and were dropped.",
     )

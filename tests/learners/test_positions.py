@@ -1,6 +1,7 @@
 """Nuclear norm and logit sketch at other positions than the response's, through the learner."""
 
 import numpy as np
+import pytest
 import torch
 
 from farsighted.core.values import Example, Tokens
@@ -28,3 +29,17 @@ def test_non_pad_positions_take_the_logits_of_prompt_and_response():
         response = torch.linalg.svdvals(logits[tokens.prompt_length - 1 : -1]).sum().item()
         assert np.isclose(found["nuclear_norm:non_pad"][row], whole, rtol=1e-4)
         assert np.isclose(found["nuclear_norm"][row], response, rtol=1e-4)
+
+
+@pytest.mark.parametrize("where", ["", ":non_pad"])
+def test_the_limit_of_a_batch_changes_no_signal_of_uds(where):
+    """What stands beside an example in a batch, and how long it is, follows from the limit."""
+    names = frozenset({f"nuclear_norm{where}", f"logit_sketch{where}"})
+    texts = [text(str(n), (np.arange(5 + 11 * (n % 5)) * 7 + n) % 200, 1 + n % 3) for n in range(12)]
+    found = []
+    for limit in (60, 100_000):
+        settings = LearnerSettings(OptimizerSettings(1e-3), batch_tokens=limit)
+        learner = CausalLM(load_model(model_folder("tiny"), "float32"), "hash", Lora(r=2), settings, 0)
+        found.append(learner.signals(texts, names))
+    for name in names:
+        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-5, atol=1e-4)

@@ -1,6 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 
-from farsighted.protocol.fairness import UnfairError, check_fair
+from farsighted.config.load import load_config
+from farsighted.core.values import Example, Pool, Tokens
+from farsighted.protocol.fairness import UnfairError, check_fair, overshoot_notes
 
 
 def meta(selector, tokens=(100, 100), **changes):
@@ -72,3 +76,29 @@ def test_budgets_in_examples_may_differ_in_tokens():
 
 def test_nothing_finished_is_fair():
     check_fair([])
+
+
+def pool_of(lengths):
+    return Pool("a", tuple(Tokens(Example(f"e{n}", "p", "r"), tuple(range(1 + n)), 1) for n in lengths))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "budget", "trained", "said"),
+    [
+        ([10] * 40, "25%", 105, None),
+        ([10] * 40, "25%", 111, "which is 100 response tokens, up to 111 were trained on"),
+        ([300, 312, 301], "20 tokens", 312, "which is 20 response tokens, up to 312 were trained on"),
+        ([300, 312, 301], "20 tokens", 29, None),
+        ([10] * 40, "25% examples", 900, None),
+    ],
+)
+def test_a_budget_that_was_exceeded_by_far_is_said_with_both_numbers(lengths, budget, trained, said):
+    pool = pool_of(lengths)
+    config = load_config({"suite": {"train": 5}, "budgets": [budget]})
+    inputs = SimpleNamespace(stages={"a": SimpleNamespace(pool=pool), "b": SimpleNamespace(pool=pool)})
+    cells = [meta("random", (0, 0)), meta("loss", (trained, 0))]
+    cells = [cell | {"budget": str(config.budgets[0])} for cell in cells]
+    notes = overshoot_notes(config, inputs, cells)
+    assert len(notes) == (said is not None)
+    assert all(note.startswith(f"In 'a' under a budget of {config.budgets[0]}, ") and said in note for note in notes)
+    assert overshoot_notes(config, inputs, [cell | {"reference": True} for cell in cells]) == ()

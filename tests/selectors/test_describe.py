@@ -116,3 +116,7 @@ def test_a_class_typed_at_a_prompt_is_described_without_texts_under_fields():
     described = describe(typed_at_a_prompt("-"))
     assert described.summary == "Prefer short responses."
     assert [parameter.text for parameter in described.parameters] == ["", ""]
+
+
+def test_presets_are_told_with_what_they_stand_for():
+    assert "preset = near_published: scale = compat, positions = non_pad." in str(describe("utility_diversity"))

@@ -220,3 +220,12 @@ def test_a_class_found_by_its_path_goes_by_that_path_unless_it_is_registered():
     assert written["selector"]["name"] == "oracles.weighted:Weighing"
     assert parameters_of(build_selector({"name": "replay", **written})) == written
     assert build_selector("farsighted.selectors.loss:Loss").name == "loss"
+
+
+def test_a_preset_that_there_is_not_is_refused_with_what_there_is():
+    with pytest.raises(
+        SelectorError, match=r"no preset 'near_publish' of selector 'utility_diversity'\. .*near_published"
+    ):
+        build_selector({"name": "utility_diversity", "preset": "near_publish"})
+    with pytest.raises(SelectorError, match=r"no preset 'x' of selector 'loss'\. It has none\."):
+        build_selector({"name": "loss", "preset": "x"})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from farsighted.core.errors import SelectorError
-from farsighted.selectors import UtilityDiversity, rank_checked
+from farsighted.selectors import UtilityDiversity, build_selector, rank_checked
 from oracles import selector_loops as loops
 
 RNG = np.random.default_rng(0)
@@ -80,3 +80,11 @@ def test_compat_without_a_vocabulary_size_says_what_is_missing():
 def test_a_memory_of_nothing_is_refused():
     with pytest.raises(SelectorError, match="`memory` of 'utility_diversity' must be at least 1, but is 0"):
         UtilityDiversity(memory=0)
+
+
+def test_near_published_is_the_reference_scale_over_all_tokens():
+    selector = build_selector({"name": "utility_diversity", "preset": "near_published"})
+    assert selector == UtilityDiversity("compat", positions="non_pad")
+    assert selector.weight == 1.5e-3
+    other = build_selector({"name": "utility_diversity", "preset": "near_published", "memory": 7, "alpha": 1})
+    assert other == UtilityDiversity("compat", alpha=1.0, memory=7, positions="non_pad")

@@ -55,9 +55,10 @@ def test_other_positions_may_be_chosen_for_the_logits():
     ids, batch = make_batch(SHAPES)
     hidden = MODEL.model(ids).last_hidden_state
     maps = build_head_maps(HEAD, np.random.default_rng(7), {"nuclear_norm"})
-    positions = gather_positions(hidden, batch, "all")
+    positions = gather_positions(hidden, batch, "non_pad")
     found = forward_signals(gather_response(hidden, batch), maps, {"nuclear_norm"}, positions)["nuclear_norm"]
-    wanted = [float(torch.linalg.svdvals(rows @ HEAD.weight_VD.T).sum()) for rows in hidden]
+    own = [rows[: len(tokens.ids)] for rows, tokens in zip(hidden, batch, strict=True)]
+    wanted = [float(torch.linalg.svdvals(rows @ HEAD.weight_VD.T).sum()) for rows in own]
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 

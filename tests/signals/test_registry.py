@@ -110,5 +110,5 @@ def test_there_is_a_kind_of_provider_for_each_cost_but_metadata():
 
 
 def test_a_name_says_the_positions_behind_a_colon():
-    assert at_positions("logit_sketch:all") == ("logit_sketch", "all")
+    assert at_positions("logit_sketch:non_pad") == ("logit_sketch", "non_pad")
     assert at_positions("nll") == ("nll", "response")

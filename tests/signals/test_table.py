@@ -36,7 +36,7 @@ def test_what_belongs_to_the_run_is_known_apart():
 
 def test_every_built_in_signal_is_left_under_its_own_name():
     built_in = [row for row in SIGNALS.values() if not row.is_own]
-    assert len(built_in) == 26
+    assert len(built_in) == 24
     for row in built_in:
         array = np.zeros(3)
         assert row.needs == {row.name}

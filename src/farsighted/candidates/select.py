@@ -16,12 +16,13 @@ from farsighted.candidates.grades import judge_cost_note, pool_quality
 from farsighted.candidates.kept_signals import SignalCache
 from farsighted.config.select import SelectConfig
 from farsighted.core import fingerprint
-from farsighted.core.errors import SelectorError
+from farsighted.core.errors import ConfigError, SelectorError
 from farsighted.core.rng import stream
-from farsighted.core.values import Pool, Signals, Tokens, labels_of
-from farsighted.data.chosen import Selected
-from farsighted.data.cut import budget_sizes, cut, share_of
-from farsighted.data.reading import reader_of
+from farsighted.core.values import Budget, Pool, Signals, Tokens, labels_of
+from farsighted.data.chosen import Selected, Target
+from farsighted.data.cut import budget_sizes, cut, is_far_above, share_of
+from farsighted.data.reading import Reading, reader_of
+from farsighted.data.twins import count_shared
 from farsighted.files.columns import refuse_unmet
 from farsighted.learners.adapters import Lora
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
@@ -78,9 +79,9 @@ def select_from_files(options: SelectConfig, selector: Selector | None = None) -
     needs = _without_training(check_needs(selector.needs))
     folder = model_folder(options.model)
     reader = reader_of(folder, options)
-    data = reader.read(options.data, options.turns)
+    data = reader.read(options.data, options.turns, options.dedup)
     pool = Pool(", ".join(options.data), data.tokens)
-    share = share_of(options.budget, pool)
+    target = _target(options.budget, pool, len(data.dropped))
     history, proxy = reader.read(options.history, options.turns), reader.read(options.proxy, "last")
     readings = (data, history, proxy)
     refuse_unmet(options.names, frozenset[str]().union(*(found.examples.names for found in readings)))
@@ -93,15 +94,49 @@ def select_from_files(options: SelectConfig, selector: Selector | None = None) -
     # The whole order, not only what the budget takes: every row gets a rank, and a reason for it.
     ranking = rank_checked(selector, seen.pool, state, stream(options.seed, "selector"))
     sizes_N = budget_sizes(pool, options.budget.unit)
+    chosen = cut(ranking.order, sizes_N, 0.0, target.amount)
+    told = dict.fromkeys(note for found in readings for note in found.notes)
+    notes = (*told, *_shared_note(data, history), *made, *seen.notes)
     return Selected(
         pool=pool,
         ranking=ranking,
-        chosen=cut(ranking.order, sizes_N, 0.0, share * float(sizes_N.sum())),
+        chosen=chosen,
         files=data.files,
         examples=data.examples,
         columns=options.names,
-        notes=(*dict.fromkeys(note for found in readings for note in found.notes), *made, *seen.notes),
+        notes=(*notes, *_overshoot_note(target, pool, chosen)),
         bad_rows=tuple(row for found in readings for row in found.examples.bad_rows),
+        dropped=data.dropped,
+        target=target,
+        inputs=options.inputs,
+    )
+
+
+def _target(budget: Budget, pool: Pool, dropped: int) -> Target:
+    """Return what a budget allows of the pool; raises `ConfigError` where that is more than there is."""
+    try:
+        share = share_of(budget, pool)
+    except ConfigError as error:
+        if not dropped:
+            raise
+        raise ConfigError(f"{error} {dropped:,} repeats were left out of it; `--dedup none` keeps them.") from None
+    return Target(share * float(budget_sizes(pool, budget.unit).sum()), budget.unit)
+
+
+def _shared_note(data: Reading, history: Reading) -> tuple[str, ...]:
+    """Examples that the model has seen stay candidates: to look back is the selector's part."""
+    shared = count_shared(data.examples.examples, history.examples.examples)
+    return (f"{shared:,} of {len(data.tokens):,} examples also stand in the history; they stay.",) if shared else ()
+
+
+def _overshoot_note(target: Target, pool: Pool, chosen: np.ndarray) -> tuple[str, ...]:
+    lengths_M = pool.response_lengths[chosen]
+    taken = int(lengths_M.sum())
+    if target.unit == "examples" or not is_far_above(taken, target.amount, pool.response_tokens / len(pool)):
+        return ()
+    return (
+        f"The budget is {target} response tokens, but {taken:,} were taken: examples are taken whole, and the last one "
+        f"has {lengths_M[-1]:,}.",
     )
 
 

@@ -24,6 +24,7 @@ from farsighted.cli.options import (
 )
 from farsighted.core.values import Tokens
 from farsighted.launch.work import Launch
+from farsighted.protocol.outputs import refuse_output
 from farsighted.store.layout import Layout
 
 
@@ -42,8 +43,9 @@ def plan_command(
     """Read everything, time a few rounds of each kind of cell, and print what an audit would cost."""
     launch = Launch(worker_count(workers), executor)
     refuse_launch(launch)
-    prepared = prepare(load(source, overrides, selector, allow_code_execution))
-    folder = out_folder(source, out)
+    config, folder = load(source, overrides, selector, allow_code_execution), out_folder(source, out)
+    refuse_output(config, folder)
+    prepared = prepare(config)
     console = output_console()
     if show_example:
         for stage in prepared.inputs.stages.values():

@@ -10,7 +10,8 @@ from farsighted.cli.console import error_console, output_console
 from farsighted.config.located import COMMAND_LINE
 from farsighted.config.select import select_config
 from farsighted.core.errors import ConfigError
-from farsighted.data.chosen import Selected, check_target
+from farsighted.data.chosen import Selected, beside, check_target
+from farsighted.files.apart import refuse_folder_in_inputs
 
 
 def select_command(
@@ -57,6 +58,10 @@ def select_command(
         Literal["error", "skip"], typer.Option(help="Rows that are no usable example; skip writes them beside OUT.")
     ] = "error",
     max_bad_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that may be skipped.")] = 0.01,
+    dedup: Annotated[
+        Literal["exact", "near", "none"],
+        typer.Option(help="Repeats that are left out: equal ones, nearly equal ones too (MinHash), or none."),
+    ] = "exact",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     cache: Annotated[
         Path | None,
@@ -70,12 +75,12 @@ def select_command(
 ) -> None:
     """Rank the examples of files, cut at the budget, and write the chosen rows with scores and reasons.
 
-    OUT.scores.parquet has every example, chosen or not. OUT.bad_rows.jsonl has the rows that were
-    set aside. What the model says of each example is kept (--cache): another budget, or another selector that reads the
-    same, takes no pass, and an interrupted command goes on where it stopped. Under --turns each, a chosen turn that is
-    not its conversation's last is written as the conversation up to it, under `messages`.
+    OUT.scores.parquet has every candidate, chosen or not; OUT.bad_rows.jsonl the rows that were set aside;
+    OUT.dropped.jsonl those that repeat another one, and which. What the model says of each example is kept (--cache):
+    another budget, or another selector that reads the same, takes no pass, and an interrupted command goes on where it
+    stopped. Under --turns each, a chosen turn that is not its conversation's last is written as the conversation up to
+    it, under `messages`.
     """
-    check_target(out)
     options = select_config(
         {
             "data": data,
@@ -94,12 +99,15 @@ def select_command(
             "on_long": on_long,
             "on_bad_row": on_bad_row,
             "max_bad_share": max_bad_share,
+            "dedup": dedup,
             "seed": seed,
             "cache": cache,
             "cache_megabytes": cache_megabytes,
         },
         COMMAND_LINE,
     )
+    check_target(out, options.inputs)
+    refuse_folder_in_inputs(options.kept_in, ("judge",), options.inputs, "--cache")
     # Scoring needs torch; everything before it must answer at once.
     from farsighted.candidates.select import select_from_files
 
@@ -111,14 +119,21 @@ def select_command(
 def _tell(selected: Selected, out: Path) -> None:
     if selected.bad_rows:
         error_console().print(
-            f"Note: {len(selected.bad_rows)} bad rows were set aside: {out}.bad_rows.jsonl.", soft_wrap=True
+            f"Note: {len(selected.bad_rows)} bad rows were set aside: {beside(out).bad_rows}.", soft_wrap=True
         )
     for note in selected.notes:
         error_console().print(f"Note: {note}", soft_wrap=True)
+    if selected.dropped:
+        error_console().print(f"Note: Which example repeats which: {beside(out).dropped}.", soft_wrap=True)
     pool = selected.pool
     tokens = int(pool.response_lengths[selected.chosen].sum())
+    target = selected.target
+    over = f" (budget: {target})" if target is not None and target.exceeded_by(selected.taken) else ""
+    of_tokens = f"{tokens} of {pool.response_tokens} response tokens"
     output_console().print(
-        f"{len(selected.chosen)} of {len(pool)} examples, {tokens} of {pool.response_tokens} response tokens: {out}",
+        f"{len(selected.chosen)} of {len(pool)} examples, {of_tokens}{over}: {out}"
+        if target is None or target.unit == "tokens"
+        else f"{len(selected.chosen)} of {len(pool)} examples{over}, {of_tokens}: {out}",
         soft_wrap=True,
     )
 

@@ -13,6 +13,7 @@ from farsighted.config.messages import sentences
 from farsighted.config.quality_source import QualityConfig
 from farsighted.config.stages import Column, refuse_cutting_rendered
 from farsighted.core.errors import ConfigError
+from farsighted.files.apart import Inputs
 from farsighted.files.columns import Columns
 from farsighted.store.layout import user_cache
 
@@ -65,6 +66,9 @@ class SelectConfig(Section):
     """What to do with a malformed row: stop, or set it aside in a quarantine file."""
     max_bad_share: float = Field(default=0.01, ge=0, le=1)
     """Under skip: the largest share of bad rows that is tolerated, 0 to 1."""
+    dedup: Literal["exact", "near", "none"] = "exact"
+    """Which repeats of `data` are left out before anything is ranked: rows with the same turns and response, rows with
+    nearly the same, or none."""
     seed: int = Field(default=0, ge=0)
     """Seed of everything random."""
     cache: Path | None = Field(default=None, strict=False)
@@ -81,6 +85,18 @@ class SelectConfig(Section):
     def names(self) -> Columns:
         """The columns, for what reads files."""
         return {str(ours): given for ours, given in self.columns.items()}
+
+    @property
+    def inputs(self) -> Inputs:
+        """All that is read: the selection must not be written there."""
+        data = {"the data": self.data, "the history": self.history, "the proxy": self.proxy}
+        models = {
+            "the model": self.model,
+            "the embedding": self.embedding,
+            "the reward model": self.quality.reward_model,
+        }
+        named = {what: Path(path).expanduser() for what, path in models.items() if path}
+        return Inputs(Path.cwd(), data, {what: folder for what, folder in named.items() if folder.is_dir()})
 
     @property
     def kept_in(self) -> Path:
@@ -105,6 +121,7 @@ class SelectOptions(TypedDict, total=False):
     on_long: Literal["error", "skip", "truncate_prompt"]
     on_bad_row: Literal["error", "skip"]
     max_bad_share: float
+    dedup: Literal["exact", "near", "none"]
     seed: int
     cache: PathLike | None
     cache_megabytes: int

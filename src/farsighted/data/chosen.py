@@ -4,10 +4,10 @@ import datetime
 import decimal
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,8 @@ from scipy.stats import rankdata
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.core.values import Pool, Ranking
 from farsighted.data.turns import cut_row
+from farsighted.data.twins import Dropped, write_dropped
+from farsighted.files.apart import Inputs, refuse_onto_inputs
 from farsighted.files.columns import Columns
 from farsighted.files.formats import Examples
 from farsighted.files.readers import read_rows, write_quarantine
@@ -27,6 +29,21 @@ _SUFFIXES: Final = (".jsonl", ".parquet")
 
 Fields = dict[str, object]
 """A row of a file, field by field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An amount of a budget."""
+
+    amount: float
+    unit: Literal["tokens", "examples"] = "tokens"
+
+    def exceeded_by(self, taken: "Target") -> bool:
+        """Whether more was taken, rounding aside."""
+        return taken.amount > self.amount + 1e-9 * max(self.amount, 1.0)
+
+    def __str__(self) -> str:
+        return f"{round(self.amount, 2):,.10g}"
 
 
 @dataclass(frozen=True)
@@ -48,11 +65,24 @@ class Selected:
     """Sentences about what was left out and what stood in for what."""
     bad_rows: tuple[BadRow, ...] = ()
     """Rows that were set aside, of the data and of what was read beside it."""
+    dropped: tuple[Dropped, ...] = ()
+    """Examples that were no candidates because they repeat one."""
+    target: Target | None = None
+    """What the budget allows of the candidates."""
+    inputs: Inputs = field(default_factory=Inputs)
+    """All that was read: nothing is written there."""
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Ids of the chosen examples, best first."""
         return tuple(self.pool.tokens[row].example.id for row in self.chosen)
+
+    @property
+    def taken(self) -> Target:
+        """What was taken of the budget, in its unit; above `target` by less than the last example taken."""
+        if self.target is not None and self.target.unit == "examples":
+            return Target(len(self.chosen), "examples")
+        return Target(int(self.pool.response_lengths[self.chosen].sum()))
 
     @cached_property
     def rank(self) -> np.ndarray:
@@ -102,19 +132,27 @@ class Selected:
     def write(self, path: str | Path) -> None:
         """Write the chosen rows to a .jsonl or .parquet file, each file whole or not at all.
 
-        PATH.scores.parquet gets `table`, and PATH.bad_rows.jsonl the rows that were set aside, if any.
+        PATH.scores.parquet gets `table`, PATH.bad_rows.jsonl the rows that were set aside, if any, and
+        PATH.dropped.jsonl the repeats that were left out, if any; files of these names of an earlier selection go.
 
         Raises:
-            ConfigError: Another ending.
+            ConfigError: Another ending, or a file that was read, or would be read with the data the next time.
             DataError: Rows that the kind of file cannot hold; nothing is written then.
             StorageError: The folder cannot be written to.
         """
         out = Path(path)
-        check_target(out)
+        check_target(out, self.inputs)
         encoded = _encoded(self.rows(), out.suffix)
-        atomic.write_bytes(out.with_name(out.name + ".scores.parquet"), table_bytes(self.table()))
+        scores, bad_rows, dropped = beside(out)
+        atomic.write_bytes(scores, table_bytes(self.table()))
         if self.bad_rows:
-            write_quarantine(out.with_name(out.name + ".bad_rows.jsonl"), self.bad_rows)
+            write_quarantine(bad_rows, self.bad_rows)
+        if self.dropped:
+            write_dropped(dropped, self.dropped)
+        # What an earlier selection set aside says nothing about this one.
+        for stale in (file for file, told in ((bad_rows, self.bad_rows), (dropped, self.dropped)) if not told):
+            with atomic.storage_errors(stale):
+                stale.unlink(missing_ok=True)
         atomic.write_bytes(out, encoded)
 
     def _told_row(self, fields: Fields, row: int) -> Fields:
@@ -131,11 +169,33 @@ class Selected:
         return (cut_row(fields, tokens.example, self.columns) if cut else fields) | {"farsighted": told}
 
 
-def check_target(out: Path) -> None:
-    """Raise `ConfigError` where no selection can be written to a file of that ending, `StorageError` to its folder."""
+def check_target(out: Path, inputs: Inputs | None = None) -> None:
+    """Raise where no selection can be written to a file.
+
+    Raises:
+        ConfigError: Another ending; or it, or a file beside it, is read, or would be read with the data the next time.
+        StorageError: Its folder cannot be written to.
+    """
     if out.suffix not in _SUFFIXES:
         raise ConfigError(f"`--out` must end in .jsonl or .parquet, but is '{out}'. Rename it.")
+    if out.is_dir():
+        raise ConfigError(f"`--out` must be a file, but '{out}' is a folder. Name a file in it.")
+    refuse_onto_inputs((out, *beside(out)), inputs or Inputs())
     atomic.ensure_writable(out.parent)
+
+
+class Beside(NamedTuple):
+    """Files beside a selection."""
+
+    scores: Path
+    bad_rows: Path
+    dropped: Path
+
+
+def beside(out: Path) -> Beside:
+    """Return the files that are written beside a selection, some only where there is something to tell."""
+    names = (".scores.parquet", ".bad_rows.jsonl", ".dropped.jsonl")
+    return Beside(*(out.with_name(out.name + name) for name in names))
 
 
 def reasons_of(ranking: Ranking) -> tuple[str, ...]:

@@ -44,6 +44,14 @@ def cut(order: np.ndarray, sizes: np.ndarray, spent: float, target: float) -> np
     return order[: int(np.searchsorted(running, missing - 1e-9 * max(target, 1.0))) + 1]
 
 
+def is_far_above(taken: float, target: float, mean_size: float) -> bool:
+    """Tell whether so much was taken above a target that it must be said: a mean example, or half of the target.
+
+    Examples are taken whole, so a little more than the target is the rule.
+    """
+    return taken - target > min(mean_size, target / 2)
+
+
 def most_picks(sizes: np.ndarray, spent: float, target: float) -> int:
     """Return the largest number of candidates that `cut` takes of any ranking: the smallest ones first."""
     return len(cut(np.argsort(sizes, kind="stable"), sizes, spent, target))

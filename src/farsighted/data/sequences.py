@@ -20,6 +20,7 @@ from farsighted.data.leaks import Overlap, Twins, check_disjoint, drop_overlap, 
 from farsighted.data.looked import Look, Rules, looked_over
 from farsighted.data.splits import hold_out, subsample
 from farsighted.data.turns import every_turn
+from farsighted.data.twins import count_repeats
 from farsighted.files.columns import Columns, refuse_unmet
 from farsighted.files.formats import Examples, read_examples
 from farsighted.files.readers import find_files
@@ -221,6 +222,13 @@ class _Desk:
         """Return a stage with its sets read whole and a held-out validation set taken from its pool."""
         pool = self._examples(stage.train, f"the pool of {stage.name}")
         ood = {name: self._examples(paths, _ood_name(name)).examples for name, paths in stage.ood_files.items()}
+        repeats = count_repeats(pool.examples)
+        if repeats:
+            self.notes.append(
+                f"{repeats:,} of the {len(pool.examples):,} examples in the files of the pool of {stage.name} repeat "
+                "another one of it, turns and response alike, and can be selected as often. `farsighted select` leaves "
+                "such repeats out."
+            )
         what = f"the validation set of {stage.name}"
         if not isinstance(stage.validation, int):
             return _Draft(stage, pool.examples, self._examples(stage.validation, what).examples, ood)

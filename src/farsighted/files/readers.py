@@ -17,7 +17,7 @@ from farsighted.store.atomic import write_text
 SUFFIXES: Final = (".jsonl.gz", ".json.gz", ".jsonl", ".json", ".parquet", ".csv.gz", ".csv", ".tsv", ".arrow")
 _NOT_ROWS: Final = frozenset({"dataset_info.json", "state.json", "dataset_dict.json"})
 """Files beside the rows in a folder that `datasets` saved."""
-_GLOB_CHARACTERS: Final = frozenset("*?[")
+GLOB_CHARACTERS: Final = frozenset("*?[")
 
 
 def find_files(paths: str | Sequence[str], root: Path) -> tuple[Path, ...]:
@@ -96,9 +96,9 @@ def _files_of(path: str, root: Path) -> list[Path]:
             return [whole]
         if whole.is_dir():
             return _inside(whole, "**/*")
-        if not _GLOB_CHARACTERS & set(path):
+        if not GLOB_CHARACTERS & set(path):
             return []
-        fixed = next(parent for parent in whole.parents if not _GLOB_CHARACTERS & set(str(parent)))
+        fixed = next(parent for parent in whole.parents if not GLOB_CHARACTERS & set(str(parent)))
         return _inside(fixed, str(whole.relative_to(fixed)))
     except (OSError, ValueError, StopIteration) as error:
         raise DataError(f"'{path}' must be a path, a glob or a folder, but is not: {error}. Mend it.") from None

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Literal
 
+from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import FarsightedError
+from farsighted.data.cut import is_far_above, share_of
+from farsighted.protocol.inputs import AuditInputs
 from farsighted.store.records import CellRecord
 
 
@@ -28,6 +31,31 @@ def check_fair(metas: Iterable[CellRecord]) -> None:
     _same(done, "pool_hashes", "the pools")
     for _, cells in groupby((meta for meta in done if not meta["reference"]), key=_group):
         _same_budget(list(cells))
+
+
+def overshoot_notes(config: AuditConfig, inputs: AuditInputs, metas: Iterable[CellRecord]) -> tuple[str, ...]:
+    """Return a sentence for each stage and budget in tokens that a cell exceeded by far (`is_far_above`).
+
+    Examples are trained on whole, so a stage ends up to one example above its target: with one long example under a
+    small budget that is most of what was trained on. References, which may train on more, are left aside.
+    """
+    budgets = {str(budget): budget for budget in config.budgets if budget.unit == "tokens"}
+    most: dict[tuple[str, str], int] = {}
+    for meta in metas:
+        if meta["status"] == "done" and not meta["reference"] and meta["budget"] in budgets:
+            for stage in meta["per_stage"]:
+                key = stage["stage"], meta["budget"]
+                most[key] = max(most.get(key, 0), stage["trained_tokens"])
+    notes = []
+    for (name, text), trained in most.items():
+        pool = inputs.stages[name].pool
+        target = share_of(budgets[text], pool) * pool.response_tokens
+        if is_far_above(trained, target, pool.response_tokens / len(pool)):
+            notes.append(
+                f"In '{name}' under a budget of {text}, which is {target:,.10g} response tokens, up to {trained:,} "
+                "were trained on: examples are taken whole, and one of them is long."
+            )
+    return tuple(notes)
 
 
 def _start(meta: CellRecord) -> tuple[int, str]:

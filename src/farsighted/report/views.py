@@ -15,6 +15,7 @@ from farsighted.report.joined import joined_scores, joined_selections
 from farsighted.report.scorecard import scorecard
 from farsighted.report.tables import tables
 from farsighted.report.typesetting import WRITERS
+from farsighted.store.layout import ARTIFACTS
 from farsighted.store.reader import CellArtifacts
 from farsighted.store.result_records import ResultsRecord
 from farsighted.store.writer import table_bytes
@@ -86,12 +87,6 @@ def checked_files(files: object, taken: Mapping[str, str]) -> dict[str, bytes]:
 def _meet(one: PurePosixPath, other: PurePosixPath) -> bool:
     """Whether two paths are the same, or one is the folder of the other."""
     return one == other or one in other.parents or other in one.parents
-
-
-ARTIFACTS: Final = frozenset(
-    {"audit.json", "results.json", "bad_rows.jsonl", "cells", "shared", "checkpoints", "judge", "claims", "logs"}
-)
-"""What a run wrote below the audit's folder, and the numbers: views are made from them, and never write into them."""
 
 
 def _installed(name: str) -> View:

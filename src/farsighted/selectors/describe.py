@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import itertools
 import textwrap
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from farsighted.core.source import sources_of
@@ -39,12 +40,18 @@ class Description:
     needs: tuple[str, ...] | None
     """Signals that it reads with its default parameters, sorted; None where a parameter has no default."""
     parameters: tuple[Parameter, ...]
+    presets: Mapping[str, Mapping[str, object]] = dataclasses.field(default_factory=dict)
+    """Several parameters under one name, which `preset` asks for."""
 
     def __str__(self) -> str:
         lines = [f"{self.name} (family {self.family}, version {self.version}): {self.summary}"]
         lines += [self.text] if self.text else []
         if self.needs is not None:
             lines.append(f"Reads: {', '.join(self.needs) or 'no signals'}.")
+        lines += [
+            f"  preset = {name}: {', '.join(f'{key} = {_written(value)}' for key, value in settings.items())}."
+            for name, settings in self.presets.items()
+        ]
         lines += [f"  {one.name} = {one.default}: {one.kind}. {one.text}".rstrip() for one in self.parameters]
         return "\n".join(lines)
 
@@ -67,7 +74,8 @@ def describe(spec: SelectorSpec) -> Description:
         for name, default in defaults.items()
     ]
     needs = None if built is None else tuple(sorted(built.needs))
-    return Description(cls.name, cls.family, cls.version, *_docstring(cls), needs, tuple(parameters))
+    presets = getattr(cls, "presets", {})
+    return Description(cls.name, cls.family, cls.version, *_docstring(cls), needs, tuple(parameters), presets)
 
 
 def fingerprint_of(selector: Selector) -> dict[str, object]:

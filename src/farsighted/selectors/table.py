@@ -7,9 +7,10 @@ from typing import Any, Final, TypeVar, cast
 
 from farsighted.core.doors import Door
 from farsighted.core.errors import FarsightedError, SelectorError
+from farsighted.core.names import did_you_mean
 from farsighted.core.source import told
 from farsighted.selectors.base import NO_DEMANDS, Selector
-from farsighted.selectors.parameters import check_parameters, kinds_of, may_be_selector
+from farsighted.selectors.parameters import check_parameters, fields_of, kinds_of, may_be_selector
 
 DOOR: Final = Door("farsighted.selectors", "Selector", SelectorError, lambda thing: isinstance(thing, type))
 """How selectors of others are found."""
@@ -95,6 +96,7 @@ def _built(name: str, parameters: Mapping[str, object]) -> Selector:
 def build_of_class(found: type[Any], name: str, parameters: Mapping[str, object]) -> Selector:
     """Return the selector of a class; raises as `build_selector`, whose messages call it by `name`."""
     kinds = kinds_of(found)
+    parameters = _with_preset(found, name, parameters)
     values = {
         # `build_selector` refuses anything that is no selector.
         key: build_selector(cast(SelectorSpec, value)) if may_be_selector(kinds.get(key)) else value
@@ -116,6 +118,17 @@ def build_of_class(found: type[Any], name: str, parameters: Mapping[str, object]
     if selector is None:
         raise SelectorError(f"Selector '{name}' must have `needs`, `family` and `version`. Inherit from `Scored`.")
     return selector
+
+
+def _with_preset(found: type[Any], name: str, parameters: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the parameters with those of `preset` filled in; what is given beside it goes before it."""
+    if "preset" not in parameters or "preset" in fields_of(found):
+        return parameters
+    presets, asked = getattr(found, "presets", {}), parameters["preset"]
+    if asked not in presets:
+        advice = did_you_mean(str(asked), presets) if presets else "It has none."
+        raise SelectorError(f"There is no preset '{asked}' of selector '{name}'. {advice}")
+    return {**presets[asked], **{key: value for key, value in parameters.items() if key != "preset"}}
 
 
 def _definition(cls: type[Any]) -> tuple[str, str]:

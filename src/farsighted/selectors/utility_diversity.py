@@ -3,6 +3,7 @@
 Shape letters: N candidates, H memory entries, K sketch (8 x 128), V vocabulary, T time steps of a sketch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
@@ -28,6 +29,9 @@ class UtilityDiversity:
     standardized: u and d are z-scored over the candidates (a term without spread is 0).
     compat: u as it is; d times sqrt(V T)/2, T = 512, the factor by which the reference implementation's sketch
     distances are inflated, so that its alpha keeps its meaning.
+    Differs from the paper: by default terms are z-scored and only response positions count, so that a long prompt does
+    not decide. The preset `near_published` is compat over all tokens; pads, which the reference counts too, never do:
+    their number depends on the neighbours in a batch.
     *Reference:* definitions.md#utility_diversity; Zou et al. 2025, arXiv 2510.16882.
     """
 
@@ -35,6 +39,9 @@ class UtilityDiversity:
     family: ClassVar[str] = "utility_diversity"
     version: ClassVar[int] = 1
     demands: ClassVar[Demands] = NO_DEMANDS
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "near_published": {"scale": "compat", "positions": "non_pad"}
+    }
 
     scale: Literal["standardized", "compat"] = "standardized"
     """How the two terms are made comparable."""
@@ -42,8 +49,8 @@ class UtilityDiversity:
     """Weight of diversity; null stands for 1 when standardized and 0.0015 in the reference scale."""
     memory: int = 1024
     """Selected examples that are remembered."""
-    positions: Literal["response", "non_pad", "all"] = "response"
-    """Whose logits enter; `all` counts pads too, as the reference implementation does."""
+    positions: Literal["response", "non_pad"] = "response"
+    """Whose logits enter: those that predict the response, or those of every token of prompt and response."""
 
     @property
     def needs(self) -> frozenset[str]:

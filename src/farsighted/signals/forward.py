@@ -19,7 +19,7 @@ from farsighted.core.errors import DataError, ModelError
 from farsighted.core.values import Tokens
 from farsighted.signals.logits import wide
 
-Where = Literal["response", "non_pad", "all"]
+Where = Literal["response", "non_pad"]
 """Positions whose logits enter `nuclear_norm` and `logit_sketch`."""
 
 
@@ -84,15 +84,15 @@ def gather_response(hidden_BLD: Tensor, batch: Sequence[Tokens]) -> Ragged:
 def gather_positions(hidden_BLD: Tensor, batch: Sequence[Tokens], positions: Where) -> Positions:
     """Return the hidden states whose logits enter `nuclear_norm` and `logit_sketch`.
 
-    `response`: those that predict response tokens. `non_pad`: every real token. `all`: every column, pads included
-    (the published UDS; the score then depends on the longest example of the batch).
+    `response`: those that predict response tokens. `non_pad`: every real token. Pads never enter: how many there are
+    depends on the neighbours in a batch, and so would the score.
     """
     if positions == "response":
         ragged = gather_response(hidden_BLD, batch)
         return Positions(ragged.hidden_RD, ragged.lengths_B)
     _check_batch(hidden_BLD, batch)
     columns = hidden_BLD.shape[1]
-    counts = [columns if positions == "all" else min(len(tokens.ids), columns) for tokens in batch]
+    counts = [min(len(tokens.ids), columns) for tokens in batch]
     hidden_PD = torch.cat([hidden_BLD[row, :count] for row, count in enumerate(counts)])
     return Positions(hidden_PD, torch.tensor(counts, device=hidden_BLD.device))
 

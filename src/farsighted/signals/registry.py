@@ -52,7 +52,7 @@ COST_IN_WORDS: Final[Mapping[Cost, str]] = MappingProxyType(
 )
 """Each cost in passes over the candidates."""
 
-POSITIONS: Final = ("response", "non_pad", "all")
+POSITIONS: Final = ("response", "non_pad")
 """Positions whose logits can enter `nuclear_norm` and `logit_sketch`; any but the first is written behind a colon."""
 
 

@@ -42,7 +42,7 @@ _built_in("head_sketch", _SKETCH, "forward", "Random sketch of that gradient; in
 _built_in("hidden", ("N", "D"), "forward", "Mean of the last hidden states that predict the response tokens.")
 for _where in POSITIONS:
     _behind = "" if _where == POSITIONS[0] else f":{_where}"
-    _tokens = {"response": "the response tokens", "non_pad": "all tokens", "all": "all positions, pads too"}[_where]
+    _tokens = {"response": "the response tokens", "non_pad": "all tokens"}[_where]
     _built_in(f"nuclear_norm{_behind}", ("N",), "forward", f"Nuclear norm of the logits over {_tokens} (UDS).")
     _built_in(
         f"logit_sketch{_behind}",
@@ -72,8 +72,8 @@ def check_needs(needs: Iterable[str]) -> frozenset[str]:
 
     A signal of an installed package is imported by this.
 
-    >>> sorted(check_needs(["nll", "logit_sketch:all"]))
-    ['logit_sketch:all', 'nll']
+    >>> sorted(check_needs(["nll", "logit_sketch:non_pad"]))
+    ['logit_sketch:non_pad', 'nll']
     """
     checked, known = frozenset(needs), signal_names()
     for name in sorted(checked):
@@ -93,8 +93,8 @@ def pass_of(name: str) -> str:
 
     Passes of different kinds may differ in the last bits of what they share.
 
-    >>> pass_of("grad_norm"), pass_of("nll"), pass_of("nuclear_norm:all")
-    ('backward', 'response', 'all')
+    >>> pass_of("grad_norm"), pass_of("nll"), pass_of("nuclear_norm:non_pad")
+    ('backward', 'response', 'non_pad')
     """
     row = signal_named(name)
     if row.cost == "backward":

@@ -19,6 +19,11 @@ RESULT_VERSION: Final = 7
 MARKER: Final = "DONE.json"
 """Written last into a finished folder: names its files and their SHA-256."""
 
+ARTIFACTS: Final = frozenset(
+    {"audit.json", "results.json", "bad_rows.jsonl", "cells", "shared", "checkpoints", "judge", "claims", "logs"}
+)
+"""What a run wrote below the audit's folder, and the numbers: views are made from them, and never write into them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -17,7 +17,7 @@ from farsighted.core.errors import FarsightedError
 from farsighted.core.values import Example, Tokens
 from farsighted.learners.base import Learner
 from farsighted.signals.provided import once_signals, text_signals
-from farsighted.signals.registry import Signal, at_positions, signal_named
+from farsighted.signals.registry import Signal, signal_named
 from farsighted.testing.fake_learner import FakeLearner
 
 _TOLERANCE: Final = 1e-3
@@ -125,11 +125,11 @@ def _check_rows(row: Signal, found: _OfRows, whole: np.ndarray) -> None:
     """Compare with what is seen in another order, in halves, and alone."""
     count = len(whole)
     moved = np.roll(np.arange(count), 1)
-    orders = {"in another order": [moved]}
-    # Pads are among all positions, and there are as many as the longest neighbour asks for.
-    if not any(at_positions(need)[1] == "all" for need in row.needs):
-        orders["in halves"] = np.array_split(np.arange(count), 2)
-        orders["alone"] = [np.array([n]) for n in range(count)]
+    orders = {
+        "in another order": [moved],
+        "in halves": np.array_split(np.arange(count), 2),
+        "alone": [np.array([n]) for n in range(count)],
+    }
     margin = _TOLERANCE * max(float(np.abs(whole).max()), 1e-6)
     for how, parts in orders.items():
         gap = max(float(np.abs(found(part).astype(np.float64) - whole[part]).max()) for part in parts)
