@@ -5,10 +5,9 @@ Needs a clone of the authors' repository; nothing of it is kept here:
     python studies/uds_published.py PATH/UDSamplingTrainer.py [--model tiny] [--batches 200] [--size 4] [--keep 1]
 
 Their trainer's own selection step is run beside ours, batch after batch, each with a memory of its own; no step is
-taken, so both see one model. Batches are made as in their script: examples of similar length together, padded on the left, with id 0, to a multiple
-of 8.
-Printed is the mean share of common picks with theirs (seed 0) of: theirs under other seeds of its random projection,
-the preset `near_published`, and the default. Their random draws are the only ones; our maps are fixed.
+taken, so both see one model. Batches are made as in their script: examples of similar length together, padded on the
+left, with id 0, to a multiple of 8. Printed is the mean share of common picks with theirs (seed 0) of: theirs under
+other seeds of its random projection, the preset `near_published`, and the default. Our random maps are fixed.
 """
 
 import argparse
