@@ -36,13 +36,13 @@ from farsighted.launch.work import (
     Tracker,
 )
 from farsighted.protocol.cost import AuditCost, Rates, estimate
-from farsighted.protocol.defaults import training_lines, training_notes, with_probe_length
+from farsighted.protocol.defaults import short_stages, training_lines, training_notes, with_probe_length
 from farsighted.protocol.fairness import check_fair, overshoot_notes
 from farsighted.protocol.inputs import AuditInputs, load_inputs
 from farsighted.protocol.notes import heuristics_note, kept_model_notes
 from farsighted.protocol.origins import own_selectors, selector_modules, unfollowed_notes
 from farsighted.protocol.outputs import refuse_output
-from farsighted.protocol.plan import Cell, plan_cells, short_stages
+from farsighted.protocol.plan import Cell, plan_cells
 from farsighted.protocol.refusals import refuse_impossible
 from farsighted.protocol.shared import clusters_are_prepared, quality_notes, stage_is_prepared
 from farsighted.protocol.stored_inputs import find_inputs, share_inputs

@@ -5,7 +5,6 @@ import pytest
 from farsighted.core.errors import DataError
 from farsighted.files.causes import no_header, other_encoding, other_separator
 from farsighted.files.formats import read_examples
-from farsighted.files.rows import Row
 
 
 def test_a_letter_of_windows_is_told_from_utf_16_and_from_bytes_of_no_text():
@@ -28,9 +27,7 @@ def test_a_header_that_is_parted_rightly_has_no_other_separator():
 
 
 def test_a_first_line_of_unknown_names_seems_to_be_a_row_in_csv_alone():
-    data, named = {"What is 1 + 1?": "x", "2": "4"}, {"Prompt": "x", "reply": "4"}
-    assert "the first line of the file (What is 1 + 1?, 2) seems to be a row itself" in no_header(
-        Row(data, Path("a.csv"), 2)
-    )
-    assert no_header(Row(data, Path("a.jsonl"), 2)) == ""
-    assert no_header(Row(named, Path("a.csv"), 2)) == ""
+    data, named = ["What is 1 + 1?", "2"], ["Prompt", "reply"]
+    assert "the first line of the file (What is 1 + 1?, 2) seems to be a row itself" in no_header(Path("a.csv"), data)
+    assert no_header(Path("a.jsonl"), data) == ""
+    assert no_header(Path("a.csv"), named) == ""

@@ -2,8 +2,8 @@ import pytest
 
 from farsighted.api import prepare
 from farsighted.config.load import load_config
-from farsighted.protocol.defaults import planned_steps
-from oracles.micro import micro_config, nano_config
+from farsighted.protocol.defaults import planned_steps, short_stages
+from oracles.micro import desk_of, micro_config, nano_config
 
 
 def prepared(tmp_path, **options):
@@ -77,3 +77,21 @@ def test_another_default_makes_another_cell(tmp_path):
     config = nano_config(tmp_path, training={"batch_size": 2}, probe={"steps": 1, "points": 1, "items": 3})
     slow = load_config({**config, "training": {"batch_size": 2, "learning_rate": 2e-4}})
     assert {cell.id for cell in prepare(load_config(config)).cells}.isdisjoint(c.id for c in prepare(slow).cells)
+
+
+@pytest.mark.parametrize(
+    ("orders", "noted"),
+    [(["canonical"], ["math"]), (["reversed"], ["general"]), (["canonical", "reversed"], ["general", "math"])],
+)
+def test_stages_that_are_over_before_their_own_probe_are_noted_unless_they_are_always_first(tmp_path, orders, noted):
+    """24 candidates, 2 of which make a step at 25 %: 3 steps."""
+    probe = {"steps": 4, "points": 1, "items": 3}
+    desk = desk_of(nano_config(tmp_path, orders=orders, probe=probe), tmp_path / "out")
+    notes = short_stages(desk.config, desk.inputs)
+    assert [note.split("'")[1] for note in notes] == noted
+    assert all("has 3 optimizer steps under a budget of 25%, fewer than `probe.steps` (4)" in note for note in notes)
+
+
+def test_stages_as_long_as_their_probe_are_not_noted(tmp_path):
+    desk = desk_of(nano_config(tmp_path, probe={"steps": 3, "points": 1, "items": 3}), tmp_path / "out")
+    assert short_stages(desk.config, desk.inputs) == ()

@@ -1,7 +1,6 @@
 import pytest
 
 from farsighted.core.errors import ConfigError, SelectorError
-from farsighted.protocol.plan import short_stages
 from oracles.micro import desk_of, nano_config
 
 GRID = {
@@ -168,24 +167,6 @@ def test_the_order_of_lines_is_part_of_the_data(tmp_path):
     path = tmp_path / "math.test.jsonl"
     path.write_text("\n".join(reversed(path.read_text().splitlines())))
     assert not set(before) & set(desk_of(config, tmp_path / "out").cells)
-
-
-@pytest.mark.parametrize(
-    ("orders", "noted"),
-    [(["canonical"], ["math"]), (["reversed"], ["general"]), (["canonical", "reversed"], ["general", "math"])],
-)
-def test_stages_that_are_over_before_their_own_probe_are_noted_unless_they_are_always_first(tmp_path, orders, noted):
-    """24 candidates, 2 of which make a step at 25 %: 3 steps."""
-    probe = {"steps": 4, "points": 1, "items": 3}
-    desk = desk_of(nano_config(tmp_path, orders=orders, probe=probe), tmp_path / "out")
-    notes = short_stages(desk.config, desk.inputs)
-    assert [note.split("'")[1] for note in notes] == noted
-    assert all("has 3 optimizer steps under a budget of 25%, fewer than `probe.steps` (4)" in note for note in notes)
-
-
-def test_stages_as_long_as_their_probe_are_not_noted(tmp_path):
-    desk = desk_of(nano_config(tmp_path, probe={"steps": 3, "points": 1, "items": 3}), tmp_path / "out")
-    assert short_stages(desk.config, desk.inputs) == ()
 
 
 RULE = """

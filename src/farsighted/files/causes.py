@@ -1,9 +1,8 @@
 """Why a file cannot be read, where the rows only show that it cannot."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Final
-
-from farsighted.files.rows import Row
 
 _SEPARATORS: Final = (";", "\t", "|")
 _FIELDS: Final = frozenset(
@@ -42,14 +41,12 @@ def other_separator(names: Sequence[str], separator: str) -> str:
     return next((sign for sign in (*_SEPARATORS, ",") if sign != separator and sign in names[0]), "")
 
 
-def no_header(row: Row) -> str:
-    """Return what is wrong with a row of a CSV file whose first line seems to be a row too, "" elsewhere."""
-    if not row.file.name.endswith((".csv", ".csv.gz", ".tsv")) or _FIELDS & {
-        name.strip().lower() for name in row.fields
-    }:
+def no_header(file: Path, names: Collection[str]) -> str:
+    """Return what is wrong with the columns of a CSV file whose first line seems to be a row, "" elsewhere."""
+    if not file.name.endswith((".csv", ".csv.gz", ".tsv")) or _FIELDS & {name.strip().lower() for name in names}:
         return ""
-    names = ", ".join(row.fields)[:80]
+    first = ", ".join(names)[:80]
     return (
-        f"has columns of no known name, because the first line of the file ({names}) seems to be a row itself; put a "
+        f"has columns of no known name, because the first line of the file ({first}) seems to be a row itself; put a "
         "header above it (prompt,response), or name the columns under `data.columns`"
     )

@@ -180,7 +180,7 @@ def found_in(row: Row, columns: Columns = NO_COLUMNS, ids: Ids = "field") -> Fou
     except SetAsideError as error:
         return Found(SetAside(str(error)))
     except UnknownShapeError as error:
-        return Found(_bad(row, no_header(row) or f"{error}{advice_on(row.fields, columns)}"))
+        return Found(_bad(row, no_header(row.file, row.fields) or f"{error}{advice_on(row.fields, columns)}"))
     except UnfitError as error:
         return Found(_bad(row, str(error)))
 

@@ -45,6 +45,16 @@ def with_probe_length(config: AuditConfig, inputs: AuditInputs) -> AuditConfig:
     return config.model_copy(update={"probe": probe})
 
 
+def short_stages(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
+    """Return a sentence for each stage that is over before its own probe is; a stage that is first has none."""
+    return tuple(
+        f"'{planned.stage}' has {planned.steps} optimizer steps under a budget of {planned.budget}, fewer than "
+        f"`probe.steps` ({config.probe.step_count}): its own-probe curve is not complete and is not used."
+        for planned in planned_steps(config, inputs)
+        if planned.steps < config.probe.step_count
+    )
+
+
 def training_lines(asked: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
     """Return a sentence for each peak learning rate and for the probe's length, each with where it comes from."""
     return (*(_rate_line(asked, mode) for mode in asked.adaptations), *_probe_lines(asked, inputs))

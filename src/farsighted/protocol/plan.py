@@ -10,7 +10,6 @@ from farsighted.core.errors import ConfigError
 from farsighted.core.values import Budget
 from farsighted.data.cut import share_of
 from farsighted.models.folder import hashed_model
-from farsighted.protocol.defaults import planned_steps
 from farsighted.protocol.inputs import AuditInputs
 from farsighted.selectors import Selector, build_selector, demands_of, fingerprint_of, parameters_of
 from farsighted.signals.definition import definitions_of
@@ -115,16 +114,6 @@ def _pool_settings(config: AuditConfig, selector: Selector) -> dict[str, object]
     if "reference" in costs:
         found["reference"] = None if settings.reference is None else hashed_model(settings.reference).content
     return found
-
-
-def short_stages(config: AuditConfig, inputs: AuditInputs) -> tuple[str, ...]:
-    """Return a sentence for each stage that is over before its own probe is; a stage that is first has none."""
-    return tuple(
-        f"'{planned.stage}' has {planned.steps} optimizer steps under a budget of {planned.budget}, fewer than "
-        f"`probe.steps` ({config.probe.step_count}): its own-probe curve is not complete and is not used."
-        for planned in planned_steps(config, inputs)
-        if planned.steps < config.probe.step_count
-    )
 
 
 def _refuse_misplaced(built: Sequence[tuple[str, Selector, bool]]) -> None:
