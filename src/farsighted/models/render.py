@@ -2,6 +2,8 @@
 
 A template may drop what it does not know, in silence. What is not found whole is asked for in other forms, and then
 refused with the turn's number.
+
+*Reference:* definitions.md#the-render-is-checked.
 """
 
 from collections.abc import Sequence
