@@ -184,6 +184,14 @@ def test_a_text_that_is_rendered_already_is_refused_and_one_that_speaks_of_marks
     assert not tokenizer.chat.look(Example("d", "<s>old</s> new", "<s>x</s>")).fault
 
 
+def test_a_text_that_begins_with_the_words_of_a_template_without_marks_is_not_refused(tmp_path):
+    words = CHATML.replace("<|im_start|>{{ m['role'] }}\n", "{{ m['role'] }}: ").replace(
+        "<|im_start|>assistant\n", "assistant: "
+    )
+    tokenizer = tokenizer_for(save_chat(tmp_path, words), "chat")
+    assert not tokenizer.chat.look(Example("a", "user: who reads this?", "Nobody.")).fault
+
+
 def test_thinking_of_earlier_turns_that_a_template_leaves_out_is_told(tmp_path):
     tokenizer = tokenizer_for(save_chat(tmp_path, TOOLS), "chat")
     turns = (("user", "6*7?"), ("assistant", "<think>\nsix\n</think>\n\n42"), ("user", "7*7?"))

@@ -200,3 +200,18 @@ def test_the_head_that_a_template_gives_an_answer_is_context_and_its_thinking_is
     # A space before the answer is the answer's.
     found = written(INST, Example("x", "Hi", "Yo"))
     assert found.text[found.start :] == " Yo</s>"
+
+
+EMPTY = "{% if m.role == 'assistant' and '</think>' not in m.content %}<think></think>{% endif %}{{ m['content'] }}"
+OPENS = "{{ '<think></think>' if enable_thinking is defined and not enable_thinking else '<think>\n' }}{% endif"
+SWITCHED = CHATML.replace("{{ m['content'] }}", EMPTY).replace("assistant\n{% endif", "assistant\n" + OPENS)
+"""Opens the thinking unless it is switched off, and closes it at once where an answer has none."""
+
+
+def test_an_answer_without_thinking_is_read_as_where_thinking_is_switched_off():
+    found = written(SWITCHED, Example("x", "Hi", "Yo"))
+    assert found.text[: found.start].endswith("<|im_start|>assistant\n<think></think>")
+    assert found.text[found.start :] == "Yo<|im_end|>\n"
+    found = written(SWITCHED, Example("x", "6*7?", "<think>\nsix\n</think>\n\n42"))
+    assert found.text[: found.start].endswith("<|im_start|>assistant\n<think>\n")
+    assert found.text[found.start : found.end] == "six\n</think>\n\n42"

@@ -3,6 +3,8 @@
 The separator is a line break, put after a prompt that does not end in white space (so an empty prompt becomes a line
 break, and the first response token always has something before it). Prompt and response are turned into tokens
 apart, so the boundary between them is exact and a response has the same tokens after every prompt.
+
+*Reference:* definitions.md#cutting.
 """
 
 from collections.abc import Iterable, Sequence

@@ -13,6 +13,7 @@ from farsighted.models.pieces import Span
 from farsighted.models.render import Render, RenderError, render
 from farsighted.models.writing import Seen, Written
 
+_BRACKETS: Final = frozenset("<[|")
 _SHORTEST: Final = 3
 """A header of fewer signs says nothing."""
 _DROPPED: Final = "hold thinking in earlier turns, which the model's chat template leaves out"
@@ -84,7 +85,8 @@ class ChatTemplate:
             if closes or mark.start() < cut < mark.end():
                 cut = mark.end()
         header = first[cut:].strip()
-        return header if len(header) >= _SHORTEST else ""
+        # Words alone ("user:") may begin anybody's text.
+        return header if len(header) >= _SHORTEST and _BRACKETS & set(header) else ""
 
     def _tokens(self, found: Render) -> Written:
         spans = _within(found.spans, 0, found.start)

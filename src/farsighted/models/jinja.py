@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final, NoReturn
 
 import jinja2
@@ -30,18 +31,31 @@ class Program:
     constants: frozenset[str]
     """Every text that stands in the source: a role's name among them is one that the template knows."""
 
-    def text(self, talk: Conversation, asks: bool) -> str:
-        """Return the messages as the template writes them; `asks`: with what makes the model answer."""
-        return self.write(talk.messages, talk.tools, asks)
+    def text(self, talk: Conversation, asks: bool, thinks: bool | None = None) -> str:
+        """Return the messages as the template writes them; raises one of `TEMPLATE_ERRORS`.
 
-    def write(self, messages: tuple[Message, ...], tools: tuple[object, ...] = (), asks: bool = False) -> str:
-        """Write messages; raises one of `TEMPLATE_ERRORS`."""
+        Args:
+            talk: Messages and tools.
+            asks: Whether to add what makes the model answer.
+            thinks: Whether the model is to think first, where the template asks; None: as it likes.
+        """
+        return self.write(talk.messages, talk.tools, asks, {} if thinks is None else {"enable_thinking": thinks})
+
+    def write(
+        self,
+        messages: tuple[Message, ...],
+        tools: tuple[object, ...] = (),
+        asks: bool = False,
+        more: Mapping[str, object] = MappingProxyType({}),
+    ) -> str:
+        """Write messages, `more` being further names that the template may use."""
         found: str = self.template.render(
             messages=list(messages),
             tools=list(tools) or None,
             documents=None,
             add_generation_prompt=asks,
             **self.special,
+            **more,
         )
         return found
 

@@ -1,4 +1,7 @@
-"""A tokenizer's own marks (special tokens), where a template writes them and where a text only spells them."""
+"""A tokenizer's own marks (special tokens), where a template writes them and where a text only spells them.
+
+*Reference:* definitions.md#marks-in-texts.
+"""
 
 import json
 import re

@@ -26,8 +26,11 @@ _TAG: Final = re.compile(
 _OPENS: Final = re.compile(r"<(?:think|thinking|thought|reasoning)>|\[THINK\]|<\|begin_of_thought\|>")
 _CLOSES: Final = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|<\|end_of_thought\|>")
 _REASONING: Final = ("reasoning_content", "reasoning", "thinking")
-_PLANES: Final = ((0x100000, re.compile("[\U00100000-\U0010ffff]")), (0xF0000, re.compile("[\U000f0000-\U000fffff]")))
-"""Characters that are nobody's: no text and no template is expected to have them, and one that has is seen."""
+_PLANES: Final = {
+    plane * 0x10000: re.compile(f"[{chr(plane * 0x10000)}-{chr(plane * 0x10000 + 0xFFFF)}]")
+    for plane in (16, 15, 13, 12, 11)
+}
+"""Planes of characters that are nobody's, by their first one; that of the signs must have none in the texts."""
 _MOST: Final = 0x7FFF
 """Texts that there are signs for."""
 
@@ -144,14 +147,14 @@ class Marking:
 
 def places_of(talk: Conversation, whole: str, render: Callable[[Conversation], str]) -> tuple[list[Piece], list[Place]]:
     """Return every text of a conversation and where it stands in `whole`, which is what `render` makes of it."""
-    base = next((base for base, pattern in _PLANES if not pattern.search(whole)), None)
+    base = next((base for base, pattern in _PLANES.items() if not pattern.search(whole)), None)
     marking = Marking(base)
     signed = marking.marked(talk)
     if base is not None and len(marking.pieces) < _MOST:
-        told = _unsigned(render(signed), dict(_PLANES)[base])
-        if told is not None and told[0] == whole:
-            return marking.pieces, [_place(piece, whole, *_ends(told[1], base, number))
-                                    for number, piece in enumerate(marking.pieces)]  # fmt: skip
+        text, stood = _unsigned(render(signed), _PLANES[base])
+        if text == whole:
+            places = [_place(piece, whole, *_ends(stood, base, row)) for row, piece in enumerate(marking.pieces)]
+            return marking.pieces, places
     return marking.pieces, _searched(marking.pieces, whole)
 
 

@@ -2,6 +2,8 @@
 
 A template may drop what it does not know, in silence. What is not found whole is asked for in other forms, and then
 refused with the turn's number.
+
+*Reference:* definitions.md#the-render-is-checked.
 """
 
 from collections.abc import Sequence
@@ -71,8 +73,7 @@ def _render(talk: Conversation, program: Program) -> Render:
     answer = len(talk.messages) - 1
     for piece, place in zip(pieces, places, strict=True):
         _check(piece, place, talk, answer)
-    if not whole.startswith(asked):
-        raise RenderError(_changed(asked, whole))
+    asked = _begun(context, program, asked, whole)
     spans = _apart([place.span for place in places if place.span is not None])
     _refuse_program_text(talk, whole, spans)
     found = [(piece, place.span) for piece, place in zip(pieces, places, strict=True) if place.span is not None]
@@ -86,6 +87,17 @@ def _render(talk: Conversation, program: Program) -> Render:
         _apart([span for piece, span in found if _may_be_cut(piece, talk, answer)]),
         any(piece.kind == "thinking" and place.span is None for piece, place in zip(pieces, places, strict=True)),
     )
+
+
+def _begun(context: Conversation, program: Program, asked: str, whole: str) -> str:
+    """Return how the whole begins: with what makes the model answer, thinking as it likes, or switched off or on."""
+    if whole.startswith(asked):
+        return asked
+    for thinks in (False, True):
+        other = program.text(context, asks=True, thinks=thinks)
+        if whole.startswith(other):
+            return other
+    raise RenderError(_changed(asked, whole))
 
 
 def _written(talk: Conversation, program: Program) -> str:
@@ -157,7 +169,7 @@ def _short(text: str) -> str:
 
 def _changed(asked: str, whole: str) -> str:
     same = next((at for at, (one, other) in enumerate(zip(asked, whole, strict=False)) if one != other), len(whole))
-    opened = asked[same:]
+    opened = asked[asked.rfind("\n", 0, same) + 1 :]
     if any(mark in opened for mark in _THINK):
         return (
             f"has an answer without the thinking that the model's chat template makes the model begin with "

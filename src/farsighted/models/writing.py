@@ -1,4 +1,7 @@
-"""Other ways to write an example than the project's own: what they give, and what they say of an example."""
+"""Other ways to write an example than the project's own: what they give, and what they say of an example.
+
+*Reference:* definitions.md#who-writes-an-example.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
