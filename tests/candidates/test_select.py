@@ -126,7 +126,7 @@ def test_every_example_knows_where_it_stands(files):
 
 
 def test_a_budget_larger_than_the_pool_is_refused_before_a_model_is_loaded(files, monkeypatch):
-    monkeypatch.setattr("farsighted.candidates.select.load_model", None)
+    monkeypatch.setattr("farsighted.candidates.select.load_noted", None)
     with pytest.raises(ConfigError, match="21 examples is larger than the pool"):
         selected(files, budget="21 examples")
 
@@ -251,6 +251,6 @@ def test_a_signal_of_anyones_decides_a_selection_with_a_history_or_without(files
 
 
 def test_a_signal_of_a_warm_up_run_is_refused_before_a_model_is_loaded(files, monkeypatch):
-    monkeypatch.setattr("farsighted.candidates.select.load_model", None)
+    monkeypatch.setattr("farsighted.candidates.select.load_noted", None)
     with pytest.raises(SelectorError, match="must do without a warm-up run, but the selector needs 'learned'"):
         selected(files, {"name": "oracles.own_signals:Reads", "signal": KINDS["warm_up"]})
