@@ -1,3 +1,5 @@
+import json
+import shutil
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -6,13 +8,14 @@ import pytest
 
 from farsighted.candidates.select import select_from_files
 from farsighted.config.select import select_config
-from farsighted.core.errors import ConfigError, DataError, SelectorError
+from farsighted.core.errors import ConfigError, DataError, ModelError, SelectorError
 from farsighted.core.names import FAMILIES
 from farsighted.learners.causal_lm import CausalLM
 from farsighted.protocol.shared import load_known
 from farsighted.protocol.tasks import run_clusters_task, run_stage_task
 from farsighted.selectors import Scored
 from farsighted.worlds.skills.suite import build_suite
+from farsighted.worlds.tiny import TINY_PATH
 from oracles.micro import desk_of, nano_config, row_of, without_labels, write_jsonl
 from oracles.own_signals import KINDS
 
@@ -129,6 +132,25 @@ def test_a_budget_larger_than_the_pool_is_refused_before_a_model_is_loaded(files
     monkeypatch.setattr("farsighted.candidates.select.load_noted", None)
     with pytest.raises(ConfigError, match="21 examples is larger than the pool"):
         selected(files, budget="21 examples")
+
+
+def test_a_token_without_an_embedding_is_refused_before_a_model_is_loaded(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("farsighted.candidates.select.load_noted", None)
+    folder = shutil.copytree(TINY_PATH, tmp_path / "model")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    tokenizer["added_tokens"].append({"id": 259, "content": "<tool>", **flags})
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    write_jsonl(tmp_path / "marked.jsonl", [{"prompt": "call", "response": "<tool>"}, {"prompt": "q", "response": "a"}])
+    with pytest.raises(ModelError, match=r"the data has token 259 \('<tool>'\) .* has 259 rows: 1 are missing"):
+        selected(tmp_path, data="marked.jsonl", model=str(folder))
+
+
+def test_what_the_model_is_made_of_is_a_note(files, tmp_path):
+    folder = shutil.copytree(TINY_PATH, tmp_path / "model")
+    (folder / "adapter_config.json").write_text("{}")
+    (note,) = selected(files, model=str(folder)).notes
+    assert "(adapter_config.json) is not loaded, because full weights stand beside it" in note
 
 
 def test_examples_longer_than_the_models_context_are_refused_skipped_or_cut(files, tmp_path):

@@ -310,7 +310,7 @@ def test_a_cache_that_cannot_be_used_is_said_and_the_selection_made(files, tmp_p
 
 @pytest.fixture
 def no_model(monkeypatch):
-    monkeypatch.setattr(candidates_select, "load_model", None)
+    monkeypatch.setattr(candidates_select, "load_noted", None)
 
 
 @pytest.mark.parametrize(

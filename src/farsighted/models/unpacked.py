@@ -17,7 +17,7 @@ from farsighted.core.errors import ModelError
 from farsighted.models.origin import ORIGIN, Origin, Unpacked
 from farsighted.models.weights import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_json, tensor_shapes
 from farsighted.store import atomic
-from farsighted.store.layout import MARKER, user_cache
+from farsighted.store.layout import MARKER, RESULT_VERSION, user_cache
 
 _LIBRARIES: Final = ("farsighted", "transformers", "tokenizers")
 """Their versions may decide what is unpacked."""
@@ -36,7 +36,7 @@ def unpacked(origin: Origin, files: Sequence[Path], read: Callable[[], Unpacked]
     """
     states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     versions = [importlib.metadata.version(name) for name in _LIBRARIES]
-    folder = user_cache() / "models" / fingerprint.of_json([asdict(origin), states, versions])[:16]
+    folder = user_cache() / "models" / fingerprint.of_json([asdict(origin), states, versions, RESULT_VERSION])[:16]
     if not (folder / MARKER).is_file():
         found = read()
         record = asdict(origin) | {"notes": found.notes, "learned_positions": found.learned_positions}
