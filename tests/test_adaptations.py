@@ -12,7 +12,7 @@ from farsighted.store.layout import Layout
 from farsighted.store.reader import read_meta, read_plan
 from oracles.micro import nano_config
 
-MODES = {"prompt_tuning": 3e-2, "p_tuning": 1e-3, "prefix_tuning": 1e-3, "p_tuning_v2": 1e-2, "bottleneck": 2e-3}
+MODES = {"prompt_tuning": 1e-2, "p_tuning": 1e-3, "prefix_tuning": 1e-3, "p_tuning_v2": 1e-2, "bottleneck": 2e-3}
 SELECTORS = ["random", "gradient", "lhas"]
 
 

@@ -39,6 +39,10 @@ def nano(tmp_path):
     return Nano()
 
 
+SHORT_PROBE = "probe={steps: 1, points: 1, items: 3}"
+"""Not longer than half a stage, of which nothing need be said."""
+
+
 def refused(said, *parts, code=2):
     """One message, no traceback, and every part of it."""
     assert said.code == code
@@ -50,18 +54,30 @@ def refused(said, *parts, code=2):
 
 
 def test_what_is_valid_is_said_in_a_sentence(micro_file):
-    said = run_cli("validate", micro_file)
+    said = run_cli("validate", micro_file, "probe.steps=1")
     assert (said.code, said.err) == (0, "")
     assert said.out == "Valid: 8 cells over the stages general, math, code, reasoning, safety.\n"
 
 
 def test_notes_come_first(nano):
     nano.append("math.train.jsonl", "{broken")
-    said = nano.validate("data.on_bad_row=skip", "data.max_bad_share=0.2")
+    said = nano.validate("data.on_bad_row=skip", "data.max_bad_share=0.2", SHORT_PROBE)
     assert said.out.splitlines() == [
         "Note: 1 bad rows were set aside.",
         "Valid: 2 cells over the stages general, math.",
     ]
+
+
+def test_an_adapter_that_does_not_fit_the_model_is_refused(nano):
+    refused(nano.validate("adaptations=[vera]"), "PEFT cannot put 'vera' on this model", "Change `peft.vera`")
+    wrong = "peft={p_tuning: {num_virtual_token: 4}}"
+    refused(nano.validate("adaptations=[p_tuning]", wrong), "unexpected keyword argument 'num_virtual_token'")
+    refused(nano.validate("adaptations=[p_tuning_v2]", "training.gradient_checkpointing=true"), "or use prompt_tuning")
+
+
+def test_adapters_of_prompt_learning_are_valid(nano):
+    kinds = "adaptations=[prompt_tuning, p_tuning, prefix_tuning, p_tuning_v2, bottleneck]"
+    assert nano.validate(kinds).out.splitlines()[-1] == "Valid: 10 cells over the stages general, math."
 
 
 def test_added_selectors_are_checked_too(micro_file):
@@ -377,9 +393,10 @@ def test_a_crash_inside_a_wrapper_is_found(nano, monkeypatch):
 def test_an_own_selector_that_is_sound_is_valid_and_an_import_that_cannot_be_followed_is_noted(nano, monkeypatch):
     monkeypatch.chdir(nano.folder)
     name = nano.folder.name
-    assert nano.validate("-s", own(nano, "signals['tokens']")).out == "Valid: 3 cells over the stages general, math.\n"
+    said = nano.validate("-s", own(nano, "signals['tokens']"), SHORT_PROBE)
+    assert said.out == "Valid: 3 cells over the stages general, math.\n"
     (nano.folder / f"helper_{name}.py").write_text("def load(name):\n    return __import__(name)\n")
-    note, last = nano.validate("-s", f"own_{name}:Own").out.splitlines()
+    note, last = nano.validate("-s", f"own_{name}:Own", SHORT_PROBE).out.splitlines()
     assert note.startswith(f"Note: helper_{name}.py, line 2: what `__import__` loads is known only when it runs")
     assert last == "Valid: 3 cells over the stages general, math."
 

@@ -18,7 +18,7 @@ def config(path="tiny", **options):
         ("bottleneck", 2e-3, 3e-4),
         ("ia3", 2e-3, 3e-3),
         ("loha", 2e-3, 2e-4),
-        ("prompt_tuning", 3e-2, 3e-2),
+        ("prompt_tuning", 1e-2, 1e-2),
         ("p_tuning", 1e-3, 1e-3),
         ("prefix_tuning", 1e-3, 1e-3),
         ("p_tuning_v2", 1e-2, 1e-2),
@@ -32,7 +32,7 @@ def test_the_default_follows_the_model_and_the_adaptation(mode, shipped, pre_tra
 
 def test_an_entry_of_peft_has_the_default_of_its_kind():
     found = config("owner/name", peft={"mine": {"peft_type": "prompt_tuning"}, "plain": {"peft_type": "prefix_tuning"}})
-    assert (found.learning_rate("mine"), found.learning_rate("plain")) == (3e-2, 1e-2)
+    assert (found.learning_rate("mine"), found.learning_rate("plain")) == (1e-2, 1e-2)
 
 
 def test_a_stated_rate_is_that_of_every_adaptation():

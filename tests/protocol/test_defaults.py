@@ -68,7 +68,7 @@ def test_rates_by_default_are_noted_and_stated_ones_only_stand_in_the_plan(tmp_p
     by_default = prepared(tmp_path, adaptations=["lora", "prompt_tuning"], training={"batch_size": 2})
     assert [note.split(" (")[0] for note in by_default.notes if "peak learning rate" in note] == [
         "lora trains at a peak learning rate of 0.002",
-        "prompt_tuning trains at a peak learning rate of 0.03",
+        "prompt_tuning trains at a peak learning rate of 0.01",
     ]
 
 

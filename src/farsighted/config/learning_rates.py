@@ -29,7 +29,7 @@ _PRE_TRAINED: Final[Mapping[str, Rate]] = {
 }
 _VIRTUAL: Final[Mapping[str, Rate]] = {
     # With AdamW; Lester et al. 2021 take 0.3 with Adafactor, whose steps are relative to the size of a parameter.
-    "prompt_tuning": Rate(3e-2, "PEFT's own example of prompt tuning"),
+    "prompt_tuning": Rate(1e-2, "ours: PEFT's own example takes 3e-2"),
     "p_tuning": Rate(1e-3, "PEFT's own example of P-tuning"),
 }
 """Virtual tokens start far from where they end, and move no weight of the model: what it is makes little difference."""
