@@ -62,6 +62,15 @@ def test_notes_come_first(nano):
     ]
 
 
+def test_fields_that_nothing_reads_and_rows_set_aside_are_told(nano):
+    nano.append("math.train.jsonl", '{"prompt": "p", "response": "r", "url": "x"}')
+    nano.append("math.train.jsonl", '{"prompt": "q", "response": "r", "label": false}')
+    notes = [line.partition("': ")[2] for line in nano.validate().out.splitlines() if line.startswith("Note: ")]
+    assert notes[0] == "1 row was set aside: label false."
+    assert notes[1].startswith("fields not read: ")
+    assert "url (in 1 of " in notes[1]
+
+
 def test_added_selectors_are_checked_too(micro_file):
     assert "Valid: 8 cells" in run_cli("validate", micro_file, "-s", "loss").out
     refused(run_cli("validate", micro_file, "-s", "los"), "no selector 'los'", "'loss'")
