@@ -35,6 +35,14 @@ def files(tmp_path_factory):
     return folder
 
 
+UNREAD = "fields not read: rare (in 10 of 20 rows), teacher."
+
+
+def others(said):
+    """The notes but for the one about the fields of the pool that nothing reads."""
+    return [line for line in said.err.splitlines() if not line.endswith(UNREAD)]
+
+
 def selected(files, out, *more, selector="loss", budget="25%"):
     return run_cli("select", files / "pool.jsonl", "-s", selector, "-b", budget, "-o", out, *more)
 
@@ -82,7 +90,7 @@ def test_lhas_looks_back_and_ahead_and_its_parts_are_told(files, tmp_path):
     out = tmp_path / "chosen.parquet"
     more = ("--history", files / "history.jsonl", "--proxy", files / "proxy.jsonl", "--set", "lambda_=1.0")
     said = selected(files, out, *more, selector="lhas")
-    assert (said.code, said.err) == (0, "")
+    assert (said.code, others(said)) == (0, [])
     chosen = pq.read_table(out).to_pylist()
     assert chosen[0]["farsighted"]["components"].keys() == {"utility", "coverage", "proxy", "concentration"}
     scores = check(files, out, chosen)
@@ -134,14 +142,14 @@ def test_bytes_cannot_be_json_and_the_way_out_is_told_before_anything_is_written
 def test_a_note_says_what_stood_in_for_a_proxy(files, tmp_path):
     said = selected(files, tmp_path / "chosen.jsonl", selector="lhas")
     assert said.code == 0
-    assert said.err == "Note: No --proxy was given: 20 random examples of the data stand in for it.\n"
+    assert others(said) == ["Note: No --proxy was given: 20 random examples of the data stand in for it."]
 
 
 @pytest.mark.parametrize("source", ["rules", "ifd", "metadata"])
 def test_quality_comes_from_where_the_user_says(files, tmp_path, source):
     said = selected(files, tmp_path / "chosen.jsonl", "--quality", source, selector="quality")
     assert said.code == 0
-    assert said.err == ""
+    assert others(said) == []
     by_default = selected(files, tmp_path / "default.jsonl", selector="quality")
     assert by_default.code == 0
     same = (tmp_path / "chosen.jsonl").read_text() == (tmp_path / "default.jsonl").read_text()
@@ -288,7 +296,7 @@ def test_scores_are_kept_for_the_next_command_where_the_user_says(files, tmp_pat
             assert selected(files, out, *more, budget=f"{10 + number}%").code == 0
             kept = {path.name: path.read_bytes() for path in folder.glob("*.arrays")}
             assert len(kept) == 1
-    assert not selected(files, tmp_path / "other.jsonl", *named, selector="gradient").err
+    assert not others(selected(files, tmp_path / "other.jsonl", *named, selector="gradient"))
     assert len(list((tmp_path / "named").glob("*.arrays"))) == 2
 
 
@@ -360,7 +368,7 @@ def test_an_output_of_another_kind_is_refused(files, tmp_path, no_model):
 def test_an_output_below_a_file_ends_with_3(files, tmp_path, no_model):
     (tmp_path / "file").write_text("")
     said = selected(files, tmp_path / "file" / "chosen.jsonl")
-    assert said.code == StorageError.code == 3
+    assert said.code == StorageError.exit_code == 3
     assert "cannot be written" in said.err
 
 

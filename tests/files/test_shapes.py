@@ -140,11 +140,22 @@ _NAMES = (
     "query",
     "question",
     "answer",
+    "context",
+    "options",
+    "tools",
+    "reasoning",
+    "answers",
+    "conversation",
+    "chat",
+    "label",
+    "weight",
 )
+_INNER = ("role", "from", "content", "value", "type", "text", "name", "function", "arguments", "tool_calls", "weight")
+_words = st.text(max_size=4) | st.sampled_from(("user", "assistant", "tool", "text", "tool_call", "Human: q"))
 _values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats() | _words,
     lambda inner: st.lists(inner, max_size=2)
-    | st.dictionaries(st.sampled_from(("role", "from", "content", "value", "type", "text")), inner, max_size=3),
+    | st.dictionaries(st.sampled_from(_INNER), inner, max_size=4),
     max_leaves=6,
 )  # fmt: skip
 

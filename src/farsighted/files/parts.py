@@ -37,7 +37,7 @@ def parts_in(listed: Sequence[object]) -> Parts:
     calls: list[Call] = []
     for part in listed:
         kind = part.get("type") if isinstance(part, dict) else kind_of(part)
-        if not isinstance(part, dict) or kind not in _TEXT | _THOUGHT | _CALLED:
+        if not isinstance(part, dict) or not isinstance(kind, str) or kind not in _TEXT | _THOUGHT | _CALLED:
             raise UnfitError(f"has a message with a part of type {kind!r}; only parts of type 'text' can be trained on")
         if kind in _CALLED:
             calls.extend(calls_in(part.get("value", part)))
