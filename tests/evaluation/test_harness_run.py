@@ -54,7 +54,7 @@ SUMS = [
 
 @pytest.fixture(scope="module")
 def learner():
-    settings = LearnerSettings(OptimizerSettings(5e-2, "constant", warmup_share=0.0), end_id=TOKENIZER.end_id)
+    settings = LearnerSettings(OptimizerSettings(5e-2, "constant", warmup_share=0.0), end_ids=TOKENIZER.end_ids)
     found = CausalLM(load_model(FOLDER, "float32"), "tiny", Lora(4, 8.0), settings, 0)
     # One step away from the base model, so that adapters take part.
     builder = SetBuilder(TOKENIZER, 400, "error", 8)

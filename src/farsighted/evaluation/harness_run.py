@@ -35,6 +35,10 @@ class HoldsModel(Protocol):
     def language_model(self) -> LanguageModel:
         """The causal language model, adapters included."""
 
+    @property
+    def may_pad(self) -> bool:
+        """Whether prompts of different lengths may share a batch when the model writes."""
+
 
 def run_task(learner: object, task: HarnessTask) -> ItemScores:
     """Return the task's metric of every item under the current model, in the order of tasks and documents.
@@ -50,7 +54,7 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
         )
     with _as_found(learner.language_model), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        samples = _samples(learner.language_model, task)
+        samples = _samples(learner.language_model, task, task.batch_size if learner.may_pad else 1)
     # A group holds several tasks, each with documents from 0.
     first = samples[0]
     answers = task.answers or first["filter"]
@@ -74,13 +78,13 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
     return ItemScores(ids, nothing, {MEASURE: values}, written)
 
 
-def _samples(lm: LanguageModel, task: HarnessTask) -> list[_Sample]:
+def _samples(lm: LanguageModel, task: HarnessTask, batch_size: int) -> list[_Sample]:
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(task.model_folder, local_files_only=True)
-    hosted = HFLM(pretrained=lm, tokenizer=tokenizer, batch_size=task.batch_size)
+    hosted = HFLM(pretrained=lm, tokenizer=tokenizer, batch_size=batch_size)
     try:
         found = simple_evaluate(
             model=hosted,
@@ -91,6 +95,8 @@ def _samples(lm: LanguageModel, task: HarnessTask) -> list[_Sample]:
             cache_requests=False,
             bootstrap_iters=0,
             log_samples=True,
+            apply_chat_template=task.chat,
+            fewshot_as_multiturn=task.chat,
         )
     except (KeyError, ValueError, OSError, ConnectionError) as error:
         reason = str(error).partition("\n")[0][:300]

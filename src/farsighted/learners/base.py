@@ -127,9 +127,9 @@ class Generates(Protocol):
     def generate(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, is_done: Callable[[Sequence[int]], bool]
     ) -> list[list[int]]:
-        """Return the greedy continuation of each prompt, without the end token.
+        """Return the greedy continuation of each prompt, without what ends it.
 
-        A continuation ends before the end token, at `max_new_tokens` tokens, or with the token after which `is_done` of
+        A continuation ends before the first token that ends answers, at `max_new_tokens` tokens, or with the token after which `is_done` of
         it is true. The same prompts in the same order give the same continuations.
         """
 

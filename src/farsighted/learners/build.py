@@ -27,7 +27,7 @@ class TextModel(NamedTuple):
 
     folder: Path
     model_hash: str
-    end_id: int
+    end_ids: tuple[int, ...]
 
 
 def build_adaptation(config: AuditConfig, mode: str) -> Adaptation:
@@ -60,8 +60,8 @@ def load_base(config: AuditConfig, folder: Path, mode: str) -> LanguageModel:
     return load(folder, config.model.dtype, config.model.device)
 
 
-def build_settings(config: AuditConfig, mode: str, end_id: int | None = None) -> LearnerSettings:
-    """Return how the model is run under an adaptation; `end_id` is the end token's id, for models that are to write."""
+def build_settings(config: AuditConfig, mode: str, end_ids: tuple[int, ...] = ()) -> LearnerSettings:
+    """Return how the model is run under an adaptation; `end_ids` end answers, for models that are to write."""
     training = config.training
     optimizer = OptimizerSettings(
         config.learning_rate(mode), training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
@@ -72,7 +72,7 @@ def build_settings(config: AuditConfig, mode: str, end_id: int | None = None) ->
         training.micro_batch_tokens,
         config.evaluation.batch_tokens,
         kept_bytes,
-        end_id,
+        end_ids,
         training.gradient_checkpointing,
     )
 
@@ -81,5 +81,5 @@ def build_language_model(config: AuditConfig, base: TextModel, mode: str, seed: 
     """Return the model of an audit with an adaptation at step 0."""
     lm = load_base(config, base.folder, mode)
     return CausalLM(
-        lm, base.model_hash, build_adaptation(config, mode), build_settings(config, mode, base.end_id), seed
+        lm, base.model_hash, build_adaptation(config, mode), build_settings(config, mode, base.end_ids), seed
     )

@@ -37,7 +37,7 @@ class ChatTemplate:
     tokenizer: Tokenizer
     end_id: int
     end_ids: frozenset[int]
-    """Tokens that may close a turn."""
+    """Tokens that end an answer; see `models.ends`."""
     special: dict[str, str]
     """Names that templates use (`bos_token`, `eos_token`) to their texts."""
 
@@ -48,31 +48,40 @@ class ChatTemplate:
             DataError: The template refuses the turns, or writes an answer differently once it is there.
         """
         turns = example.turns or (("user", example.prompt),)
-        prompt = self._rendered(example.id, turns, asks=True)
-        whole = self._rendered(example.id, (*turns, ("assistant", example.response)), asks=False)
+        prompt = self.written(example.id, turns, asks=True)
+        whole = self.written(example.id, (*turns, ("assistant", example.response)), asks=False)
         if not whole.startswith(prompt):
             raise DataError(
                 f"The chat template must write the turns of '{example.id}' alike with and without the answer, but does "
                 "not: the answer's tokens cannot be told apart. Write `data.template: plain`."
             )
-        answer_ids = self._ids(whole[len(prompt) :])
-        ends = [place for place, token in enumerate(answer_ids) if token in self.end_ids]
-        closed = answer_ids[: ends[-1] + 1] if ends else [*self._ids(whole[len(prompt) :].rstrip()), self.end_id]
-        return self._ids(prompt), closed
+        answer_ids = self.read(whole[len(prompt) :])
+        # The first end after the answer's own words is the one that ends it when the model writes it.
+        words = example.response.strip()
+        closing = whole[len(prompt) :]
+        ids = self.read(closing.rpartition(words)[2] if words else closing)
+        ends = [place for place, token in enumerate(ids) if token in self.end_ids]
+        if not ends:
+            return self.read(prompt), [*self.read(whole[len(prompt) :].rstrip()), self.end_id]
+        return self.read(prompt), answer_ids[: len(answer_ids) - (len(ids) - ends[0] - 1)]
 
-    def _rendered(self, example_id: str, turns: Sequence[Turn], asks: bool) -> str:
+    def written(self, name: str, turns: Sequence[Turn], asks: bool) -> str:
+        """Return turns as the template writes them; `asks`: with what makes the model answer.
+
+        Raises `DataError`, naming the example, where the template refuses them.
+        """
         messages = [{"role": role, "content": content} for role, content in turns]
         try:
             names = {**dict.fromkeys(_ABSENT), **self.special}
             text: str = self.template.render(messages=messages, add_generation_prompt=asks, **names)
         except TEMPLATE_ERRORS as error:
             raise DataError(
-                f"The model's chat template refuses '{example_id}': {error}. Mend its turns, or write "
-                "`data.template: plain`."
+                f"The model's chat template refuses '{name}': {error}. Mend its turns, or write `data.template: plain`."
             ) from error
         return text
 
-    def _ids(self, text: str) -> list[int]:
+    def read(self, text: str) -> list[int]:
+        """Return the ids of rendered text, in which the tokenizer's own marks are tokens."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 

@@ -1,14 +1,14 @@
 """A model's tokenizer without its weights: text to token ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from tokenizers import Tokenizer
 
-from farsighted.core.errors import ModelError
+from farsighted.core.errors import DataError, ModelError
 from farsighted.models.chat import ChatTemplate, compile_template
+from farsighted.models.ends import closing_ids, end_id_of, named_ends, token_text
 from farsighted.models.folder import read_json, tokenizer_file
 
 
@@ -22,8 +22,11 @@ class TextTokenizer:
     vocabulary_size: int
     begin_ids: tuple[int, ...] = ()
     """What the tokenizer puts before every text; models that were trained with it need it."""
-    harness_begin_ids: tuple[int, ...] = ()
-    """The same where lm-evaluation-harness keeps it: for Gemma models alone."""
+    end_ids: tuple[int, ...] = ()
+    """The tokens that end an answer where the model writes: the end token, and what else the model may close it with.
+
+    *Reference:* definitions.md#where-an-answer-ends.
+    """
     chat: ChatTemplate | None = None
     """The chat template that examples are written by; None: the project's own."""
 
@@ -55,10 +58,9 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     tokenizer.no_truncation()
     # The spelling of a special token inside a text is text.
     tokenizer.encode_special_tokens = True
-    end_id = _end_id(folder, tokenizer)
-    begin_ids = _begin_ids(tokenizer)
-    is_gemma = str(read_json(folder / "config.json").get("model_type", "")).startswith("gemma")
-    return TextTokenizer(tokenizer, end_id, tokenizer.get_vocab_size(), begin_ids, begin_ids if is_gemma else ())
+    end_id = end_id_of(folder, tokenizer)
+    size = tokenizer.get_vocab_size()
+    return TextTokenizer(tokenizer, end_id, size, _begin_ids(tokenizer), named_ends(folder, end_id))
 
 
 def with_chat(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
@@ -75,27 +77,21 @@ def with_chat(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
     reader.no_padding()
     reader.no_truncation()
     named_tokens = {
-        name: _token_text(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")
+        name: token_text(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")
     }
     special = {name: found for name, found in named_tokens.items() if found is not None}
-    generation = read_json(folder / "generation_config.json").get("eos_token_id", [])
-    ends = generation if isinstance(generation, list) else [generation]
-    end_ids = frozenset({tokenizer.end_id, *(token for token in ends if isinstance(token, int))} | _turn_ends(reader))
-    return replace(tokenizer, chat=ChatTemplate(compile_template(text), reader, tokenizer.end_id, end_ids, special))
+    chat = ChatTemplate(compile_template(text), reader, tokenizer.end_id, frozenset(tokenizer.end_ids), special)
+    closings = closing_ids(lambda answer: _conversations(chat, answer), reader)
+    end_ids = tuple(dict.fromkeys((*tokenizer.end_ids, *closings)))
+    return replace(tokenizer, end_ids=end_ids, chat=replace(chat, end_ids=frozenset(end_ids)))
 
 
-_TURN_ENDS: Final = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>", "</s>")
-
-
-def _turn_ends(reader: Tokenizer) -> set[int]:
-    """Ids of the tokens that close turns in the templates in use."""
-    found = (reader.token_to_id(text) for text in _TURN_ENDS)
-    return {int(token) for token in found if token is not None}
-
-
-def _token_text(named: object) -> str | None:
-    found = named.get("content") if isinstance(named, dict) else named
-    return found if isinstance(found, str) else None
+def _conversations(chat: ChatTemplate, answer: str) -> Iterator[str]:
+    """The shortest conversation, written by a template; nothing where it refuses that."""
+    try:
+        yield chat.written("the template's trial", (("user", "a"), ("assistant", answer)), asks=False)
+    except DataError:
+        return
 
 
 def _begin_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -104,16 +100,3 @@ def _begin_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
     whole = tokenizer.encode("a", add_special_tokens=True).ids
     places = [start for start in range(len(whole)) if whole[start : start + len(plain)] == plain]
     return tuple(whole[: places[0]]) if places else ()
-
-
-def _end_id(folder: Path, tokenizer: Tokenizer) -> int:
-    token = _token_text(read_json(folder / "tokenizer_config.json").get("eos_token"))
-    named: object = tokenizer.token_to_id(token) if token else None
-    if named is None:
-        named = read_json(folder / "config.json").get("eos_token_id")
-    end_id = (named[0] if named else None) if isinstance(named, list) else named
-    if not isinstance(end_id, int):
-        raise ModelError(
-            f"The tokenizer in '{folder}' names no end token (`eos_token`); every response must be closed by one."
-        )
-    return end_id
