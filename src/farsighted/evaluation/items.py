@@ -81,26 +81,40 @@ class SetBuilder:
         """Return examples as the model is trained on them; what does not fit is left out with a note, or raises."""
         encoded = encode_pool(examples, self.tokenizer, self.context, self.on_long)
         self._note_skipped(what, len(encoded.skipped), len(examples))
+        ends = frozenset(self.tokenizer.end_ids)
+        self._note_ends(what, sum(not ends.isdisjoint(_inside(tokens)) for tokens in encoded.tokens))
         return encoded.tokens
 
     def table(self, what: str, examples: Sequence[Example]) -> TokenTable:
         """Return the same as columns: of a large pool, only a block's tokens are objects at a time."""
         skipped: list[TooLong] = []
+        ends, ending = frozenset(self.tokenizer.end_ids), 0
 
         def kept() -> Iterator[Tokens]:
             for start in range(0, len(examples), ROWS):
                 encoded = encode_pool(examples[start : start + ROWS], self.tokenizer, self.context, self.on_long)
                 skipped.extend(encoded.skipped)
+                nonlocal ending
+                ending += sum(not ends.isdisjoint(_inside(tokens)) for tokens in encoded.tokens)
                 yield from encoded.tokens
 
         table = TokenTable.of(kept())
         self._note_skipped(what, len(skipped), len(examples))
+        self._note_ends(what, ending)
         return table
 
     def _note_skipped(self, what: str, skipped: int, count: int) -> None:
         if skipped:
             self.notes.append(
                 f"'{what}': {skipped} of {count} examples were left out, because they do not fit into {self.context} "
+                "tokens."
+            )
+
+    def _note_ends(self, what: str, count: int) -> None:
+        if count:
+            self.notes.append(
+                f"'{what}': {count} responses hold a token that ends an answer before their own end, so a model that "
+                "writes never writes them whole. The model's `generation_config.json` and chat template name such "
                 "tokens."
             )
 
@@ -171,6 +185,11 @@ class SetBuilder:
         if cut:
             self.notes.append(f"'{name}': {cut} prompts were cut on the left to leave room for an answer.")
         return Generation(tuple(prompts), self.max_new_tokens, STOPS[kind], self.tokenizer.decode)
+
+
+def _inside(tokens: Tokens) -> Sequence[int]:
+    """Return a response's ids but for its last, which closes it."""
+    return tokens.ids[tokens.prompt_length : -1]
 
 
 def harness_context(example: Example, reads: Reads, shots: Sequence[Example]) -> str:

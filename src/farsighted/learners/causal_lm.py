@@ -212,7 +212,26 @@ class CausalLM:
         """Score texts by teacher forcing, in evaluation mode."""
         found = self.signals(texts, frozenset({"nll", "correctness"}))
         length = np.array([tokens.response_length for tokens in texts], dtype=np.float64)
-        return Likelihoods(found["nll"].astype(np.float64) * length, found["correctness"].astype(np.float64), length)
+        hit_share = found["correctness"].astype(np.float64)
+        ends_otherwise = self._end_otherwise(texts, np.rint((1 - hit_share) * length) == 1)
+        return Likelihoods(found["nll"].astype(np.float64) * length, hit_share, length, ends_otherwise)
+
+    def _end_otherwise(self, texts: Sequence[Tokens], is_near: np.ndarray) -> np.ndarray | None:
+        """Return which of the texts that miss one token the model ends where they end, by another end token."""
+        ends = self._settings.end_ids
+        if len(ends) < 2:
+            return None
+        near = [row for row in np.flatnonzero(is_near).tolist() if texts[row].ids[-1] in ends]
+        tried = [(row, end) for row in near for end in ends if end != texts[row].ids[-1]]
+        others = [
+            Tokens(texts[row].example, (*texts[row].ids[:-1], end), len(texts[row].ids) - 1) for row, end in tried
+        ]
+        found = np.zeros(len(texts), dtype=bool)
+        if others:
+            # The token that they miss is the last one exactly where another end is the arg-max there.
+            is_hit = self.signals(others, frozenset({"nll", "correctness"}))["correctness"] == 1
+            found[[row for (row, _), hit in zip(tried, is_hit, strict=True) if hit]] = True
+        return found
 
     def generate(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, is_done: Callable[[Sequence[int]], bool]

@@ -152,6 +152,7 @@ class Passes:
     def self_test(self, lm: LanguageModel, batch: Sequence[Tokens]) -> None:
         """Compare logits and per-example gradients of two examples with the model's own; raises `ModelError`."""
         pair = [self._surprising(tokens) for tokens in sorted(batch, key=lambda tokens: len(tokens.ids))[:2]]
+        self._self_test_padding(pair[0].ids)
         with torch.no_grad(), scoring_mode(lm):
             ragged = gather_response(self._hidden(pair), pair)
             ours = self._head.logits(ragged.hidden_RD)
@@ -162,7 +163,6 @@ class Passes:
                 f"Logits must be hidden states times the output head, but for {type(lm).__name__} they differ by "
                 f"{gap:.2g} of their norm. This architecture changes its logits in a way that is not supported."
             )
-        self._self_test_padding(pair[0].ids)
         self._self_test_gradients(pair)
 
     def _self_test_padding(self, ids: Sequence[int]) -> None:
