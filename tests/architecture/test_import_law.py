@@ -21,7 +21,7 @@ FOREIGN_HOMES = {
     },
     "peft": {"learners.adapters", "learners.peft_by_name", "learners.transitions"},
     "sentence_transformers": {"models.sentence"},
-    "tokenizers": {"models.chat", "models.tokenizer", "worlds.tiny"},
+    "tokenizers": {"models.chat", "models.ends", "models.tokenizer", "worlds.tiny"},
     "datasets": {"files.hub"},
     "lm_eval": {"evaluation.harness_run"},
 }

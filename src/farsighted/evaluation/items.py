@@ -7,6 +7,8 @@ function (HumanEval), else the task, its tests and `[BEGIN]` (MBPP); for all oth
 unless it ends in a colon. A space before each continuation, no end token, worked examples before the item, and first of
 all what the tokenizer begins every text with. Under a chat template the same texts are turns of it, and no space comes
 before a continuation.
+
+*Reference:* definitions.md#harness-style.
 """
 
 from collections.abc import Callable, Iterator, Sequence

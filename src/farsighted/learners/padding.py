@@ -1,4 +1,7 @@
-"""Whether prompts of different lengths may share a batch: measured, since some models read the pads and say nothing."""
+"""Whether prompts of different lengths may share a batch: measured, since some models read the pads and say nothing.
+
+*Reference:* definitions.md#padding.
+"""
 
 from typing import Final
 
