@@ -32,7 +32,7 @@ FOREIGN_HOMES = {
         "learners.virtual_tokens",
     },
     "sentence_transformers": {"models.sentence"},
-    "tokenizers": {"models.marks", "models.tokenizer", "worlds.tiny"},
+    "tokenizers": {"models.ends", "models.marks", "models.tokenizer", "worlds.tiny"},
     "datasets": {"files.hub"},
     "gguf": {"models.gguf"},
     "lm_eval": {"evaluation.harness_run"},

@@ -68,7 +68,6 @@ def test_notes_come_first(nano):
     ]
 
 
-<<<<<<< HEAD
 def test_an_adapter_that_does_not_fit_the_model_is_refused(nano):
     refused(nano.validate("adaptations=[vera]"), "PEFT cannot put 'vera' on this model", "Change `peft.vera`")
     wrong = "peft={p_tuning: {num_virtual_token: 4}}"
@@ -79,7 +78,8 @@ def test_an_adapter_that_does_not_fit_the_model_is_refused(nano):
 def test_adapters_of_prompt_learning_are_valid(nano):
     kinds = "adaptations=[prompt_tuning, p_tuning, prefix_tuning, p_tuning_v2, bottleneck]"
     assert nano.validate(kinds).out.splitlines()[-1] == "Valid: 10 cells over the stages general, math."
-=======
+
+
 def test_fields_that_nothing_reads_and_rows_set_aside_are_told(nano):
     nano.append("math.train.jsonl", '{"prompt": "p", "response": "r", "url": "x"}')
     nano.append("math.train.jsonl", '{"prompt": "q", "response": "r", "label": false}')
@@ -87,7 +87,6 @@ def test_fields_that_nothing_reads_and_rows_set_aside_are_told(nano):
     assert notes[0] == "1 row was set aside: label false."
     assert notes[1].startswith("fields not read: ")
     assert "url (in 1 of " in notes[1]
->>>>>>> rows
 
 
 def test_added_selectors_are_checked_too(micro_file):

@@ -115,12 +115,12 @@ def test_what_a_tokenizer_begins_with_stands_before_the_prompt_and_is_never_cut(
 
 
 def test_a_pair_is_parted_before_the_white_space_that_ends_the_context():
-    tokens = encode_pair(example("p"), "Q: x\nA: ", "yes", Bytes(), ())
+    tokens = encode_pair(example("p"), "Q: x\nA: ", "yes", Bytes().encode_text)
     assert (bytes(tokens.ids), tokens.prompt_length) == (b"Q: x\nA: yes", len(b"Q: x\nA:"))
-    assert encode_pair(example("p"), "A", "b", Bytes(), (300,)).ids == (300, *b"Ab")
+    assert encode_pair(example("p"), "A", "b", lambda text: [300, *text.encode()]).ids == (300, *b"Ab")
 
 
 @pytest.mark.parametrize(("context", "continuation", "part"), [("", "x", "context"), ("x", "", "continuation")])
 def test_a_pair_with_an_empty_part_is_refused(context, continuation, part):
     with pytest.raises(DataError, match=f"The {part} of 'x' must become tokens"):
-        encode_pair(example("p"), context, continuation, Bytes(), ())
+        encode_pair(example("p"), context, continuation, Bytes().encode_text)

@@ -62,7 +62,7 @@ MBPP = [
 
 @pytest.fixture(scope="module")
 def learner():
-    settings = LearnerSettings(OptimizerSettings(1e-2, "constant", warmup_share=0.0), end_id=TOKENIZER.end_id)
+    settings = LearnerSettings(OptimizerSettings(1e-2, "constant", warmup_share=0.0), end_ids=TOKENIZER.end_ids)
     return CausalLM(load_model(FOLDER, "float32"), "tiny", Lora(2, 4.0), settings, 0)
 
 

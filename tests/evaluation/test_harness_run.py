@@ -18,7 +18,7 @@ from farsighted.core.errors import ConfigError, ModelError
 from farsighted.core.values import Example, Gold
 from farsighted.evaluation import harness_run
 from farsighted.evaluation.choices import option_measures
-from farsighted.evaluation.generation import STOPS
+from farsighted.evaluation.generation import STOPS, graded
 from farsighted.evaluation.graders import gsm8k_flexible, gsm8k_flexible_text, gsm8k_strict
 from farsighted.evaluation.harness import HarnessTask
 from farsighted.evaluation.harness_run import run_task
@@ -32,6 +32,7 @@ from farsighted.models.loading import load_model
 from farsighted.models.tokenizer import load_tokenizer
 from farsighted.testing.fake_learner import FakeLearner
 from oracles.micro import write_jsonl
+from oracles.odd_numbers import ODD_TEXTS
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="lm-eval is not installed"),
@@ -54,7 +55,7 @@ SUMS = [
 
 @pytest.fixture(scope="module")
 def learner():
-    settings = LearnerSettings(OptimizerSettings(5e-2, "constant", warmup_share=0.0), end_id=TOKENIZER.end_id)
+    settings = LearnerSettings(OptimizerSettings(5e-2, "constant", warmup_share=0.0), end_ids=TOKENIZER.end_ids)
     found = CausalLM(load_model(FOLDER, "float32"), "tiny", Lora(4, 8.0), settings, 0)
     # One step away from the base model, so that adapters take part.
     builder = SetBuilder(TOKENIZER, 400, "error", 8)
@@ -217,6 +218,34 @@ def test_gsm8k_gives_the_same_texts_and_the_same_items_right(learner, folder):
     ] == flexible.raw["harness"].tolist()
 
 
+def their_grade(text, gold, entry):
+    """The grade that a filter of the task and its metric give."""
+    from lm_eval.api.metrics import exact_match_hf_evaluate
+    from lm_eval.filters.extraction import RegexFilter
+
+    rule = {key: value for key, value in entry["filter"][0].items() if key != "function"}
+    found = next(iter(RegexFilter(**rule).apply([[text]], [{}])))
+    ignored = GSM8K["metric_list"][0]["regexes_to_ignore"]
+    return exact_match_hf_evaluate(found, [gold], regexes_to_ignore=ignored, ignore_case=True)["exact_match"]
+
+
+@pytest.mark.parametrize("gold", ["so\n#### 18", "#### -18", "#### 18,000", "18", "#### 18.5"])
+def test_odd_texts_get_the_grades_that_the_harness_gives_them(gold):
+    example = Example("a", "p", gold)
+    found = graded("number", [example] * len(ODD_TEXTS), ODD_TEXTS)
+    for entry, measure in zip(GSM8K["filter_list"], ("gsm8k_strict", "gsm8k_flexible_text"), strict=True):
+        assert found[measure].tolist() == [their_grade(text, gold, entry) for text in ODD_TEXTS]
+    assert 0 < found["gsm8k_flexible_text"].sum() < len(ODD_TEXTS)
+    # As numbers more answers count: that is the difference between the two.
+    assert (found["gsm8k_flexible"] >= found["gsm8k_flexible_text"]).all()
+
+
+def test_the_flexible_grades_differ_where_one_number_is_written_in_two_ways():
+    found = graded("number", [Example("a", "p", "#### 18")] * 3, ["18.00", "018", "18"])
+    assert found["gsm8k_flexible_text"].tolist() == [0, 0, 1]
+    assert found["gsm8k_flexible"].tolist() == [1, 1, 1]
+
+
 answers = st.text(st.sampled_from("#### $.,-0123456789ab\n"), max_size=24)
 numbers = st.integers(-9999, 99999).map(lambda number: f"so\n#### {number:,}")
 
@@ -224,16 +253,8 @@ numbers = st.integers(-9999, 99999).map(lambda number: f"so\n#### {number:,}")
 @settings(max_examples=300)
 @given(st.one_of(answers, numbers, st.tuples(answers, numbers).map("".join)), numbers)
 def test_extracted_numbers_are_compared_as_the_harness_compares_them(text, gold):
-    from lm_eval.api.metrics import exact_match_hf_evaluate
-    from lm_eval.filters.extraction import RegexFilter
-
     for entry, grade in zip(GSM8K["filter_list"], (gsm8k_strict, gsm8k_flexible_text), strict=True):
-        rule = {key: value for key, value in entry["filter"][0].items() if key != "function"}
-        found = next(iter(RegexFilter(**rule).apply([[text]], [{}])))
-        theirs = exact_match_hf_evaluate(
-            found, [gold], regexes_to_ignore=GSM8K["metric_list"][0]["regexes_to_ignore"], ignore_case=True
-        )
-        assert grade(text, gold) == theirs["exact_match"]
+        assert grade(text, gold) == their_grade(text, gold, entry)
     assert gsm8k_flexible(text, gold) >= gsm8k_flexible_text(text, gold)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from farsighted.core.errors import ConfigError
@@ -99,9 +101,21 @@ def test_items_that_a_measure_cannot_score_are_left_out_with_a_note(measure, lac
 
 
 def test_what_is_too_long_for_the_harness_style_is_cut_on_the_left_with_a_note():
-    found, notes = build([QUIZ], "letter_accuracy", context=18, style="harness")
+    # The last token of a continuation is never read: a text of 19 tokens fits into 18.
+    assert build([QUIZ], "letter_accuracy", context=18, style="harness")[1] == []
+    found, notes = build([QUIZ], "letter_accuracy", context=17, style="harness")
     assert read(found.options[0][0]) == ("is 3 odd?\nAnswer:"[1:], " A")
     assert notes == ["'q' was cut on the left by 1 tokens to fit the context."]
+
+
+@pytest.mark.parametrize("measure", ["exact_match", "exact_answer"])
+def test_a_response_that_no_model_writes_whole_is_noted(measure):
+    builder = SetBuilder(replace(TOKENIZER, end_ids=(TOKENIZER.end_id, ord("4"))), 200, "error", 16)
+    builder.build("sums", [SUM, QUIZ], SetRules(measure, None, 1.0))
+    builder.table("pool", [SUM, SUM, QUIZ])
+    one, two = builder.notes
+    assert one.startswith("'evaluation set sums': 1 responses hold a token that ends an answer before their own end")
+    assert two.startswith("'pool': 2 responses hold a token")
 
 
 def test_chance_comes_from_the_options_unless_it_is_given():

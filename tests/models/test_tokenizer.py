@@ -56,6 +56,7 @@ def test_the_end_token_is_the_tokenizers_or_else_the_first_of_the_configuration(
 @pytest.mark.parametrize("config", [None, []])
 def test_a_tokenizer_without_an_end_token_is_refused(folder, config):
     (folder / "tokenizer_config.json").unlink()
+    (folder / "generation_config.json").unlink()
     change(folder / "config.json", eos_token_id=config)
     with pytest.raises(ModelError, match="names no end token"):
         load_tokenizer(folder)

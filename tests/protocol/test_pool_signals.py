@@ -56,7 +56,7 @@ def scores(run, signal):
 
 
 def start_model(run):
-    model = TextModel(run.inputs.folder, run.inputs.model_hash, run.inputs.end_id)
+    model = TextModel(run.inputs.folder, run.inputs.model_hash, run.inputs.end_ids)
     return build_language_model(run.config, model, "lora", 0)
 
 

@@ -124,11 +124,11 @@ def test_inputs_that_another_version_wrote_are_made_again(tmp_path, caplog):
     config = mixed_config(tmp_path)
     stored = shared(config, tmp_path / "inputs").stored
     record = json.loads((stored / "inputs.json").read_text())
-    del record["end_id"]
+    del record["end_ids"]
     files = {file.name: file.read_bytes() for file in stored.iterdir() if file.name != MARKER}
     atomic.write_folder(stored, files | {"inputs.json": json.dumps(record).encode()})
     assert shared(config, tmp_path / "inputs") == load_inputs(config)
-    assert "end_id" in caplog.text
+    assert "end_ids" in caplog.text
 
 
 def test_a_killed_writer_leaves_nothing_that_counts(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ apart, so the boundary between them is exact and a response has the same tokens 
 *Reference:* definitions.md#cutting.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -94,18 +94,15 @@ def encode(example: Example, tokenizer: Tokenizer, context: int, on_long: OnLong
     return found if isinstance(found, Tokens) else None
 
 
-def encode_pair(
-    example: Example, context_text: str, continuation: str, tokenizer: Tokenizer, begin_ids: Sequence[int]
-) -> Tokens:
+def encode_pair(example: Example, context_text: str, continuation: str, read: Callable[[str], Sequence[int]]) -> Tokens:
     """Return a continuation after its context as lm-evaluation-harness reads them, without an end token.
 
     White space at the end of the context moves to the continuation; both become tokens together and are parted where
-    the context alone ends.
+    the context alone ends. `read`: a text to ids, with what the tokenizer begins with.
     """
     kept = context_text.rstrip()
     continuation = context_text[len(kept) :] + continuation
-    whole_ids = [*begin_ids, *tokenizer.encode_text(kept + continuation)]
-    prompt_length = len(begin_ids) + len(tokenizer.encode_text(kept))
+    whole_ids, prompt_length = read(kept + continuation), len(read(kept))
     if not 0 < prompt_length < len(whole_ids):
         part = "continuation" if prompt_length else "context"
         raise DataError(f"The {part} of '{example.id}' must become tokens, but becomes none. Mend or remove it.")

@@ -15,6 +15,7 @@ from farsighted.evaluation.graders import (
     exact_answer,
     fenced_code,
     gsm8k_flexible,
+    gsm8k_flexible_text,
     gsm8k_format_failure,
     gsm8k_strict,
     token_f1,
@@ -95,6 +96,7 @@ def answers_of(example: Example) -> tuple[str, ...]:
 GRADERS: Final[Mapping[str, Callable[[Example, str], float]]] = {
     "gsm8k_strict": lambda example, text: gsm8k_strict(text, number_of(example)),
     "gsm8k_flexible": lambda example, text: gsm8k_flexible(text, number_of(example)),
+    "gsm8k_flexible_text": lambda example, text: gsm8k_flexible_text(text, number_of(example)),
     "format_failure": lambda _, text: gsm8k_format_failure(text),
     "exact_answer": lambda example, text: exact_answer(text, answers_of(example)),
     "token_f1": lambda example, text: token_f1(text, answers_of(example)),

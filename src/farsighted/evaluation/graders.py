@@ -45,6 +45,9 @@ def gsm8k_flexible_text(generated: str, reference: str) -> float:
 def gsm8k_flexible(generated: str, reference: str) -> float:
     """Return 1.0 where the last number of a text is the reference's, as a number: 18.00 is 18.
 
+    *Differs from lm-evaluation-harness:* its `flexible-extract` compares the same two numbers as texts, as
+    `gsm8k_flexible_text` does.
+
     >>> gsm8k_flexible("It is 18.00", "#### 18"), gsm8k_flexible("none", "#### 18")
     (1.0, 0.0)
     """

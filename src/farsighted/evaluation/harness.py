@@ -29,10 +29,14 @@ class HarnessTask:
     """Folder with task files of one's own."""
     model_folder: Path
     """Where the tokenizer is."""
+    chat: bool = False
+    """Whether items are put by the tokenizer's chat template, worked examples as turns of their own."""
     batch_size: int = 8
 
     @classmethod
-    def parse(cls, text: str, limit: int | None, tasks_folder: Path | None, model_folder: Path) -> "HarnessTask":
+    def parse(
+        cls, text: str, limit: int | None, tasks_folder: Path | None, model_folder: Path, chat: bool = False
+    ) -> "HarnessTask":
         """Return the task that `lm_eval:TASK[:METRIC[,FILTER]]` names; raises `ConfigError` for anything else."""
         task, _, rest = text.removeprefix(PREFIX).partition(":")
         metric, _, answers = rest.partition(",")
@@ -43,7 +47,7 @@ class HarnessTask:
             )
         if not task or not text.startswith(PREFIX):
             raise ConfigError(f"A task must be written lm_eval:TASK[:METRIC[,FILTER]], but is '{text}'. Mend it.")
-        return cls(task, metric or None, answers or None, limit, tasks_folder, model_folder)
+        return cls(task, metric or None, answers or None, limit, tasks_folder, model_folder, chat)
 
 
 def require_harness() -> None:

@@ -37,8 +37,13 @@ class HoldsModel(Protocol):
         """The causal language model, adapters included."""
 
     @property
+    @property
     def virtual_tokens(self) -> int:
         """Positions that its adapter puts before every text."""
+
+    @property
+    def may_pad(self) -> bool:
+        """Whether prompts of different lengths may share a batch when the model writes."""
 
 
 def run_task(learner: object, task: HarnessTask) -> ItemScores:
@@ -55,7 +60,7 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
         )
     with _as_found(learner.language_model), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        samples = _samples(learner.language_model, task, learner.virtual_tokens)
+        samples = _samples(learner, task)
     # A group holds several tasks, each with documents from 0.
     first = samples[0]
     answers = task.answers or first["filter"]
@@ -79,16 +84,17 @@ def run_task(learner: object, task: HarnessTask) -> ItemScores:
     return ItemScores(ids, nothing, {MEASURE: values}, written)
 
 
-def _samples(lm: LanguageModel, task: HarnessTask, virtual_tokens: int) -> list[_Sample]:
+def _samples(learner: HoldsModel, task: HarnessTask) -> list[_Sample]:
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(task.model_folder, local_files_only=True)
-    positions = positions_of(task.model_folder) if virtual_tokens else None
+    positions = positions_of(task.model_folder) if learner.virtual_tokens else None
     # Without a number the library takes all of the model's positions.
-    longest = None if positions is None else positions - virtual_tokens
-    hosted = HFLM(pretrained=lm, tokenizer=tokenizer, batch_size=task.batch_size, max_length=longest)
+    longest = None if positions is None else positions - learner.virtual_tokens
+    size = task.batch_size if learner.may_pad else 1
+    hosted = HFLM(pretrained=learner.language_model, tokenizer=tokenizer, batch_size=size, max_length=longest)
     try:
         found = simple_evaluate(
             model=hosted,
@@ -99,6 +105,8 @@ def _samples(lm: LanguageModel, task: HarnessTask, virtual_tokens: int) -> list[
             cache_requests=False,
             bootstrap_iters=0,
             log_samples=True,
+            apply_chat_template=task.chat,
+            fewshot_as_multiturn=task.chat,
         )
     except (KeyError, ValueError, OSError, ConnectionError) as error:
         reason = str(error).partition("\n")[0][:300]

@@ -4,7 +4,11 @@ Style `native` puts an item as the model was trained: prompt, line break, respon
 as lm-evaluation-harness does: `Question: ...` and a line `Answer:` for numbers; `Q: ...` and `A:` for truths, after the
 six of TruthfulQA's own prompt where no worked examples are given; for programs the prompt alone where it begins the
 function (HumanEval), else the task, its tests and `[BEGIN]` (MBPP); for all others the prompt with a line `Answer:`
-unless it ends in a colon. A space before each continuation, no end token, worked examples before the item.
+unless it ends in a colon. A space before each continuation, no end token, worked examples before the item, and first of
+all what the tokenizer begins every text with. Under a chat template the same texts are turns of it, and no space comes
+before a continuation.
+
+*Reference:* definitions.md#harness-style.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +23,7 @@ from farsighted.data.templates import OnLong, TooLong, encode, encode_pair, enco
 from farsighted.evaluation.generation import STOPS, Generation, completes_prompt
 from farsighted.evaluation.primers import TRUTHS
 from farsighted.evaluation.sets import EvaluationSet, chance_of
+from farsighted.models.chat import ChatTemplate, Turn
 from farsighted.models.messages import answered
 from farsighted.models.tokenizer import TextTokenizer
 from farsighted.store.token_table import ROWS, TokenTable
@@ -79,20 +84,26 @@ class SetBuilder:
         """Return examples as the model is trained on them; what does not fit is left out with a note, or raises."""
         encoded = encode_pool(examples, self.tokenizer, self.context, self.on_long)
         self._note_skipped(what, len(encoded.skipped), len(examples))
+        ends = frozenset(self.tokenizer.end_ids)
+        self._note_ends(what, sum(not ends.isdisjoint(_inside(tokens)) for tokens in encoded.tokens))
         return encoded.tokens
 
     def table(self, what: str, examples: Sequence[Example]) -> TokenTable:
         """Return the same as columns: of a large pool, only a block's tokens are objects at a time."""
         skipped: list[TooLong] = []
+        ends, ending = frozenset(self.tokenizer.end_ids), 0
 
         def kept() -> Iterator[Tokens]:
             for start in range(0, len(examples), ROWS):
                 encoded = encode_pool(examples[start : start + ROWS], self.tokenizer, self.context, self.on_long)
                 skipped.extend(encoded.skipped)
+                nonlocal ending
+                ending += sum(not ends.isdisjoint(_inside(tokens)) for tokens in encoded.tokens)
                 yield from encoded.tokens
 
         table = TokenTable.of(kept())
         self._note_skipped(what, len(skipped), len(examples))
+        self._note_ends(what, ending)
         return table
 
     def _note_skipped(self, what: str, skipped: int, count: int) -> None:
@@ -102,27 +113,62 @@ class SetBuilder:
                 "tokens."
             )
 
+    def _note_ends(self, what: str, count: int) -> None:
+        if count:
+            self.notes.append(
+                f"'{what}': {count} responses hold a token that ends an answer before their own end, so a model that "
+                "writes never writes them whole. The model's `generation_config.json` and chat template name such "
+                "tokens."
+            )
+
     def _options(self, item: Tokens, reads: Reads, rules: SetRules) -> tuple[Tokens, ...]:
         example = item.example
         texts = _OPTION_TEXTS.get(reads, _OPTION_TEXTS["choices"])(example)
         named = [answered(replace(example, id=f"{example.id}#{number}"), text) for number, text in enumerate(texts)]
         if rules.style == "harness":
-            context = harness_context(example, reads, rules.shots)
-            return tuple(self._pair(option, context, f" {option.response}") for option in named)
-        if reads == "letters":
+            context, gap = self._context(example, reads, rules.shots), "" if self._chat else " "
+            # The last token of a continuation is never read.
             return tuple(
-                self._pair(option, prompt_text(example.prompt), option.response, cut=False) for option in named
+                self._pair(option, context, gap + option.response, self._harness_ids, self.context + 1)
+                for option in named
+            )
+        if reads == "letters":
+            context = prompt_text(example.prompt)
+            return tuple(
+                self._pair(option, context, option.response, self._plain_ids, self.context) for option in named
             )
         on_long: OnLong = "truncate_prompt" if self.on_long == "truncate_prompt" else "skip"
         found = [encode(option, self.tokenizer, self.context, on_long) for option in named]
         # One option that does not fit leaves nothing to compare.
         return tuple(tokens for tokens in found if tokens is not None) if all(found) else ()
 
-    def _pair(self, option: Example, context: str, continuation: str, cut: bool = True) -> Tokens:
-        """Return a pair, cut on the left where it is too long."""
-        begin = self.tokenizer.harness_begin_ids if cut else self.tokenizer.begin_ids
-        tokens = encode_pair(option, context, continuation, self.tokenizer, begin)
-        over = len(tokens.ids) - self.context
+    @property
+    def _chat(self) -> ChatTemplate | None:
+        """The chat template that examples are written by."""
+        return self.tokenizer.chat if isinstance(self.tokenizer.chat, ChatTemplate) else None
+
+    def _context(self, example: Example, reads: Reads, shots: Sequence[Example]) -> str:
+        """Return what the harness puts before a continuation, by the chat template where there is one."""
+        if self._chat is None:
+            return harness_context(example, reads, shots)
+        return self._chat.written(example.id, harness_turns(example, reads, shots), asks=True)
+
+    def _plain_ids(self, text: str) -> list[int]:
+        return [*self.tokenizer.begin_ids, *self.tokenizer.encode_text(text)]
+
+    def _harness_ids(self, text: str) -> list[int]:
+        """Return ids with what the tokenizer begins a text with, once: a chat template may have written it."""
+        if self._chat is None:
+            return self._plain_ids(text)
+        begin, ids = list(self.tokenizer.begin_ids), self._chat.read(text)
+        return ids if ids[: len(begin)] == begin else begin + ids
+
+    def _pair(
+        self, option: Example, context: str, continuation: str, read: Callable[[str], list[int]], room: int
+    ) -> Tokens:
+        """Return a pair, cut on the left where it is longer than `room` tokens."""
+        tokens = encode_pair(option, context, continuation, read)
+        over = len(tokens.ids) - room
         if over <= 0:
             return tokens
         note = f"'{option.id.rpartition('#')[0]}' was cut on the left by {over} tokens to fit the context."
@@ -139,10 +185,9 @@ class SetBuilder:
         prompts, cut = [], 0
         for item in items:
             if rules.style == "harness":
-                text = harness_context(item.example, reads, rules.shots)
-                ids = (*self.tokenizer.harness_begin_ids, *self.tokenizer.encode_text(text))
+                ids = self._harness_ids(self._context(item.example, reads, rules.shots))
                 cut += len(ids) > longest
-                prompts.append(ids[-longest:])
+                prompts.append(tuple(ids[-longest:]))
             else:
                 prompts.append(item.ids[: item.prompt_length])
         if cut:
@@ -150,19 +195,32 @@ class SetBuilder:
         return Generation(tuple(prompts), self.max_new_tokens, STOPS[kind], self.tokenizer.decode)
 
 
+def _inside(tokens: Tokens) -> Sequence[int]:
+    """Return a response's ids but for its last, which closes it."""
+    return tokens.ids[tokens.prompt_length : -1]
+
+
 def harness_context(example: Example, reads: Reads, shots: Sequence[Example]) -> str:
     """Return what lm-evaluation-harness puts before a continuation: worked examples, then the item."""
-    ask = _ASK.get(reads, _ask_plainly)
+    ask, gap = _ASK.get(reads, _ask_plainly), "" if reads == "program" else " "
     if reads == "truths":
         shots = shots or TRUTHS
-    return "\n\n".join([*(f"{ask(shot)}{_shown(shot, reads)}" for shot in shots), ask(example)])
+    return "\n\n".join([*(f"{ask(shot)}{gap}{_shown(shot, reads)}" for shot in shots), ask(example)])
+
+
+def harness_turns(example: Example, reads: Reads, shots: Sequence[Example]) -> tuple[Turn, ...]:
+    """Return the same as turns, for a chat template: each worked example is a question and its answer."""
+    ask = _ASK.get(reads, _ask_plainly)
+    shown = [turn for shot in shots for turn in (("user", ask(shot)), ("assistant", _shown(shot, reads)))]
+    # The six of TruthfulQA are part of the task's own text.
+    return (*shown, ("user", ask(example) if shots else harness_context(example, reads, ())))
 
 
 def _shown(shot: Example, reads: Reads) -> str:
-    """The answer of a worked example, with its prompt."""
+    """The answer of a worked example."""
     if reads == "program":
         return shot.response if completes_prompt(shot) else f"{shot.response}\n[DONE]"
-    return f" {_LETTERS[shot.answer_index or 0] if reads == 'letters' else shot.response}"
+    return _LETTERS[shot.answer_index or 0] if reads == "letters" else shot.response
 
 
 def _ask_plainly(example: Example) -> str:

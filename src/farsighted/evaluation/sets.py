@@ -1,13 +1,13 @@
 """Evaluation sets, and what a model achieves on them (definitions.md#normalised-score).
 
-For a unique gold string greedy decoding gives it iff every response token, the end token included, is the arg-max given
-the gold prefix: exact match needs one forward pass and no generation.
+For a unique gold string greedy decoding gives it iff every response token is the arg-max given the gold prefix, and the
+one after it ends an answer: exact match needs forward passes and no generation.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -87,9 +87,9 @@ def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
         raise DivergedError.naming("The likelihood is not finite", [texts[int(row)].example.id for row in bad])
     count = len(items)
     nll = found.nll_sum[:count] / found.length[:count]
-    hit_share = found.hit_share[:count]
+    read = _Read(nll, found.hit_share[:count], found.is_greedy[:count])
     taken = ALWAYS | {evaluation_set.measure}
-    raw = {name: function(nll, hit_share) for name, function in OF_RESPONSE.items() if name in taken}
+    raw = {name: function(read) for name, function in OF_RESPONSE.items() if name in taken}
     reads = evaluation_set.reads if evaluation_set.score_reads_options else "choices"
     raw |= option_measures(reads, items, options, found.nll_sum[count:])
     generated: tuple[str, ...] = ()
@@ -99,18 +99,27 @@ def evaluate(learner: Learner, evaluation_set: EvaluationSet) -> ItemScores:
     return ItemScores(tuple(item.example.id for item in items), nll, raw, generated)
 
 
-def _perplexity(nll: np.ndarray, _: np.ndarray) -> np.ndarray:
+class _Read(NamedTuple):
+    """What a teacher-forced pass says of the items' responses."""
+
+    nll_I: np.ndarray
+    """Mean over tokens, nats."""
+    hit_share_I: np.ndarray
+    is_greedy_I: np.ndarray
+
+
+def _perplexity(read: _Read) -> np.ndarray:
     with np.errstate(over="ignore"):
-        return np.asarray(np.exp(nll))
+        return np.asarray(np.exp(read.nll_I))
 
 
-OF_RESPONSE: Final[Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]] = {
-    "token_accuracy": lambda _, hit_share: hit_share,
-    "exact_match": lambda _, hit_share: (hit_share == 1).astype(np.float64),
+OF_RESPONSE: Final[Mapping[str, Callable[[_Read], np.ndarray]]] = {
+    "token_accuracy": lambda read: read.hit_share_I,
+    "exact_match": lambda read: read.is_greedy_I.astype(np.float64),
     "perplexity": _perplexity,
-    "likelihood": lambda nll, _: np.exp(-nll),
+    "likelihood": lambda read: np.exp(-read.nll_I),
 }
-"""The functions of measures of the response's likelihood, from the items' mean NLL and share of hits, (I,) each."""
+"""The functions of measures of the response's likelihood; each gives (I,)."""
 
 ALWAYS: Final = frozenset({"token_accuracy", "exact_match"})
 """Those that are taken whatever the score is; the others where they are the score."""

@@ -40,9 +40,20 @@ class Likelihoods:
     nll_sum: np.ndarray
     """(N,) negative log-likelihood summed over response tokens, nats."""
     hit_share: np.ndarray
-    """(N,) share of response tokens that are the arg-max; 1 means that greedy decoding gives the response."""
+    """(N,) share of response tokens that are the arg-max."""
     length: np.ndarray
     """(N,) response tokens."""
+    ends_otherwise: np.ndarray | None = None
+    """(N,) whether all but the last are, and the arg-max there ends an answer too; None where one token alone does."""
+
+    @property
+    def is_greedy(self) -> np.ndarray:
+        """(N,) whether greedy decoding gives the response.
+
+        *Reference:* definitions.md#where-an-answer-ends.
+        """
+        is_hit: np.ndarray = self.hit_share == 1
+        return is_hit if self.ends_otherwise is None else is_hit | self.ends_otherwise
 
 
 class Learner(Protocol):
@@ -130,10 +141,10 @@ class Generates(Protocol):
     def generate(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, is_done: Callable[[Sequence[int]], bool]
     ) -> list[list[int]]:
-        """Return the greedy continuation of each prompt, without the end token.
+        """Return the greedy continuation of each prompt, without what ends it.
 
-        A continuation ends before the end token, at `max_new_tokens` tokens, or with the token after which `is_done` of
-        it is true. The same prompts in the same order give the same continuations.
+        A continuation ends before the first token that ends answers, at `max_new_tokens` tokens, or with the token
+        after which `is_done` of it is true. The same prompts in the same order give the same continuations.
         """
 
 

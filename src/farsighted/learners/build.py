@@ -29,7 +29,7 @@ class TextModel(NamedTuple):
 
     folder: Path
     model_hash: str
-    end_id: int
+    end_ids: tuple[int, ...]
 
 
 def build_adaptation(config: AuditConfig, mode: str) -> Adaptation:
@@ -101,8 +101,8 @@ def load_base(config: AuditConfig, folder: Path, mode: str) -> Loaded:
     return load(folder, config.model.dtype, config.model.device)
 
 
-def build_settings(config: AuditConfig, mode: str, end_id: int | None = None) -> LearnerSettings:
-    """Return how the model is run under an adaptation; `end_id` is the end token's id, for models that are to write."""
+def build_settings(config: AuditConfig, mode: str, end_ids: tuple[int, ...] = ()) -> LearnerSettings:
+    """Return how the model is run under an adaptation; `end_ids` end answers, for models that are to write."""
     training = config.training
     optimizer = OptimizerSettings(
         config.learning_rate(mode), training.schedule, training.warmup_share, training.weight_decay, training.grad_clip
@@ -113,7 +113,7 @@ def build_settings(config: AuditConfig, mode: str, end_id: int | None = None) ->
         training.micro_batch_tokens,
         config.evaluation.batch_tokens,
         kept_bytes,
-        end_id,
+        end_ids,
         training.gradient_checkpointing,
     )
 
@@ -121,7 +121,7 @@ def build_settings(config: AuditConfig, mode: str, end_id: int | None = None) ->
 def build_language_model(config: AuditConfig, base: TextModel, mode: str, seed: int) -> CausalLM:
     """Return the model of an audit with an adaptation at step 0."""
     loaded = load_base(config, base.folder, mode)
-    settings = build_settings(config, mode, base.end_id)
+    settings = build_settings(config, mode, base.end_ids)
     learner = CausalLM(loaded.model, base.model_hash, build_adaptation(config, mode), settings, seed)
     learner.notes = (*loaded.notes, *learner.notes)
     return learner

@@ -4,8 +4,10 @@
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from farsighted.learners.generate import generated
 from farsighted.learners.masks import masks_from
 from farsighted.learners.one_by_one import ONE_BY_ONE, OneByOnePasses, build_passes
 from farsighted.learners.optim import OptimizerSettings, StageOptimizer
+from farsighted.learners.padding import WRITES_ALONE, ignores_pads
 from farsighted.learners.passes import GRADIENT_SIGNALS, trunk_and_head
 from farsighted.learners.single_pass import KeptBatch, has_dropout
 from farsighted.learners.transitions import FoldedStages
@@ -28,6 +31,8 @@ from farsighted.models.loading import LanguageModel, load_model
 from farsighted.signals.table import readings_of
 
 Arrays = Mapping[str, np.ndarray]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,8 @@ class LearnerSettings:
     """Padded tokens of one scoring or evaluation pass."""
     kept_bytes: int = 2**30
     """Memory that the gradients of a batch of candidates may take so that a step needs no second pass; 0 = none."""
-    end_id: int | None = None
-    """Id of the end token, for generation."""
+    end_ids: tuple[int, ...] = ()
+    """Tokens that end an answer, for generation; the first pads."""
     gradient_checkpointing: bool = False
     """Whether training passes recompute what is inside each layer instead of keeping it."""
 
@@ -108,9 +113,27 @@ class CausalLM:
         lm = load_model(folder, dtype, str(weight.device))
         return CausalLM(lm, model_hash, Lora(), self._settings, seed=0)
 
+    @cached_property
+    def may_pad(self) -> bool:
+        """Whether prompts of different lengths may share a batch when the model writes; measured once."""
+        pad_id = self._settings.end_ids[0] if self._settings.end_ids else 0
+        return ignores_pads(self._lm, pad_id, self.vocabulary_size)
+
     def self_test(self, batch: Sequence[Tokens]) -> None:
-        """Compare logits and gradients of two examples with the model's own; raises `ModelError` on a mismatch."""
+        """Compare logits and gradients of two examples with the model's own, and what it writes alone and in a batch.
+
+        A model that pads change writes one answer at a time, which is said, as is that one cannot write. Raises
+        `ModelError` where logits or gradients do not agree.
+        """
         self._passes.self_test(self._lm, batch)
+        if self._settings.end_ids:
+            try:
+                said = "" if self.may_pad else WRITES_ALONE
+            except ModelError as error:
+                # An audit may never make it write.
+                said = str(error)
+            if said:
+                _log.warning("%s", said)
 
     def next_stage(self, index: int) -> None:
         """Do what the adaptation does before stage `index` (from 2): nothing, or fold the adapter and start a new one.
@@ -200,16 +223,36 @@ class CausalLM:
         """Score texts by teacher forcing, in evaluation mode."""
         found = self.signals(texts, frozenset({"nll", "correctness"}))
         length = np.array([tokens.response_length for tokens in texts], dtype=np.float64)
-        return Likelihoods(found["nll"].astype(np.float64) * length, found["correctness"].astype(np.float64), length)
+        hit_share = found["correctness"].astype(np.float64)
+        ends_otherwise = self._end_otherwise(texts, np.rint((1 - hit_share) * length) == 1)
+        return Likelihoods(found["nll"].astype(np.float64) * length, hit_share, length, ends_otherwise)
+
+    def _end_otherwise(self, texts: Sequence[Tokens], is_near: np.ndarray) -> np.ndarray | None:
+        """Return which of the texts that miss one token the model ends where they end, by another end token."""
+        ends = self._settings.end_ids
+        if len(ends) < 2:
+            return None
+        near = [row for row in np.flatnonzero(is_near).tolist() if texts[row].ids[-1] in ends]
+        tried = [(row, end) for row in near for end in ends if end != texts[row].ids[-1]]
+        others = [
+            Tokens(texts[row].example, (*texts[row].ids[:-1], end), len(texts[row].ids) - 1) for row, end in tried
+        ]
+        found = np.zeros(len(texts), dtype=bool)
+        if others:
+            # The token that they miss is the last one exactly where another end is the arg-max there.
+            is_hit = self.signals(others, frozenset({"nll", "correctness"}))["correctness"] == 1
+            found[[row for (row, _), hit in zip(tried, is_hit, strict=True) if hit]] = True
+        return found
 
     def generate(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, is_done: Callable[[Sequence[int]], bool]
     ) -> list[list[int]]:
         """Return greedy continuations, from batches of like length within the memory that scoring may take."""
-        end_id = self._settings.end_id
-        if end_id is None:
-            raise ModelError("Generation needs the id of the end token. Give `LearnerSettings.end_id`.")
-        return generated(self._lm, prompts, max_new_tokens, end_id, is_done, self._scoring_size.tokens)
+        if not self._settings.end_ids:
+            raise ModelError("Generation needs the ids of end tokens. Give `LearnerSettings.end_ids`.")
+        # A batch of one prompt is never padded.
+        tokens = self._scoring_size.tokens if self.may_pad else 1
+        return generated(self._lm, prompts, max_new_tokens, self._settings.end_ids, is_done, tokens)
 
     def parameters(self) -> Arrays:
         """Return a copy of the trainable parameters in float32, with the folded adapters of earlier stages."""

@@ -1,6 +1,7 @@
 """Greedy generation in batches of like length."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -31,45 +32,57 @@ def generated(
     lm: LanguageModel,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
-    end_id: int,
+    end_ids: Sequence[int],
     is_done: Callable[[Sequence[int]], bool],
     batch_tokens: int,
 ) -> list[list[int]]:
-    """Return the greedy continuation of each prompt, without the end token; see `learners.base.Generates`.
+    """Return the greedy continuation of each prompt up to the first of the ends; see `learners.base.Generates`.
 
     Batches depend on the prompts' lengths and `batch_tokens` (prompt and answer, padded) alone, so the same prompts
     give the same continuations.
     """
     found: list[list[int]] = [[] for _ in prompts]
-    settings = GenerationConfig(
-        max_new_tokens=max_new_tokens, do_sample=False, use_cache=True, pad_token_id=end_id, eos_token_id=end_id
-    )
+    pad_id, ends = end_ids[0], frozenset(end_ids)
     for rows in _batches([len(prompt) for prompt in prompts], max_new_tokens, batch_tokens):
-        width = max(len(prompts[row]) for row in rows)
-        ids = np.full((len(rows), width), end_id, dtype=np.int64)
-        mask = np.zeros((len(rows), width), dtype=np.int64)
-        for place, row in enumerate(rows):
-            ids[place, width - len(prompts[row]) :] = prompts[row]
-            mask[place, width - len(prompts[row]) :] = 1
-        with _without_defaults(lm):
+        ids_BL, mask_BL = left_padded([prompts[row] for row in rows], pad_id, lm.device)
+        width = ids_BL.shape[1]
+        with no_defaults(lm) as settings:
+            settings.update(max_new_tokens=max_new_tokens, do_sample=False, use_cache=True)
+            settings.update(pad_token_id=pad_id, eos_token_id=list(end_ids))
             out = lm.generate(
-                torch.from_numpy(ids).to(lm.device),
-                attention_mask=torch.from_numpy(mask).to(lm.device),
+                ids_BL,
+                attention_mask=mask_BL,
                 generation_config=settings,
                 stopping_criteria=StoppingCriteriaList([_Done(width, is_done)]),
             )
         for row, new in zip(rows, out[:, width:].tolist(), strict=True):
-            found[row] = new[: new.index(end_id)] if end_id in new else new
+            found[row] = list(itertools.takewhile(lambda token: token not in ends, new))
     return found
 
 
+def left_padded(
+    prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return prompts that end together, (B, L), and the mask of what is theirs, (B, L)."""
+    width = max(map(len, prompts))
+    ids = np.full((len(prompts), width), pad_id, dtype=np.int64)
+    mask = np.zeros((len(prompts), width), dtype=np.int64)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = prompt
+        mask[row, width - len(prompt) :] = 1
+    return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+
+
 @contextlib.contextmanager
-def _without_defaults(lm: LanguageModel) -> Iterator[None]:
-    """Set the model's own generation settings aside: a repetition penalty among them is applied to any request."""
+def no_defaults(lm: LanguageModel) -> Iterator[GenerationConfig]:
+    """Set the model's own generation settings aside: a repetition penalty among them is applied to any request.
+
+    Yields settings that say nothing yet.
+    """
     kept = lm.generation_config
     lm.generation_config = GenerationConfig()
     try:
-        yield
+        yield GenerationConfig()
     finally:
         lm.generation_config = kept
 

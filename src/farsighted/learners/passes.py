@@ -23,7 +23,7 @@ from farsighted.signals.logit_pass import head_grad_norm, head_sketch
 from farsighted.signals.logits import Head, token_nll
 from farsighted.signals.provided import provided
 from farsighted.signals.registry import at_positions
-from farsighted.signals.scoring import ScoredBatch, scoring_pass, self_test
+from farsighted.signals.scoring import TOLERANCE, TOLERANCE_ALONE_HALF, ScoredBatch, scoring_pass, self_test
 from farsighted.signals.table import readings_of
 from farsighted.signals.tied import HeadPart
 
@@ -153,6 +153,7 @@ class Passes:
     def self_test(self, lm: LanguageModel, batch: Sequence[Tokens]) -> None:
         """Compare logits and per-example gradients of two examples with the model's own; raises `ModelError`."""
         pair = [self._surprising(tokens) for tokens in sorted(batch, key=lambda tokens: len(tokens.ids))[:2]]
+        self._self_test_padding(pair[0].ids)
         with torch.no_grad(), scoring_mode(lm):
             ragged = gather_response(self._hidden(pair), pair)
             ours = self._head.logits(ragged.hidden_RD)
@@ -164,6 +165,19 @@ class Passes:
                 f"{gap:.2g} of their norm. This architecture changes its logits in a way that is not supported."
             )
         self._self_test_gradients(pair)
+
+    def _self_test_padding(self, ids: Sequence[int]) -> None:
+        """Compare the states of the first half of a text alone and padded on the right: no mask is ever given."""
+        half, device = ids[: len(ids) // 2], self._head.weight_VD.device
+        with torch.no_grad(), scoring_mode(self._trunk):
+            alone = self._states(torch.tensor([half], device=device))[0].float()
+            beside = self._states(torch.from_numpy(pad([ids, half]).ids_BL).to(device))[1, : len(half)].float()
+        gap = float((alone - beside).norm() / alone.norm())
+        if not gap <= (TOLERANCE if self._head.weight_VD.dtype == torch.float32 else TOLERANCE_ALONE_HALF):
+            raise ModelError(
+                "A token must be read the same whatever follows it, but the padding after a text changes its states by "
+                f"{gap:.2g} of their norm. Use a causal language model."
+            )
 
     def _self_test_gradients(self, batch: Sequence[Tokens]) -> None:
         capture, maps = self._norms_and_sketches, self._gradient_maps

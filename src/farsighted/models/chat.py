@@ -7,11 +7,14 @@ from typing import Final
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
-from farsighted.models.jinja import Program
+from farsighted.models.jinja import TEMPLATE_ERRORS, Program
 from farsighted.models.marks import MarkReader, Read
 from farsighted.models.pieces import Span
 from farsighted.models.render import Render, RenderError, render
 from farsighted.models.writing import Seen, Written
+
+Turn = tuple[str, str]
+"""Role and text."""
 
 _BRACKETS: Final = frozenset("<[|")
 _SHORTEST: Final = 3
@@ -27,7 +30,7 @@ class ChatTemplate:
     reader: MarkReader
     end_id: int
     end_ids: frozenset[int]
-    """Tokens that may close a turn."""
+    """Tokens that end an answer; see `models.ends`."""
     _closings: dict[str, int | None] = field(default_factory=dict, compare=False)
 
     def encode(self, example: Example) -> Written:
@@ -45,6 +48,22 @@ class ChatTemplate:
                 f"Every example must be written whole, but '{example.id}' {fault}. Mend its turns, or write "
                 "`data.template: plain` (in `select`: --template plain)."
             ) from fault
+
+    def written(self, name: str, turns: Sequence[Turn], asks: bool) -> str:
+        """Return turns as the template writes them; `asks`: with what makes the model answer.
+
+        Raises `DataError`, naming the example, where the template refuses them.
+        """
+        try:
+            return self.program.write(tuple({"role": role, "content": text} for role, text in turns), (), asks)
+        except TEMPLATE_ERRORS as error:
+            raise DataError(
+                f"The model's chat template refuses '{name}': {error}. Mend its turns, or write `data.template: plain`."
+            ) from error
+
+    def read(self, text: str) -> list[int]:
+        """Return the ids of rendered text, in which the tokenizer's own marks are tokens."""
+        return self.reader.read(text).ids
 
     def look(self, example: Example) -> Seen:
         """Render the example, and say what came of it."""

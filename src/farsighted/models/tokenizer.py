@@ -1,17 +1,19 @@
 """A model's tokenizer without its weights: text to token ids."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from tokenizers import Tokenizer
 
 from farsighted.core.errors import ModelError
 from farsighted.models.chat import ChatTemplate
+from farsighted.models.ends import closing_ids, end_id_of, named_ends, token_text
 from farsighted.models.folder import read_json, tokenizer_file
-from farsighted.models.jinja import Program, compile_program
+from farsighted.models.jinja import TEMPLATE_ERRORS, Program, compile_program
 from farsighted.models.marks import MarkReader
 from farsighted.models.rendered import RenderedText, answer_headers
 from farsighted.models.writing import Writer
@@ -27,8 +29,11 @@ class TextTokenizer:
     vocabulary_size: int
     begin_ids: tuple[int, ...] = ()
     """What the tokenizer puts before every text; models that were trained with it need it."""
-    harness_begin_ids: tuple[int, ...] = ()
-    """The same where lm-evaluation-harness keeps it: for Gemma models alone."""
+    end_ids: tuple[int, ...] = ()
+    """The tokens that end an answer where the model writes: the end token, and what else the model may close it with.
+
+    *Reference:* definitions.md#where-an-answer-ends.
+    """
     chat: Writer | None = None
     """What writes examples: the chat template, or the texts themselves; None: the project's own template."""
 
@@ -68,10 +73,9 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     tokenizer.no_truncation()
     # The spelling of a special token inside a text is text.
     tokenizer.encode_special_tokens = True
-    end_id = _end_id(folder, tokenizer)
-    begin_ids = _begin_ids(tokenizer)
-    is_gemma = str(read_json(folder / "config.json").get("model_type", "")).startswith("gemma")
-    return TextTokenizer(tokenizer, end_id, tokenizer.get_vocab_size(), begin_ids, begin_ids if is_gemma else ())
+    end_id = end_id_of(folder, tokenizer)
+    size = tokenizer.get_vocab_size()
+    return TextTokenizer(tokenizer, end_id, size, _begin_ids(tokenizer), named_ends(folder, end_id))
 
 
 Template = Literal["plain", "chat", "rendered"]
@@ -92,16 +96,17 @@ def with_chat(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
     if program is None:
         raise ModelError(f"The tokenizer in '{folder}' has no chat template. Write `data.template: plain`.")
     reader = _reader(folder)
-    end_ids = _end_ids(tokenizer, folder, reader.tokenizer)
-    return replace(tokenizer, chat=ChatTemplate(program, reader, tokenizer.end_id, end_ids))
+    end_ids = _end_ids(tokenizer, program, reader)
+    return replace(tokenizer, end_ids=end_ids, chat=ChatTemplate(program, reader, tokenizer.end_id, frozenset(end_ids)))
 
 
 def with_rendered(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
     """Return a tokenizer that reads texts which are rendered already: their marks are tokens, and none is added."""
     program, reader = _program(folder), _reader(folder)
     headers = answer_headers(program) if program is not None else ()
-    end_ids = _end_ids(tokenizer, folder, reader.tokenizer)
-    return replace(tokenizer, chat=RenderedText(reader, tokenizer.begin_ids, end_ids, headers))
+    end_ids = _end_ids(tokenizer, program, reader)
+    rendered = RenderedText(reader, tokenizer.begin_ids, frozenset(end_ids), headers)
+    return replace(tokenizer, end_ids=end_ids, chat=rendered)
 
 
 def _program(folder: Path) -> Program | None:
@@ -114,7 +119,7 @@ def _program(folder: Path) -> Program | None:
         text = named.get("default")
     if not isinstance(text, str):
         return None
-    found = {name: _token_text(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+    found = {name: token_text(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
     return compile_program(text, {name: token for name, token in found.items() if token is not None})
 
 
@@ -125,24 +130,16 @@ def _reader(folder: Path) -> MarkReader:
     return MarkReader(reader)
 
 
-def _end_ids(tokenizer: TextTokenizer, folder: Path, reader: Tokenizer) -> frozenset[int]:
-    generation = read_json(folder / "generation_config.json").get("eos_token_id", [])
-    ends = generation if isinstance(generation, list) else [generation]
-    return frozenset({tokenizer.end_id, *(token for token in ends if isinstance(token, int))} | _turn_ends(reader))
+def _end_ids(tokenizer: TextTokenizer, program: Program | None, reader: MarkReader) -> tuple[int, ...]:
+    """The ends that the folder names, and the marks that its template closes an answer with."""
+    closings = closing_ids(lambda answer: _trial(program, answer), reader.tokenizer) if program is not None else ()
+    return tuple(dict.fromkeys((*tokenizer.end_ids, *closings)))
 
 
-_TURN_ENDS: Final = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>", "</s>")
-
-
-def _turn_ends(reader: Tokenizer) -> set[int]:
-    """Ids of the tokens that close turns in the templates in use."""
-    found = (reader.token_to_id(text) for text in _TURN_ENDS)
-    return {int(token) for token in found if token is not None}
-
-
-def _token_text(named: object) -> str | None:
-    found = named.get("content") if isinstance(named, dict) else named
-    return found if isinstance(found, str) else None
+def _trial(program: Program, answer: str) -> Iterator[str]:
+    """The shortest conversation, written by a template; nothing where it refuses that."""
+    with contextlib.suppress(*TEMPLATE_ERRORS):
+        yield program.write(({"role": "user", "content": "a"}, {"role": "assistant", "content": answer}))
 
 
 def _begin_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -151,16 +148,3 @@ def _begin_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
     whole = tokenizer.encode("a", add_special_tokens=True).ids
     places = [start for start in range(len(whole)) if whole[start : start + len(plain)] == plain]
     return tuple(whole[: places[0]]) if places else ()
-
-
-def _end_id(folder: Path, tokenizer: Tokenizer) -> int:
-    token = _token_text(read_json(folder / "tokenizer_config.json").get("eos_token"))
-    named: object = tokenizer.token_to_id(token) if token else None
-    if named is None:
-        named = read_json(folder / "config.json").get("eos_token_id")
-    end_id = (named[0] if named else None) if isinstance(named, list) else named
-    if not isinstance(end_id, int):
-        raise ModelError(
-            f"The tokenizer in '{folder}' names no end token (`eos_token`); every response must be closed by one."
-        )
-    return end_id

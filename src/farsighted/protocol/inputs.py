@@ -47,8 +47,8 @@ class AuditInputs:
     """Folder and content hash of the model that embeds examples; None: the base model does."""
     quality_model: str | None
     """Content hash of the reward model that quality comes from; None where it comes from elsewhere."""
-    end_id: int
-    """Id of the token that closes every response."""
+    end_ids: tuple[int, ...]
+    """Ids of the tokens that end an answer where the model writes; empty where there is none."""
     decode: Callable[[Sequence[int]], str] = field(compare=False)
     """Token ids to text."""
     stages: Mapping[str, StageInputs]
@@ -102,7 +102,7 @@ def read_inputs(config: AuditConfig, models: ModelFiles, source: Source) -> Audi
         model_hash=models.hash,
         sentence_model=models.sentence_model,
         quality_model=models.quality_model,
-        end_id=tokenizer.end_id,
+        end_ids=tokenizer.end_ids,
         decode=tokenizer.shown,
         stages=stages,
         orders=resolve_orders(config.orders, tuple(stages), config.data.seed),
@@ -142,7 +142,7 @@ def _world_inputs(config: AuditConfig, world: QuadraticWorld) -> AuditInputs:
         model_hash=world.hash,
         sentence_model=None,
         quality_model=None,
-        end_id=0,
+        end_ids=(),
         decode=lambda ids: f"row {ids[0]} of the world",
         stages=stages,
         orders=resolve_orders(config.orders, tuple(stages), config.data.seed),
@@ -224,7 +224,7 @@ class _Encoder:
 
     def _task(self, name: str, text: str, limit: int | None) -> EvaluationSet:
         require_harness()
-        task = HarnessTask.parse(text, limit, self.tasks_folder, self.folder)
+        task = HarnessTask.parse(text, limit, self.tasks_folder, self.folder, self.sets.tokenizer.chat is not None)
         return EvaluationSet(name, (), (), "harness", 0.0, 1.0, task=task)
 
     def fits(self, example: Example) -> bool:

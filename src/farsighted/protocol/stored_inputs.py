@@ -71,7 +71,7 @@ class _StoredInputs:
     model_hash: str
     sentence_model: tuple[Path, str] | None
     quality_model: str | None
-    end_id: int
+    end_ids: tuple[int, ...]
     stages: list[_StoredStage]
     notes: list[str]
     bad_rows: list[BadRow]
@@ -125,7 +125,7 @@ def open_inputs(config: AuditConfig, stored: Path) -> AuditInputs:
         model_hash=record.model_hash,
         sentence_model=record.sentence_model,
         quality_model=record.quality_model,
-        end_id=record.end_id,
+        end_ids=record.end_ids,
         decode=reader.shown,
         stages=stages,
         orders=resolve_orders(config.orders, tuple(stages), config.data.seed),
@@ -151,7 +151,7 @@ def _write(inputs: AuditInputs, model: Path, folder: Path) -> None:
         model_hash=inputs.model_hash,
         sentence_model=inputs.sentence_model,
         quality_model=inputs.quality_model,
-        end_id=inputs.end_id,
+        end_ids=inputs.end_ids,
         stages=stages,
         notes=list(inputs.notes),
         bad_rows=list(inputs.bad_rows),

@@ -202,5 +202,5 @@ def _learner(config: AuditConfig, inputs: AuditInputs, adaptation: str, seed: in
     # Only a language model needs torch, which takes longer to import than a cell of the quadratic world to run.
     from farsighted.learners.build import TextModel, build_language_model
 
-    model = TextModel(inputs.folder, inputs.model_hash, inputs.end_id)
+    model = TextModel(inputs.folder, inputs.model_hash, inputs.end_ids)
     return build_language_model(config, model, adaptation, seed)

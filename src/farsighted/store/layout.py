@@ -10,7 +10,7 @@ from farsighted.core.errors import StorageError
 SCHEMA: Final = 1
 """Version of all artifacts; it changes when a reader of old files would misread new ones."""
 
-RESULT_VERSION: Final = 7
+RESULT_VERSION: Final = 8
 """Part of every cell's identity: raised when a change of the program changes results.
 
 *Reference:* definitions.md#result-version.
