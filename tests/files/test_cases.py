@@ -12,8 +12,9 @@ import pytest
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
+from farsighted.data.cut_rows import cut_row
 from farsighted.data.leaks import find_overlap
-from farsighted.data.turns import cut_row, every_turn
+from farsighted.data.turns import every_turn
 from farsighted.files.formats import SetAside, found_in, read_examples
 from farsighted.files.readers import read_rows
 from farsighted.files.rows import Row

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from farsighted.core.errors import ConfigError, DataError
 from farsighted.core.values import Pool, Ranking
-from farsighted.data.turns import cut_row
+from farsighted.data.cut_rows import cut_row
 from farsighted.data.twins import Dropped, write_dropped
 from farsighted.files.apart import Inputs, refuse_onto_inputs
 from farsighted.files.columns import Columns

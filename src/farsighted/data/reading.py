@@ -8,10 +8,10 @@ from typing import Literal
 from farsighted.config.select import SelectConfig
 from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Tokens
+from farsighted.data.cut_rows import in_turns
 from farsighted.data.long_rows import encode_all
 from farsighted.data.looked import Rules, looked_over, looker_of
 from farsighted.data.templates import Encoded, Tokenizer, encode_pool
-from farsighted.data.turns import in_turns
 from farsighted.data.twins import Dedup, Dropped, find_twins
 from farsighted.files.formats import Examples, read_examples
 from farsighted.files.readers import find_files
