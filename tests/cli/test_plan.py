@@ -53,9 +53,10 @@ def test_a_plan_names_learning_rates_and_the_length_of_the_probe(nano, tmp_path)
     lines = [line for line in said.out.splitlines() if "trains" in line]
     assert lines == [
         "lora trains at a peak learning rate of 0.002 (the default of the model that ships with the package).",
-        "p_tuning_v2 trains at a peak learning rate of 0.01 (the default of p_tuning_v2: Liu et al. 2022, P-tuning v2).",
-        "The neutral probe trains 1 optimizer step (half of the shortest stage that is probed, at least one: 'math' has "
-        "3 under a budget of 25%).",
+        "p_tuning_v2 trains at a peak learning rate of 0.01 (the default of p_tuning_v2: "
+        "Liu et al. 2022, P-tuning v2).",
+        "The neutral probe trains 1 optimizer step (half of the shortest stage that is probed, at least one: "
+        "'math' has 3 under a budget of 25%).",
     ]
 
 
