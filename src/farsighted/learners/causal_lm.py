@@ -122,8 +122,8 @@ class CausalLM:
     def self_test(self, batch: Sequence[Tokens]) -> None:
         """Compare logits and gradients of two examples with the model's own, and what it writes alone and in a batch.
 
-        A model that pads change writes one answer at a time, which is said, as is that one cannot write. Raises
-        `ModelError` where logits or gradients do not agree.
+        A model that pads change writes one answer at a time: that becomes one of its notes, as does that it cannot
+        write. Raises `ModelError` where logits or gradients do not agree.
         """
         self._passes.self_test(self._lm, batch)
         if self._settings.end_ids:
@@ -132,8 +132,8 @@ class CausalLM:
             except ModelError as error:
                 # An audit may never make it write.
                 said = str(error)
-            if said:
-                _log.warning("%s", said)
+            if said and said not in self.notes:
+                self.notes += (said,)
 
     def next_stage(self, index: int) -> None:
         """Do what the adaptation does before stage `index` (from 2): nothing, or fold the adapter and start a new one.
