@@ -24,9 +24,9 @@ def test_the_rule_behind_records_is_found_for_every_selector(found):
         assert rule.form["root"]["coordinate"] == "budget"
 
 
-def test_selectors_are_myopic_in_the_low_third_of_budgets_and_better_in_the_high_one(found):
+def test_selectors_are_myopic_in_the_low_third_of_budgets_and_far_sighted_in_the_high_one(found):
     rows = {row["part"]: row for row in region_rows(found) if (row["selector"], row["axis"]) == ("loss", "budget")}
-    assert (rows["low"]["verdict"], rows["high"]["verdict"]) == ("myopic", "better")
+    assert (rows["low"]["verdict"], rows["high"]["verdict"]) == ("myopic", "far-sighted")
     assert rows["low"]["myopic"] == rows["low"]["points"]
 
 

@@ -59,7 +59,7 @@ class MyopiaGap:
     contribution_K: np.ndarray
     """|rank_long - rank_immediate| / (K - 1): (..., K), 0..1."""
     signed_K: np.ndarray
-    """(rank_long - rank_immediate) / (K - 1): (..., K), -1..1; positive = ranks worse later; sums to 0."""
+    """(rank_long - rank_immediate) / (K - 1): (..., K), -1..1; positive = the rank falls later; sums to 0."""
     rank_immediate_K: np.ndarray
     """Mean rank by immediate gain: (..., K), 1..K."""
     rank_long_K: np.ndarray

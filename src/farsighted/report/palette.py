@@ -9,9 +9,9 @@ from farsighted.store.result_records import SummaryEntry
 INK: Final = "#222222"
 FAINT: Final = "#8a8a8a"
 FALLS: Final = "#D55E00"
-"""Of what ranks worse later than now."""
+"""Of a rank that falls from now to later."""
 RISES: Final = "#0072B2"
-"""Of what ranks better later than now."""
+"""Of a rank that rises."""
 
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
 """After Okabe and Ito, told apart with every common colour blindness; their yellow is too pale on white."""

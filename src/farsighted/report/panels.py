@@ -57,7 +57,7 @@ def learning_curves(axes: Axes, cells: Sequence[CellEntry], style: Mapping[str, 
 
 def gap_bars(axes: Axes, entry: MyopiaEntry | None) -> Labels:
     """Draw the signed rank gap of every selector, its interval, and the size of its contribution to Eq. 3."""
-    axes.set_xlabel("Signed rank gap: better later < 0 < better now")
+    axes.set_xlabel("Signed rank gap: the rank rises later < 0 < it falls")
     if entry is None:
         return say(axes, "no seed that two selectors finished in full")
     bars = sorted(entry["selectors"].items(), key=lambda item: (item[1]["signed"], item[0]))

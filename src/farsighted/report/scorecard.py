@@ -49,7 +49,7 @@ INTERVAL_NOTE: Final = (
 )
 GAP_EXPLAINED: Final = (
     "Signed rank gap: (rank by long-horizon score − rank by immediate gain) / (selectors − 1), mean over seeds. "
-    "Positive: it ranks worse later than now; negative: better. It describes ranks and is no verdict."
+    "Positive: its rank falls from now to later; negative: it rises. It describes ranks and is no verdict."
 )
 RATIO_NOTE: Final = (
     "Tokens to threshold: probe tokens to a common score, relative to '{reference}'. `>`: the selector missed the "

@@ -51,7 +51,7 @@ def main_table(results: ResultsRecord, group: GroupKey) -> Table:
         rows(entries, lambda e: [*(Measured.of(e["metrics"][key]) for key in MAIN), *gap.get(e["selector"], _NO_GAP)]),
         [
             seed_note(entries),
-            "Signed rank gap: positive = ranks worse later than now; it describes ranks and is no verdict.",
+            "Signed rank gap: positive where the rank falls from now to later; it describes ranks and is no verdict.",
         ],
     )
 

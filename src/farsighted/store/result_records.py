@@ -190,7 +190,7 @@ class MyopiaPart(TypedDict):
 
     contribution: float
     signed: float
-    """Positive where it ranks worse later than now; it describes ranks and is no verdict."""
+    """Positive where the rank falls from now to later; it describes ranks and is no verdict."""
     low: float | None
     high: float | None
     rank_immediate: float
