@@ -225,7 +225,7 @@ def power(difference_mean: float, precision: Precision, alpha: float = 0.05, pow
     standing, so both grow by the same factor f, for which se^2 falls to se^2 / f; the smallest that suffices is
     f = ((z_{1-alpha/2} + z_power) se / d)^2, not below 1. Both numbers are then rounded up.
 
-    The observed difference stands for the true one: after an inconclusive audit this is a plan, not a promise.
+    The observed difference stands for the true one: after an undecided audit this is a plan, not a promise.
 
     >>> power(1.0, Precision(items=100, seeds=3, se_items=0.3, se_seeds=0.4)).items
     197
