@@ -40,7 +40,7 @@ def now_and_later(results: ResultsRecord, group: GroupKey) -> Figure:
         "(a) Now and later",
         "(b) Learning the next stage",
         "(c) Robustness and forgetting",
-        "(d) Ranks now and later",
+        "(d) Myopia gap",
     )
     for panel, head in zip(axes.flat, heads, strict=True):
         panel.set_title(head)
