@@ -37,7 +37,7 @@ from farsighted.metrics.corollary import (
 )
 from farsighted.metrics.diagnostics import update_concentration
 from farsighted.metrics.theory import OrderCheck, QuadraticTask, Sizes, check_order, draw_problems, expand
-from farsighted.report.palette import FAINT, FARSIGHTED, INK, MYOPIC
+from farsighted.report.palette import FAINT, FALLS, INK, RISES
 
 STEP_SIZES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 2.0)
 """In units of 1 / lambda_max of the curvature."""
@@ -53,7 +53,7 @@ FUTURES = {
 }
 """Angle in degrees to the top direction of the selected gradients, and weight in `future_covariance`."""
 UNIT = "broad, unit length"
-_COLOURS = (MYOPIC, "#E69F00", INK, "#009E73", FARSIGHTED)
+_COLOURS = (FALLS, "#E69F00", INK, "#009E73", RISES)
 _LOOK = {
     "svg.hashsalt": "farsighted",
     "svg.fonttype": "none",
@@ -235,14 +235,14 @@ def _draw_ordering(axes: Any, rows: Sequence[Row]) -> None:
     step = [row["step_size"] for row in rows]
     share = np.array([row["predicted"] for row in rows])
     reach = [share - [row["low"] for row in rows], [row["high"] for row in rows] - share]
-    axes.errorbar(step, share, yerr=np.maximum(reach, 0), color=FARSIGHTED, marker="o", ms=4, capsize=3, lw=1.6)
+    axes.errorbar(step, share, yerr=np.maximum(reach, 0), color=RISES, marker="o", ms=4, capsize=3, lw=1.6)
     rest = [row["predicted_of_these"] for row in rows]
-    axes.plot(step, rest, color=MYOPIC, marker="^", ms=4, mfc="white", ls=(0, (4, 2)), lw=1.2)
+    axes.plot(step, rest, color=FALLS, marker="^", ms=4, mfc="white", ls=(0, (4, 2)), lw=1.2)
     axes.axhline(0.5, color=FAINT, lw=0.8, ls=":")
     axes.set_xscale("log")
     axes.set_ylim(0.45, 1.02)
-    axes.text(0.03, 0.40, "all pairs of equal current gain, 95 %", color=FARSIGHTED, transform=axes.transAxes)
-    axes.text(0.03, 0.33, "pairs that exist at every step size", color=MYOPIC, transform=axes.transAxes)
+    axes.text(0.03, 0.40, "all pairs of equal current gain, 95 %", color=RISES, transform=axes.transAxes)
+    axes.text(0.03, 0.33, "pairs that exist at every step size", color=FALLS, transform=axes.transAxes)
     axes.text(0.03, 0.11, "chance", color=FAINT, transform=axes.transAxes)
 
 

@@ -364,21 +364,23 @@ def test_the_score_matrix_has_a_row_for_the_base_model_and_one_for_each_stage(mi
             assert [len(cell["probes"][kind]) for kind in ("neutral", "own")] == [4, 4]
 
 
-def test_verdicts_are_of_the_three_words_and_the_reference_has_none(micro):
+def test_every_selector_is_judged_beside_each_reference_but_itself(micro):
     for row in micro.results()["summary"]:
-        if row["selector"] == "random":
-            assert row["verdict"] is None
+        beside = [found["reference"] for found in row["verdicts"]]
+        if row["reference"]:
+            assert beside == []
+        elif row["selector"] == "random":
+            assert beside == ["random_matched"]
             assert row["difference"] is None
         else:
-            assert row["verdict"] in {"robust", "myopic", "inconclusive", None}
-            assert row["why"]
+            assert beside == ["random", "random_matched"]
 
 
-def test_one_seed_of_six_items_resolves_nothing(micro):
-    """With so little data a verdict other than inconclusive would claim too much; a diverged selector has none."""
-    verdicts = {row["selector"]: row["verdict"] for row in micro.results()["summary"]}
-    assert set(verdicts.values()) <= {"inconclusive", None}
-    assert verdicts["loss"] == "inconclusive"
+def test_one_seed_gives_no_verdict_and_says_why(micro):
+    found = [found for row in micro.results()["summary"] for found in row["verdicts"]]
+    assert {one["verdict"] for one in found} == {"no verdict"}
+    loss = next(row for row in micro.results()["summary"] if row["selector"] == "loss")
+    assert "Both have finished seed 0 alone" in loss["verdicts"][0]["why"]
 
 
 def test_the_gap_ranks_the_selectors_but_neither_references_nor_diverged_ones(micro):

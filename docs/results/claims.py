@@ -30,7 +30,7 @@ def block(entries: list[dict]) -> list[str]:
         found = (entry["difference"] or {}).get("long_horizon")
         if found:
             interval = f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
-            lines.append(f"  {entry['selector']} to random, long-horizon: {interval} {entry['verdict']}")
+            lines.append(f"  {entry['selector']} to random, long-horizon: {interval} {entry['verdicts'][0]['verdict']}")
     concentration = [mean(entry, "diagnostics", "update_concentration") for entry in entries]
     for part, measure in (("metrics", "forgetting"), ("diagnostics", "capability_entropy")):
         rho = spearmanr(concentration, [mean(entry, part, measure) for entry in entries]).statistic

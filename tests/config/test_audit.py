@@ -97,6 +97,11 @@ def test_exactly_one_of_suite_and_stages_is_asked_for(tree):
         ({"selectors": ["random", "random_matched"]}, "distinct labels, but is 'random_matched'"),
         ({"selectors": ["loss", "lhas"]}, "one of `selectors`, but is 'random'. Add it to `selectors`"),
         ({"statistics": {"reference": "random_matched"}}, "or choose one of: random, loss, gradient"),
+        ({"statistics": {"reference": ["random", "nobody"]}}, "under `selectors` or `references`, but is 'nobody'"),
+        ({"statistics": {"reference": ["random", "random"]}}, "without repetition"),
+        ({"statistics": {"reference": []}}, "reference"),
+        ({"statistics": {"correction": "bonferroni"}}, "correction"),
+        ({"statistics": {"smallest_effect": {"now": -1}}}, "now"),
         ({"probe": {"steps": 2, "points": 3}}, r"at most `steps` \(2\), but is 3"),
         ({"long_horizon": dict.fromkeys(("final_average", "future_auc", "forgetting", "ood"), 0)}, "one above 0"),
         ({"model": {"context": 1}}, "context"),
@@ -145,3 +150,15 @@ def test_an_explicit_order_of_files_is_checked_against_the_stages():
 
 def test_a_path_may_be_given_as_one():
     assert AuditConfig.model_validate({"suite": {}, "data_root": Path("/d")}).data_root == Path("/d")
+
+
+def test_a_lone_reference_is_a_list_of_one_and_further_ones_may_be_reference_rows():
+    assert AuditConfig(suite={}, statistics={"reference": "loss"}).statistics.reference == ("loss",)
+    several = AuditConfig(suite={}, statistics={"reference": ["random", "diversity", "random_matched"]})
+    assert several.record()["statistics"]["reference"] == ["random", "diversity", "random_matched"]
+
+
+def test_verdicts_are_corrected_and_small_effects_do_not_matter_unless_told():
+    found = AuditConfig(suite={}).statistics
+    assert (found.resamples, found.correction) == (10_000, "holm")
+    assert (found.smallest_effect.now, found.smallest_effect.later) == (0.5, 0.005)

@@ -2,22 +2,22 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from farsighted.metrics import matrix
 from farsighted.metrics.intervals import (
-    Difference,
     Precision,
     draw_resamples,
+    ends_at,
     interval,
     matrix_replicates,
     paired_difference,
     power,
     set_means,
     summarise,
-    verdict,
+    two_sided_p,
 )
 from oracles.metric_loops import all_two_way_means
 
@@ -181,42 +181,56 @@ def test_a_constant_advantage_has_an_interval_of_no_width_because_draws_are_pair
     assert interval(better).high - interval(better).low > 5
 
 
-@pytest.mark.parametrize(
-    ("long", "label"),
-    [
-        (Difference(0.04, 0.01, 0.07), "robust"),
-        (Difference(-0.04, -0.07, -0.01), "myopic"),
-        (Difference(0.04, -0.01, 0.09), "inconclusive"),
-        (Difference(0.04, 0.0, 0.09), "inconclusive"),
-        (Difference(-0.04, -0.09, 0.0), "inconclusive"),
-        (Difference(NAN, NAN, NAN), "inconclusive"),
-        (Difference(0.04, NAN, NAN), "inconclusive"),
-    ],
-)
-def test_verdict_follows_the_interval_of_the_long_horizon_difference(long, label):
-    for current in (Difference(2, 1, 3), Difference(-2, -3, -1), Difference(0, -1, 1)):
-        assert verdict(long, current).label == label
+def slow_p(replicates):
+    """Twice the smaller count on either side of 0, one added for the difference that was measured."""
+    below = sum(1 for one in replicates if one <= 0)
+    above = sum(1 for one in replicates if one >= 0)
+    return min(1.0, 2 * (min(below, above) + 1) / (len(replicates) + 1))
 
 
-def test_the_sentence_names_both_differences_with_numbers():
-    why = verdict(Difference(-0.041, -0.07, -0.012), Difference(2.1, 0.9, 3.3), "random").why
-    assert why == (
-        "Its long-horizon score is below that of random (-0.041, interval -0.070 to -0.012), "
-        "and it gains now (+2.1 points, interval +0.9 to +3.3)."
-    )
+@given(st.lists(st.integers(-3, 6), min_size=1, max_size=60))
+def test_a_p_value_equals_its_count_by_hand(replicates):
+    assert two_sided_p(np.array(replicates, dtype=float)) == pytest.approx(slow_p(replicates))
 
 
-@pytest.mark.parametrize(
-    ("current", "words"),
-    [
-        (Difference(2, 1, 3), "it gains now (+2.0 points"),
-        (Difference(-2, -3, -1), "it loses now (-2.0 points"),
-        (Difference(0.5, -1, 2), "there is no clear difference now (+0.5 points"),
-        (Difference(NAN, NAN, NAN), "its current score could not be compared."),
-    ],
-)
-def test_the_sentence_tells_what_happens_now(current, words):
-    assert words in verdict(Difference(0.1, 0.05, 0.2), current).why
+def test_a_p_value_is_never_zero_and_unknown_where_a_replicate_is():
+    assert two_sided_p(np.full(99, 4.0)) == pytest.approx(2 / 100)
+    assert two_sided_p(np.zeros(99)) == 1
+    assert math.isnan(two_sided_p(np.array([1.0, NAN])))
+
+
+@given(st.lists(st.integers(-3, 9), min_size=40, max_size=120), st.sampled_from([0.05, 0.1, 0.3, 0.5]))
+def test_an_interval_excludes_zero_exactly_where_the_p_value_is_at_most_its_level(replicates, level):
+    values = np.array(replicates, dtype=float)
+    assume(level * (len(values) + 1) / 2 >= 1)  # else the level needs more replicates
+    ends = ends_at(values, level, level)
+    assert (ends.low > 0 or ends.high < 0) == (slow_p(replicates) <= level)
+
+
+def test_each_end_has_its_own_level():
+    # 199 replicates, 1 to 199: of 0.05 the 5th from outside, of 0.2 the 20th
+    ends = ends_at(np.arange(1.0, 200.0), 0.05, 0.2)
+    assert (ends.low, ends.high) == (5, 180)
+
+
+def test_a_level_that_the_resamples_cannot_show_gives_the_extremes():
+    ends = ends_at(np.array([3.0, 1.0, 2.0]), 0.05, 0.05)
+    assert (ends.low, ends.high) == (1, 3)
+
+
+def test_a_vectorised_bootstrap_agrees_with_a_slow_one():
+    rng = np.random.default_rng(11)
+    own, other = rng.normal(52, 10, (3, 30)), rng.normal(50, 10, (3, 30))
+    resample = draw_resamples(np.random.default_rng(12), 4000, 3, {"v": 30})
+    fast = [set_means(scores, resample.weights["v"], resample.seed_index).mean(axis=1) for scores in (own, other)]
+    found = ends_at(fast[0] - fast[1], 0.05, 0.05)
+    slow_rng, slow = np.random.default_rng(13), []
+    for _ in range(4000):
+        seeds, items = slow_rng.integers(3, size=3).tolist(), slow_rng.integers(30, size=30).tolist()
+        slow.append(sum(float(own[z, i] - other[z, i]) for z in seeds for i in items) / 90)
+    slow.sort()
+    # both ends carry Monte Carlo error of about 3 % of the standard error, sqrt(2 * 100 / 30) = 2.6
+    assert (found.low, found.high) == pytest.approx((slow[99], slow[-100]), abs=0.35)
 
 
 def test_power_equals_its_value_by_hand():

@@ -12,7 +12,7 @@ from farsighted.store.layout import Layout
 from farsighted.store.reader import CellArtifacts
 from farsighted.store.schema import SCORES, SELECTIONS
 from farsighted.store.writer import write_cell, write_plan
-from oracles.whole_records import cell_record, config_record, plan_record
+from oracles.whole_records import cell_record, config_record, plan_record, statistics_record
 
 STAGES = ("general", "math", "code")
 
@@ -122,11 +122,12 @@ def selection_table(chosen, stages):
     return pa.Table.from_pylist(rows, SELECTIONS)
 
 
-def make_audit(cells, planned_only=(), resamples=200, reference="random"):
-    """The plan of these cells, and of some that never ran."""
-    statistics = {"resamples": resamples, "confidence": 0.95, "reference": reference}
+def make_audit(cells, planned_only=(), weights=None, **statistics):
+    """The plan of these cells, and of some that never ran; `weights`: of the long-horizon score, 1 unless told."""
     planned = [cell.meta for cell in (*cells, *planned_only)]
-    return plan_record(planned, config=config_record(statistics=statistics))
+    config = config_record(statistics=statistics_record(**statistics))
+    config["long_horizon"] |= weights or {}
+    return plan_record(planned, config=config)
 
 
 def results_of(cells, audit):

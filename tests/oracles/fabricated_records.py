@@ -24,7 +24,7 @@ def records(count=64, later=lambda place, rng: 0.0, now=lambda place, rng: 0.0, 
         }
         differences, errors = {}, {}
         for name in JUDGED:
-            found = {"long_horizon": later(place, rng), "immediate_gain": now(place, rng)}
+            found = {"long_horizon": later(place, rng), "current": now(place, rng)}
             differences[name] = {key: found.get(key, 0.0) for key in METRICS}
             errors[name] = dict.fromkeys(found, error)
         made.append(

@@ -22,13 +22,25 @@ def plan_record(cells=(), **changes):
 def config_record(**changes):
     """Every part of a configuration that reports look at."""
     return {
-        "statistics": {"resamples": 200, "confidence": 0.95, "reference": "random"},
+        "statistics": statistics_record(),
         "long_horizon": {"final_average": 1.0, "future_auc": 1.0, "forgetting": 1.0, "ood": 1.0},
         "u_long": {"alpha": 1.0, "beta": 1.0, "gamma": 1.0},
         "lora": {"r": 8},
         "peft": {},
         "signals": {"embedding": None},
         "quality": {"source": "rules"},
+        **changes,
+    }
+
+
+def statistics_record(**changes):
+    """How intervals and verdicts are made; few resamples, so that tests are fast."""
+    return {
+        "resamples": 200,
+        "confidence": 0.95,
+        "reference": ["random"],
+        "correction": "holm",
+        "smallest_effect": {"now": 0.5, "later": 0.005},
         **changes,
     }
 

@@ -20,7 +20,7 @@ def by_alignment():
 
 def test_far_apart_stages_are_foretold_myopic_and_near_ones_better(by_alignment):
     far, near = (advise(by_alignment, MIDDLE | {"alignment": value}).selectors["loss"] for value in (0.1, 0.9))
-    assert (far.likeliest, near.likeliest) == ("myopic", "better")
+    assert (far.likeliest, near.likeliest) == ("myopic", "far-sighted")
     assert far.later.high < 0 < near.later.low
     assert far.later.value == pytest.approx(-0.16, abs=0.01)
     assert far.settled

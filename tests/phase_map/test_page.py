@@ -23,5 +23,5 @@ def test_a_rule_that_helps_is_said_and_one_that_does_not_is_said_to_be_trivial()
 
 def test_shares_of_verdicts_and_means_stand_in_the_regions():
     text = written(later=lambda place, rng: -0.05, now=lambda place, rng: 1.0)
-    assert "| `loss` | 0 % | 0 % | 100 % | 0 % | 40 |" in text
+    assert "| `loss` | 0 % | 0 % | 0 % | 100 % | 0 % | 0 % | 40 |" in text
     assert "| everywhere | 40 | +1.00 ± 0.00 | -0.0500 ± 0.0000 | myopic |" in text

@@ -48,9 +48,9 @@ def test_records_of_another_design_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("head", "point", "what"),
     [
-        ({"schema": 99}, {}, "must have `schema` 1, but has 99, of a newer version"),
-        ({"schema": 1, "design": {}}, {}, "must have the key `design.seed`"),
-        ({"schema": 1, "design": WHO}, {"world": 3}, "must hold a text under `world`, but holds 3"),
+        ({"schema": 99}, {}, "must have `schema` 2, but has 99, of a newer version"),
+        ({"schema": 2, "design": {}}, {}, "must have the key `design.seed`"),
+        ({"schema": 2, "design": WHO}, {"world": 3}, "must hold a text under `world`, but holds 3"),
     ],
 )
 def test_a_line_of_another_schema_or_that_does_not_fit_is_refused(tmp_path, head, point, what):

@@ -12,7 +12,7 @@ def results():
 
 
 def answer(page):
-    return page.split("## Which selectors are short-sighted?\n\n")[1].split("\n")[0]
+    return page.split("## Which selectors are far-sighted, and which myopic?\n\n")[1].split("\n")[0]
 
 
 def row(page, heading, label):
@@ -22,17 +22,19 @@ def row(page, heading, label):
 
 def test_the_first_paragraph_answers_with_numbers(results):
     text = answer(scorecard(results))
-    assert "Short-sighted, with a lower long-horizon score than 'random': **loss** (-0.071" in text
+    assert "**myopic** (below later, and not below now): loss (provisional: -0.071" in text
     assert "+4.0 points now" in text
-    assert "Better in the long run: **lhas**" in text
+    assert "**far-sighted** (above later): lhas" in text
+    assert "-4.0 points now, a price)" in text
     assert "myopia gap of 0.67; loss falls most, from rank 1.0 to 3.0." in text
 
 
-def test_who_loses_now_and_later_is_worse_and_not_short_sighted():
-    cells = [make_cell("random", 0, wanted()), make_cell("loss", 0, wanted(gain=30, ood=30))]
+def test_who_loses_now_and_later_is_worse_and_not_myopic():
+    cells = [make_cell("random", seed, wanted()) for seed in range(3)]
+    cells += [make_cell("loss", seed, wanted(gain=30, ood=30)) for seed in range(3)]
     text = answer(scorecard(results_of(cells, make_audit(cells))))
-    assert "Worse than 'random' both now and later: **loss**" in text
-    assert "None is shown to be short-sighted" in text
+    assert "**worse** (below later and now): loss (-" in text
+    assert "None is shown to be myopic." in text
 
 
 def test_level_one_shows_scores_tokens_seconds_and_stability(results):
@@ -55,7 +57,7 @@ def test_level_two_shows_both_probes_the_interval_and_the_verdict(results):
     assert "Future AUC (neutral probe) ↑ | Future AUC (own probe) ↑ | Forgetting ↓" in heading
     line = row(page, "## Level 2: later", "lhas")
     assert "| **0.500 ± 0.000** | **0.500 ± 0.000** | **1.5 ± 0.0** |" in line
-    assert "-1.00 [-1.00, -1.00] | robust |" in line
+    assert "-1.00 [-1.00, -1.00] | far-sighted, at a price now, provisional |" in line
 
 
 def test_a_ratio_that_is_a_bound_says_so_and_is_never_best(results):
@@ -98,13 +100,13 @@ def test_every_group_has_its_own_levels_and_its_own_sentence():
     assert "## Order canonical, budget 25%, lora" in page
 
 
-def test_an_inconclusive_verdict_says_what_design_would_resolve_it():
+def test_an_undecided_verdict_says_what_design_would_resolve_it():
     cells = []
     for seed in range(4):
         cells.append(make_cell("random", seed, wanted(ood=50), items=20))
         cells.append(make_cell("loss", seed, wanted(ood=50 + (-1) ** seed * (5 + seed)), items=20))
     page = scorecard(results_of(cells, make_audit(cells)))
-    assert "- **loss: inconclusive.**" in page
+    assert "- **loss: undecided** beside 'random'." in page
     assert "seeds; this audit has 20 and 4." in page
 
 

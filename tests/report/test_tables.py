@@ -15,8 +15,8 @@ def column(table, key):
     return {row.label: row.numbers[index].mean for row in table.rows}
 
 
-def test_an_audit_of_one_budget_has_five_tables(found):
-    names = ("diagnostics", "main", "measures", "metrics", "overlap")
+def test_an_audit_of_one_budget_has_six_tables(found):
+    names = ("diagnostics", "main", "measures", "metrics", "overlap", "verdicts")
     assert sorted(found) == [f"{name}_canonical_25pct_lora" for name in names]
 
 

@@ -11,13 +11,13 @@ from farsighted.results.build import to_json
 from oracles.fabricated_cells import make_audit, make_cell, results_of, save_audit, three_selectors, wanted
 from oracles.offered import offer_views
 
-TOP = ["schema", "farsighted", "title", "config", "command", "environment", "reference", "sets", "cells", "summary"]
+TOP = ["schema", "farsighted", "title", "config", "command", "environment", "reference", "references", "statistics"]
 
 
 def test_results_have_every_part_and_no_nan():
     cells = three_selectors()
     results = results_of(cells, make_audit(cells))
-    assert list(results) == [*TOP, "myopia", "overlap", "notes"]
+    assert list(results) == [*TOP, "sets", "cells", "summary", "myopia", "overlap", "notes"]
     assert "NaN" not in to_json(results)
     assert json.loads(to_json(results)) == results
 
@@ -106,7 +106,7 @@ def test_a_plan_without_any_finished_cell_still_gets_its_pages(tmp_path):
     paths = write_results(tmp_path)
     assert {cell["status"] for cell in json.loads(paths.results.read_text())["cells"]} == {"missing"}
     assert len(pq.read_table(tmp_path / "scores.parquet")) == 0
-    assert "Nothing can be said yet" in paths.scorecard.read_text()
+    assert "No seed has finished for both this selector and 'random'." in paths.scorecard.read_text()
 
 
 def test_a_folder_without_a_plan_is_refused_with_the_next_step(tmp_path):

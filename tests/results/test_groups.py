@@ -19,8 +19,16 @@ def test_a_sample_is_the_mean_over_drawn_seeds_of_the_drawn_items():
     drawn = group.seed_draw([0, 1])
     by_hand = [np.mean([cells[seed][b] for seed in drawn[b]]) for b in range(10)]
     np.testing.assert_allclose(sample.replicates_B, by_hand)
-    np.testing.assert_allclose(sample.items_only_B, np.mean(cells, axis=0))
-    np.testing.assert_allclose(sample.seeds_only_B, [np.mean([64 + seed for seed in drawn[b]]) for b in range(10)])
+
+
+def test_the_spread_of_a_difference_has_a_part_of_items_and_a_part_of_seeds():
+    ood = {"random": (50, 50), "loss": (58, 62)}
+    cells = [make_cell(name, seed, wanted(ood=score[seed])) for name, score in ood.items() for seed in (0, 1)]
+    group = group_of(cells, resamples=2000)
+    items, seeds = group.spreads("loss", "random", "ood", [0, 1])
+    # Items alternate alike for both, so only seeds differ: 8, 10 or 12, and a draw of two is 8 or 12 a quarter of times
+    assert items == pytest.approx(0, abs=1e-9)
+    assert seeds == pytest.approx(np.sqrt(2), rel=0.1)
 
 
 def test_selectors_share_the_draws_so_a_constant_difference_has_no_spread():
@@ -35,9 +43,10 @@ def test_a_diagnostic_varies_with_seeds_alone():
     cells = [
         make_cell("random", seed, wanted(), run={**run, "update_concentration": 0.2 + 0.2 * seed}) for seed in (0, 1)
     ]
-    sample = group_of(cells).sample("random", "update_concentration", [0, 1])
+    group = group_of([*cells, make_cell("loss", 0, wanted()), make_cell("loss", 1, wanted())])
+    sample = group.sample("random", "update_concentration", [0, 1])
     assert {round(float(value), 9) for value in sample.replicates_B} == {0.2, 0.3, 0.4}
-    assert sample.items_only_B.std() < 1e-12
+    assert group.spreads("random", "loss", "update_concentration", [0, 1])[0] < 1e-12
 
 
 def test_reference_rows_do_not_move_the_common_threshold():

@@ -5,7 +5,7 @@ import pytest
 
 from farsighted.core.errors import StorageError
 from farsighted.store.layout import SCHEMA
-from farsighted.store.record_text import CELL, CHECKPOINT, PLAN, read_record, record_of, text_of
+from farsighted.store.record_text import CELL, CHECKPOINT, PLAN, RESULTS, read_record, record_of, text_of
 from oracles.whole_records import cell_record, plan_record, progress_record
 
 CHECKPOINT_RECORD = {"schema": SCHEMA, "stage": 1, "round": 2, "meta": progress_record()}
@@ -103,3 +103,11 @@ def test_nan_and_what_does_not_fit_are_not_written():
         text_of(CELL, cell_record(probe_seconds=math.nan))
     with pytest.raises(ValueError, match="seed"):
         text_of(CELL, cell_record(seed="one"))
+
+
+def test_results_of_the_version_before_are_refused_with_the_way_to_new_ones(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({"schema": 1, "farsighted": "0.1.0", "summary": []}))
+    with pytest.raises(StorageError, match="must have `schema` 2, but has 1, of an older version") as refused:
+        read_record(RESULTS, path)
+    assert "make it again with `farsighted report`" in str(refused.value)

@@ -15,7 +15,7 @@ from farsighted.phase_map.map import PhaseMap, load_map, recovery
 from farsighted.phase_map.page import rule_words
 from farsighted.phase_map.places import Place, is_audit, places_of_config, places_of_folder
 from farsighted.phase_map.rules import COORDINATES
-from farsighted.phase_map.verdicts import MEANINGS, VERDICTS
+from farsighted.phase_map.verdicts import WORDS, legend
 
 
 def advise_command(
@@ -88,7 +88,7 @@ def _rules(advice: Advice) -> list[str]:
     unsettled = [name for name, found in advice.selectors.items() if not found.settled]
     lines = []
     for name, found in advice.selectors.items():
-        counts = ", ".join(f"{found.counts[word]} {word}" for word in VERDICTS if found.counts[word])
+        counts = ", ".join(f"{found.counts[word]} {word}" for word in WORDS if found.counts[word])
         errors = f"error {found.rule.error:.3f}, trivial {found.rule.trivial_error:.3f}"
         lines.append(f"{name}: nearby {counts}. Later: {rule_words(found.rule)} ({errors}).")
     if unsettled:
@@ -97,10 +97,9 @@ def _rules(advice: Advice) -> list[str]:
 
 
 def _legend() -> str:
-    meanings = "; ".join(f"{name} = {meaning}" for name, meaning in MEANINGS.items())
     return (
         f"Differences to random selection, with {100 * COVERAGE:.0f} % intervals from the residuals of the nearest "
-        "worlds: later = long-horizon score (0 to 1), now = immediate gain (points of score). Nearby = what most of "
-        f"the nearest worlds are, and how many: {meanings}. Error: of the rule for `later`, cross-validated, "
+        "worlds: later = long-horizon score (0 to 1), now = current score (points). Nearby = what most of "
+        f"the nearest worlds are, and how many: {legend()} Error: of the rule for `later`, cross-validated, "
         "beside that of the mean."
     )

@@ -40,7 +40,7 @@ app.command("signals", help="List what selectors can read of a candidate and its
 app.command("reproduce", help="Measure a table, a figure or the claims of the paper in a controlled world.")(
     reproduce_command
 )
-app.command("phase-map", help="Measure where selectors are short-sighted, over worlds without a language model.")(
+app.command("phase-map", help="Measure where selectors are myopic, over worlds without a language model.")(
     phase_map_command
 )
 app.command("advise", help="Place an audit's pools on the phase map, and say what to expect there.")(advise_command)

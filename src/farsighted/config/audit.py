@@ -24,6 +24,7 @@ from farsighted.config.stages import DataConfig, StageConfig, SuiteConfig
 from farsighted.core.names import FAMILIES
 from farsighted.core.schedule import ScheduleName
 from farsighted.core.values import Budget
+from farsighted.core.verdicts import Correction
 from farsighted.metrics.horizon import are_weights
 from farsighted.models.folder import TINY
 from farsighted.store.records import ConfigRecord
@@ -210,22 +211,37 @@ class ULongConfig(Section):
     """Weight of the shifted sets."""
 
 
+_List = Field(strict=False, min_length=1)
+"""A list in YAML is a tuple in the tree, and holds something."""
+
+
+class SmallestEffectConfig(Section):
+    """The smallest differences that matter; an interval wholly within ± these is small (definitions.md#verdict)."""
+
+    now: float = Field(default=0.5, ge=0)
+    """Of current scores, in points."""
+    later: float = Field(default=0.005, ge=0)
+    """Of long-horizon scores, 0 to 1."""
+
+
 class StatisticsConfig(Section):
     """How uncertain the numbers are."""
 
-    resamples: int = Field(default=1000, ge=1)
-    """Bootstrap resamples over items × seeds."""
+    resamples: int = Field(default=10_000, ge=1)
+    """Bootstrap resamples over items × seeds; a report takes more where the smallest corrected level needs more."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
     """Coverage of every interval."""
-    reference: str = Field(default="random", min_length=1)
-    """Label of the selector that the others are compared to; one of `selectors`."""
+    reference: Annotated[tuple[str, ...], BeforeValidator(listed), _List, AfterValidator(distinct)] = ("random",)
+    """Label of the selector that the others are compared to, or several, the headline's first; the first is one of
+    `selectors`. Rows under `references` follow by themselves."""
+    correction: Correction = "holm"
+    """What is done about how many verdicts there are: holm, benjamini-hochberg or none."""
+    smallest_effect: SmallestEffectConfig = SmallestEffectConfig()
+    """The smallest differences that matter."""
 
 
 _DEFAULT_SELECTORS: Final = tuple(SelectorSpec.model_validate(name) for name in FAMILIES)
 _DEFAULT_REFERENCES: Final = (SelectorSpec.model_validate("random_matched"),)
-
-_List = Field(strict=False, min_length=1)
-"""A list in YAML is a tuple in the tree, and holds something."""
 
 
 class AuditConfig(Section):
@@ -258,7 +274,7 @@ class AuditConfig(Section):
     selectors: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), _List] = _DEFAULT_SELECTORS
     """Selectors to compare; one of each of the paper's seven families unless told otherwise."""
     references: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), Field(strict=False)] = _DEFAULT_REFERENCES
-    """Selectors that are run and shown, but left out of ranks and gap."""
+    """Selectors that are run to be compared with: others are judged beside them; they are left out of ranks and gap."""
     adaptations: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...],
         BeforeValidator(listed),
@@ -356,11 +372,15 @@ class AuditConfig(Section):
             raise expectation(
                 "a list of distinct labels", repeated[0], "Give one of them another `label`.", ("selectors",)
             )
-        compared = [spec.label for spec in self.selectors]
-        if self.statistics.reference not in compared:
-            key: KeyPath = ("statistics", "reference")
+        compared, key = [spec.label for spec in self.selectors], ("statistics", "reference")
+        first, *further = self.statistics.reference
+        if first not in compared:
             advice = f"Add it to `selectors`, or choose one of: {', '.join(compared)}."
-            raise expectation("the label of one of `selectors`", self.statistics.reference, advice, key)
+            raise expectation("the label of one of `selectors`", first, advice, key)
+        for number, label in enumerate(further, start=1):
+            if label not in labels:
+                advice = f"Add it to one of them, or choose one of: {', '.join(labels)}."
+                raise expectation("a label under `selectors` or `references`", label, advice, (*key, number))
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The long horizon in one number, and the distance between short-sighted and far-sighted rankings.
+"""The long horizon in one number, and the distance between rankings now and later.
 
 *Reference:* definitions.md#myopia-gap.
 """
@@ -59,7 +59,7 @@ class MyopiaGap:
     contribution_K: np.ndarray
     """|rank_long - rank_immediate| / (K - 1): (..., K), 0..1."""
     signed_K: np.ndarray
-    """(rank_long - rank_immediate) / (K - 1): (..., K), -1..1; positive = myopic, negative = far-sighted; sums to 0."""
+    """(rank_long - rank_immediate) / (K - 1): (..., K), -1..1; positive = the rank falls later; sums to 0."""
     rank_immediate_K: np.ndarray
     """Mean rank by immediate gain: (..., K), 1..K."""
     rank_long_K: np.ndarray
@@ -139,7 +139,7 @@ def myopia_gap(immediate_KZ: np.ndarray, long_KZ: np.ndarray) -> MyopiaGap:
     *Reference:* paper, Eq. 3. Its per-selector Gap column (Table 1) does not follow from Eq. 3: ranking the means of
     its own Current column against the 25 % column of Table 3 gives .50, .50, 1.0, .50, 0, 0, .50 in place of .12, .42,
     .47, .16, .36, .28, .10. That column is never a target. Eq. 3 alone also cannot tell a selector that falls from one
-    that rises, hence `signed_K`.
+    that rises, hence `signed_K`, which describes ranks and is no verdict.
 
     Raises:
         ValueError: if the two arrays differ in shape or have no selector or no seed.

@@ -1,1 +1,1 @@
-"""The phase map: when is a selector short-sighted? Cells of the quadratic world, and what they foretell."""
+"""The phase map: when is a selector myopic? Cells of the quadratic world, and what they foretell."""

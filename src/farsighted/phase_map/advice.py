@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from farsighted.core.errors import DataError
+from farsighted.core.verdicts import Verdict
 from farsighted.phase_map.map import PhaseMap
 from farsighted.phase_map.rules import COORDINATES, Rule, predict
-from farsighted.phase_map.verdicts import Verdict, verdicts
+from farsighted.phase_map.verdicts import verdicts
 
 NEIGHBOURS: Final = 25
 """Nearest points of the map that are asked, but at most a quarter of all."""
@@ -41,7 +42,7 @@ class SelectorAdvice:
     """What the map foretells of one selector."""
 
     now: Foretold
-    """Immediate gain, points of score."""
+    """Current score, points."""
     later: Foretold
     """Long-horizon score, 0..1."""
     counts: Mapping[Verdict, int]

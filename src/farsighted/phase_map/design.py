@@ -24,7 +24,7 @@ SELECTORS: Final = FAMILIES
 REFERENCE: Final = "random"
 METRICS: Final = ("immediate_gain", "current", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
 """What is recorded of a selector, minus the same of `random`. Scores and gain 0..100, AUC and long horizon 0..1."""
-NOW: Final = "immediate_gain"
+NOW: Final = "current"
 LATER: Final = "long_horizon"
 POINTS: Final = 288
 """Points of a full map: 2,016 cells, some two seconds of one core each seven."""

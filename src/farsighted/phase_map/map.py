@@ -23,7 +23,7 @@ from farsighted.phase_map.verdicts import Differences, RegionNumbers, inside, re
 from farsighted.store.record_text import RecordFile, record_of
 from farsighted.store.records import RECORD_RULES
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 MEASURED: Final = ("alignment", "embedding_alignment", "redundancy", "noise", "budget", "rank")
 ESTIMATED: Final[Mapping[str, str]] = {
     "alignment": "alignment",
@@ -176,7 +176,7 @@ class RulesRecord(TypedDict):
 class MapRecord(TypedDict):
     """map.json, as far as it is read again."""
 
-    schema: Literal[1]
+    schema: Literal[2]
     design: DesignKey
     rules: dict[str, RulesRecord]
     columns: list[str]
@@ -184,7 +184,7 @@ class MapRecord(TypedDict):
     """One row a point, one number a column."""
 
 
-_MAP: Final = RecordFile("map.json", MapRecord, "make one with `farsighted phase-map --out DIR`.")
+_MAP: Final = RecordFile("map.json", MapRecord, "make one with `farsighted phase-map --out DIR`.", schema=SCHEMA)
 
 
 def load_map(path: Path | None) -> PhaseMap:

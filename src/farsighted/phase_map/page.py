@@ -9,7 +9,7 @@ from farsighted.phase_map.design import AXES, METRICS, SELECTORS
 from farsighted.phase_map.map import ESTIMATED, PhaseMap, RegionRow, recovery, region_rows
 from farsighted.phase_map.records import PointRecord
 from farsighted.phase_map.rules import Rule, sentence
-from farsighted.phase_map.verdicts import MEANINGS, VERDICTS
+from farsighted.phase_map.verdicts import WORDS, legend
 from farsighted.results.lookup import slug
 
 _LABELS: Final = {
@@ -40,7 +40,7 @@ def _made(phase_map: PhaseMap, command: str) -> Iterator[str]:
     sizes = phase_map.design["sizes"]
     axes = ", ".join(f"{axis.label} {axis.low:g} to {axis.high:g}{' %' if axis.unit else ''}" for axis in AXES.values())
     yield from (
-        "# When is a selector short-sighted?",
+        "# When is a selector myopic?",
         "",
         "```sh",
         command,
@@ -69,10 +69,9 @@ def _overall(phase_map: PhaseMap, records: Sequence[PointRecord]) -> Iterator[st
 
 
 def _verdict_table(phase_map: PhaseMap) -> Iterator[str]:
-    meanings = "; ".join(f"{name}: {meaning}" for name, meaning in MEANINGS.items())
-    yield from ("## How often", "", f"Share of the worlds, by two standard errors over items. {meanings}.", "")
-    yield _pipe(["selector", *VERDICTS, "worlds"])
-    yield _pipe(["---", *("---:" for _ in range(len(VERDICTS) + 1))])
+    yield from ("## How often", "", f"Share of the worlds, by two standard errors over items. {legend()}", "")
+    yield _pipe(["selector", *WORDS, "worlds"])
+    yield _pipe(["---", *("---:" for _ in range(len(WORDS) + 1))])
     for row in region_rows(phase_map):
         if row["axis"] is None:
             yield _pipe([f"`{row['selector']}`", *_shares(row), str(row["points"])])
@@ -88,7 +87,7 @@ def _rules(phase_map: PhaseMap) -> Iterator[str]:
         "(the mean). A rule counts as better where its squared errors are smaller by more than two standard errors.",
         "",
     )
-    for what, rules in (("Long-horizon score", phase_map.later), ("Immediate gain", phase_map.now)):
+    for what, rules in (("Long-horizon score", phase_map.later), ("Current score", phase_map.now)):
         yield from (f"### {what}", "", "| selector | rule | error | trivial |", "|---|---|---:|---:|")
         for selector, rule in rules.items():
             yield _pipe([f"`{selector}`", rule_words(rule), f"{rule.error:.4g}", f"{rule.trivial_error:.4g}"])
@@ -122,8 +121,8 @@ def _regions(phase_map: PhaseMap) -> Iterator[str]:
     rows = region_rows(phase_map)
     for selector in phase_map.differences:
         yield from (f"### {selector}", "", f"![](figures/map_{slug(selector)}.svg)", "")
-        yield _pipe(["region", "worlds", "now", "later", "verdict", *VERDICTS])
-        yield _pipe(["---", *("---:" for _ in range(3)), "---", *("---:" for _ in VERDICTS)])
+        yield _pipe(["region", "worlds", "now", "later", "verdict", *WORDS])
+        yield _pipe(["---", *("---:" for _ in range(3)), "---", *("---:" for _ in WORDS)])
         for row in rows:
             if row["selector"] == selector:
                 yield _pipe([row["region"], str(row["points"]), *_means(row), row["verdict"] or "–", *_shares(row)])
@@ -137,8 +136,8 @@ def _means(row: RegionRow) -> list[str]:
 
 
 def _shares(row: RegionRow) -> list[str]:
-    total = sum(row[name] for name in VERDICTS)
-    return [f"{100 * row[name] / total:.0f} %" if total else "–" for name in VERDICTS]
+    total = sum(row["counts"].values())
+    return [f"{100 * row['counts'][name] / total:.0f} %" if total else "–" for name in WORDS]
 
 
 def _mean(column: Sequence[float | None], key: str) -> str:

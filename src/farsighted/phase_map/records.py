@@ -19,7 +19,7 @@ from farsighted.store import atomic
 from farsighted.store.record_text import RecordFile, record_of, text_of
 from farsighted.store.records import RECORD_RULES, Numbers
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 _MEND: Final = "make it with `farsighted phase-map --out DIR`."
 
 
@@ -27,7 +27,7 @@ _MEND: Final = "make it with `farsighted phase-map --out DIR`."
 class DesignRecord(TypedDict):
     """The first line of the file."""
 
-    schema: Literal[1]
+    schema: Literal[2]
     design: DesignKey
 
 
@@ -53,7 +53,7 @@ class PointRecord(TypedDict):
     """Likewise, of the differences now and later, over items."""
 
 
-_HEAD: Final = RecordFile("records.jsonl", DesignRecord, _MEND, indent=None)
+_HEAD: Final = RecordFile("records.jsonl", DesignRecord, _MEND, indent=None, schema=SCHEMA)
 _POINT: Final = RecordFile("records.jsonl", PointRecord, _MEND, indent=None)
 
 

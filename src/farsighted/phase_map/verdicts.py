@@ -1,36 +1,44 @@
-"""From differences to words: myopic, harmless, better or worse, at a point and over a region of the map.
+"""From differences to words, those of every report, at a point of the map and over a region of it.
 
-Shape letters: P points. `now` is the difference of immediate gain to random selection, `later` that of the long-horizon
-score; a difference counts where it exceeds two standard errors.
+An interval is the difference ± two standard errors; `now` is the difference of current scores to random selection,
+`later` that of long-horizon scores, and the smallest effects that matter are those that audits have by default. Shape
+letters: P points.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypedDict, get_args
+from typing import Final, NamedTuple, TypedDict
 
 import numpy as np
 
+from farsighted.config.audit import SmallestEffectConfig
+from farsighted.core.verdicts import MEANINGS, VERDICTS, Verdict
+from farsighted.metrics.verdicts import side_of, verdict_of
 from farsighted.phase_map.design import AXES
 
-Verdict = Literal["better", "harmless", "myopic", "worse"]
-VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
-MEANINGS: Final[Mapping[Verdict, str]] = {
-    "better": "better later",
-    "harmless": "no difference later that exceeds noise",
-    "myopic": "better now, worse later",
-    "worse": "worse later without being better now",
-}
+WORDS: Final[tuple[Verdict, ...]] = tuple(word for word in VERDICTS if word != "no verdict")
+"""What a point can be; where a cell diverged it is none of them, and is not counted."""
 ERRORS: Final = 2.0
-"""Standard errors that a difference must exceed."""
+"""Standard errors on either side of a difference."""
+_SMALLEST: Final = SmallestEffectConfig()
 _PARTS: Final = ("low", "middle", "high")
+
+
+def legend() -> str:
+    """Return the words with their meanings, and what counts as a difference that matters."""
+    meanings = "; ".join(f"{word}: {MEANINGS[word]}" for word in WORDS)
+    return (
+        f"{meanings}. Now: current score; later: long-horizon score. An interval wholly within ± {_SMALLEST.now:g} "
+        f"points now or ± {_SMALLEST.later:g} later holds no difference that matters."
+    )
 
 
 class Differences(NamedTuple):
     """A selector's differences to random at the points of a map; NaN where a cell diverged."""
 
     now_P: np.ndarray
-    """Immediate gain, points of score."""
+    """Current score, points."""
     now_error_P: np.ndarray
     """Standard error over items."""
     later_P: np.ndarray
@@ -67,16 +75,16 @@ class Region:
 
 
 def verdict(now: float, now_error: float, later: float, later_error: float) -> Verdict:
-    """Return what a pair of differences amounts to.
+    """Return what a pair of differences with their standard errors amounts to.
 
     >>> verdict(3.0, 0.5, -0.04, 0.01), verdict(3.0, 0.5, -0.01, 0.01)
-    ('myopic', 'harmless')
+    ('myopic', 'undecided')
     """
-    if later > ERRORS * later_error:
-        return "better"
-    if later < -ERRORS * later_error:
-        return "myopic" if now > ERRORS * now_error else "worse"
-    return "harmless"
+    sides = (
+        side_of(mean - ERRORS * error, mean + ERRORS * error, smallest)
+        for mean, error, smallest in ((later, later_error, _SMALLEST.later), (now, now_error, _SMALLEST.now))
+    )
+    return verdict_of(*sides)
 
 
 def verdicts(found: Differences) -> list[Verdict]:
@@ -108,11 +116,8 @@ class RegionNumbers(TypedDict):
     """What a selector is over the points of a region; null below two points."""
 
     points: int
-    better: int
-    """Points with this verdict."""
-    harmless: int
-    myopic: int
-    worse: int
+    counts: dict[Verdict, int]
+    """Verdict to points that have it."""
     now: float | None
     now_error: float | None
     """Standard error over points."""
@@ -135,10 +140,7 @@ def region_row(found: Differences) -> RegionNumbers:
     means = (now, now_error, later, later_error)
     return {
         "points": len(known.now_P),
-        "better": counts["better"],
-        "harmless": counts["harmless"],
-        "myopic": counts["myopic"],
-        "worse": counts["worse"],
+        "counts": {word: counts[word] for word in WORDS},
         "now": now,
         "now_error": now_error,
         "later": later,

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -48,6 +49,8 @@ def finished(figure: Figure, labels: Sequence[Labels]) -> Figure:
 def pictures(name: str, figure: Figure) -> dict[str, bytes]:
     """Return the figure as SVG and PNG: name with suffix to content."""
     svg, png = io.BytesIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "farsighted"})
-    figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": "farsighted"})
+    # `savefig` draws every figure twice, the first time for a layout that is settled here.
+    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": "farsighted"})
+    figure.set_dpi(_DPI)
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": "farsighted"})
     return {f"{name}.svg": svg.getvalue(), f"{name}.png": png.getvalue()}

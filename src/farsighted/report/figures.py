@@ -33,10 +33,15 @@ def figures(results: ResultsRecord) -> dict[str, bytes]:
 
 @mpl.rc_context(LOOK)
 def now_and_later(results: ResultsRecord, group: GroupKey) -> Figure:
-    """Return a group on one sheet: rank reversal, next-stage learning, trade-off, myopia gap."""
+    """Return a group on one sheet: rank reversal, next-stage learning, trade-off, rank gap."""
     entries, style = summaries(results, group), group_style(results, group)
     figure, axes = sheet(f"{results['title']}: {title(group)}", (11, max(8.2, 0.48 * len(entries))), 2, 2)
-    heads = ("(a) Now and later", "(b) Learning the next stage", "(c) Robustness and forgetting", "(d) Myopia gap")
+    heads = (
+        "(a) Now and later",
+        "(b) Learning the next stage",
+        "(c) Robustness and forgetting",
+        "(d) Myopia gap",
+    )
     for panel, head in zip(axes.flat, heads, strict=True):
         panel.set_title(head)
     labels = [

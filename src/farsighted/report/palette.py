@@ -8,8 +8,10 @@ from farsighted.store.result_records import SummaryEntry
 
 INK: Final = "#222222"
 FAINT: Final = "#8a8a8a"
-MYOPIC: Final = "#D55E00"
-FARSIGHTED: Final = "#0072B2"
+FALLS: Final = "#D55E00"
+"""Of a rank that falls from now to later."""
+RISES: Final = "#0072B2"
+"""Of a rank that rises."""
 
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
 """After Okabe and Ito, told apart with every common colour blindness; their yellow is too pale on white."""

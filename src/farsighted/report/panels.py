@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 
 from farsighted.report.drawing import Labels
 from farsighted.report.labels import Anchor, label_line_ends, label_points
-from farsighted.report.palette import FAINT, FARSIGHTED, INK, MYOPIC, Style
+from farsighted.report.palette import FAINT, FALLS, INK, RISES, Style
 from farsighted.results.columns import Column
 from farsighted.results.lookup import mean_or_nan, number_of
 from farsighted.results.metrics import METRICS, all_rows
@@ -56,15 +56,15 @@ def learning_curves(axes: Axes, cells: Sequence[CellEntry], style: Mapping[str, 
 
 
 def gap_bars(axes: Axes, entry: MyopiaEntry | None) -> Labels:
-    """Draw the signed myopia gap of every selector, its interval, and the size of its contribution to Eq. 3."""
-    axes.set_xlabel("Signed myopia gap: far-sighted < 0 < myopic")
+    """Draw the signed rank gap of every selector, its interval, and the size of its contribution to Eq. 3."""
+    axes.set_xlabel("Signed rank gap: the rank rises later < 0 < it falls")
     if entry is None:
         return say(axes, "no seed that two selectors finished in full")
     bars = sorted(entry["selectors"].items(), key=lambda item: (item[1]["signed"], item[0]))
     place = np.arange(len(bars))
     signed = np.array([gap["signed"] for _, gap in bars])
     size = np.array([gap["contribution"] for _, gap in bars])
-    colours = [MYOPIC if value > 0 else FARSIGHTED for value in signed]
+    colours = [FALLS if value > 0 else RISES for value in signed]
     axes.barh(place, signed, color=colours, alpha=0.85, height=0.62)
     for row, (_, gap) in zip(place, bars, strict=True):
         if gap["low"] is not None and gap["high"] is not None:

@@ -1,10 +1,11 @@
 """The page that a person reads first: a plain answer, and the two-level scorecard, now and later."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from farsighted.report.tables import SIGNED_GAP, rows, signed_gaps
 from farsighted.report.typesetting import Measured, Table, to_markdown
+from farsighted.report.verdicts import answer, reading_notes, verdict_sentences, verdict_table, word_of
 from farsighted.results.columns import COSTS, STABILITY, Column
 from farsighted.results.lookup import (
     GroupKey,
@@ -16,9 +17,10 @@ from farsighted.results.lookup import (
     slug,
     summaries,
     title,
+    verdict_beside,
 )
 from farsighted.results.metrics import level
-from farsighted.store.result_records import CellEntry, DifferenceNumbers, ResultsRecord, SummaryEntry
+from farsighted.store.result_records import CellEntry, ResultsRecord, SummaryEntry
 
 _SPENT: Final = [
     COSTS[key] for key in ("trained_tokens", "warm_up_tokens", "scored_tokens", "scoring_seconds", "training_seconds")
@@ -28,7 +30,8 @@ _SEEDS: Final = Column("seeds", "Seeds", None, 0)
 _VERDICT: Final = Column("verdict", "Verdict", None, 0)
 
 COMPUTE_NOTE: Final = (
-    "Rows in italics are references: shown, but outside ranks, gap and verdicts. `random_matched` is random selection "
+    "Rows in italics are references: selectors are judged beside them, and they are outside ranks, gap and verdicts. "
+    "`random_matched` is random selection "
     "with as many extra trained tokens as the scoring pass of an online selector costs. Online selection saves compute "
     "only against training on all data; against random selection of the same number of tokens it costs more."
 )
@@ -45,8 +48,8 @@ INTERVAL_NOTE: Final = (
     "bad side, the more so the fewer the items."
 )
 GAP_EXPLAINED: Final = (
-    "Signed gap: (rank by long-horizon score − rank by immediate gain) / (selectors − 1), mean over seeds. Positive = "
-    "myopic: it ranks worse later than now. Negative = far-sighted."
+    "Signed rank gap: (rank by long-horizon score − rank by immediate gain) / (selectors − 1), mean over seeds. "
+    "Positive: its rank falls from now to later; negative: it rises. It describes ranks and is no verdict."
 )
 RATIO_NOTE: Final = (
     "Tokens to threshold: probe tokens to a common score, relative to '{reference}'. `>`: the selector missed the "
@@ -58,7 +61,7 @@ RATIO_NOTE: Final = (
 def scorecard(results: ResultsRecord) -> str:
     """Return the scorecard as Markdown: answer, two levels a group, what is missing, notes."""
     groups = group_keys(results)
-    lines = [f"# {results['title']}", "", "## Which selectors are short-sighted?", ""]
+    lines = [f"# {results['title']}", "", "## Which selectors are far-sighted, and which myopic?", ""]
     lines += [_answer(results, group, named=len(groups) > 1) + "\n" for group in groups]
     for group in groups:
         name, depth = slug(*group), "##" if len(groups) == 1 else "###"
@@ -66,7 +69,8 @@ def scorecard(results: ResultsRecord) -> str:
             lines += [f"## {_heading(group)}", ""]
         lines += [f"{depth} Level 1: now", "", to_markdown(level_one(results, group))]
         lines += [f"{depth} Level 2: later", "", to_markdown(level_two(results, group))]
-        lines += [f"{depth} Verdicts", "", *_verdicts(results, group), ""]
+        lines += [f"{depth} Verdicts", "", to_markdown(verdict_table(results, group))]
+        lines += [*verdict_sentences(results, group), ""]
         lines += [f"![Figure: now and later](figures/figure2_{name}.svg)", ""]
     lines += [*_absent(results), "## How to read this", ""]
     lines += [f"- {note}" for note in _reading(results)]
@@ -112,63 +116,32 @@ def level_two(results: ResultsRecord, group: GroupKey) -> Table:
         return [
             *(Measured.of(number_of(entry, row.key), bound if row.compares else "") for row in metrics),
             gaps[name][0] if name in gaps else Measured(None),
-            entry["verdict"] or ("reference" if name == results["reference"] or entry["reference"] else "–"),
+            _word(entry, results["reference"]),
         ]
 
-    confidence = results["config"]["statistics"]["confidence"]
-    note = f"In brackets: {100 * confidence:g} % interval, paired bootstrap over items × seeds. {seed_note(entries)}"
+    confidence, reference = results["statistics"]["confidence"], results["reference"]
+    note = (
+        f"In brackets: {100 * confidence:g} % interval, paired bootstrap over items × seeds, not corrected. "
+        f"{seed_note(entries)} Verdict: beside '{reference}'."
+    )
     columns = [*(row.column for row in metrics), SIGNED_GAP, _VERDICT]
     intervals = frozenset({"long_horizon", SIGNED_GAP.key})
     return Table(f"Level 2, {title(group)}", columns, rows(entries, numbers), [note], intervals)
 
 
+def _word(entry: SummaryEntry, reference: str) -> str:
+    found = verdict_beside(entry, reference)
+    return "reference" if found is None else word_of(found)
+
+
 def _answer(results: ResultsRecord, group: GroupKey, *, named: bool) -> str:
-    """One paragraph without a table: who is short-sighted, who is not, and how sure that is."""
-    judged = [entry for entry in summaries(results, group) if entry["verdict"] and entry["seeds"]]
-    reference = results["reference"]
+    """One paragraph without a table: what each selector is, and how sure that is."""
     start = [f"**{_heading(group)}.**"] if named else []
-    if not judged:
-        return " ".join([*start, f"Nothing can be said yet: no selector but '{reference}' has finished a seed."])
-    by_kind: dict[str, list[SummaryEntry]] = {}
-    for entry in judged:
-        by_kind.setdefault(_kind(entry), []).append(entry)
-    sentences = {
-        "short-sighted": f"Short-sighted, with a lower long-horizon score than '{reference}': {{}}.",
-        "worse": f"Worse than '{reference}' both now and later: {{}}.",
-        "robust": "Better in the long run: {}.",
-        "inconclusive": "Undecided, as the interval holds 0 or is missing: {}.",
-    }
-    text = [form.format(_listed(by_kind[kind])) for kind, form in sentences.items() if kind in by_kind]
-    if "short-sighted" not in by_kind:
-        text.insert(0, "None is shown to be short-sighted: none that holds its own now is clearly worse later.")
-    return " ".join([*start, *text, *_disagreement(results, group)])
-
-
-def _kind(entry: SummaryEntry) -> str:
-    """The verdict, with `myopic` split: who loses now as well is not short-sighted but worse."""
-    if entry["verdict"] != "myopic":
-        return str(entry["verdict"])
-    high = entry["difference"]["current"]["high"] if entry["difference"] else None
-    return "worse" if high is not None and high < 0 else "short-sighted"
+    return " ".join([*start, answer(results, group), *_disagreement(results, group)])
 
 
 def _heading(group: GroupKey) -> str:
     return f"O{title(group)[1:]}"
-
-
-def _listed(entries: Sequence[SummaryEntry]) -> str:
-    """Selectors with their differences: `loss (-0.041, interval -0.060 to -0.021; +2.1 points now)`."""
-    return "; ".join(f"**{entry['selector']}**{_differences(entry['difference'])}" for entry in entries)
-
-
-def _differences(difference: Mapping[str, DifferenceNumbers] | None) -> str:
-    if difference is None:
-        return ""
-    later, now = difference["long_horizon"], difference["current"]
-    if later["low"] is None:
-        return ""
-    text = f"{later['mean']:+.3f}, interval {later['low']:+.3f} to {later['high']:+.3f}"
-    return f" ({text})" if now["mean"] is None else f" ({text}; {now['mean']:+.1f} points now)"
 
 
 def _disagreement(results: ResultsRecord, group: GroupKey) -> list[str]:
@@ -189,26 +162,6 @@ def _bound(entries: Sequence[CellEntry], selector: str) -> str:
     censored = [cell["censored"] for cell in entries if cell["selector"] == selector and cell["censored"]]
     own, reference = (any(count[key] for count in censored) for key in ("selector", "reference"))
     return {(False, False): "", (True, False): "> ", (False, True): "< ", (True, True): "? "}[own, reference]
-
-
-def _verdicts(results: ResultsRecord, group: GroupKey) -> list[str]:
-    return [
-        f"- **{entry['selector']}: {entry['verdict']}.** {entry['why']}{_design(entry)}"
-        for entry in summaries(results, group)
-        if entry["verdict"]
-    ]
-
-
-def _design(entry: SummaryEntry) -> str:
-    """How large an audit would have to be, where this one was too small."""
-    power = entry["power"]
-    if entry["verdict"] != "inconclusive" or power is None or not power["resolvable"]:
-        return ""
-    have = power["measured"]
-    return (
-        f" A difference as large as the observed one would need about {power['items']} items a set and "
-        f"{power['seeds']} seeds; this audit has {have['items']} and {have['seeds']}."
-    )
 
 
 def _absent(results: ResultsRecord) -> list[str]:
@@ -245,9 +198,7 @@ def _reading(results: ResultsRecord) -> list[str]:
     has_references = any(entry["reference"] for entry in results["summary"])
     notes = [
         "Best in **bold**, second <u>underlined</u>; ↑ higher is better, ↓ lower is better; – not measured.",
-        f"Verdicts compare the long-horizon score with that of '{results['reference']}', seed by seed, over the seeds "
-        "that both have finished: robust = the interval of the difference lies above 0, myopic = below 0, else "
-        "inconclusive.",
+        *reading_notes(results),
         PROBE_NOTE,
         INTERVAL_NOTE,
         GAP_EXPLAINED,

@@ -1,17 +1,18 @@
-"""The tables of a report: the main one, metrics and diagnostics in full, raw measures, budgets, overlap."""
+"""The tables of a report: the main one, verdicts, metrics and diagnostics in full, raw measures, budgets, overlap."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from farsighted.report.raw_table import raw_table
 from farsighted.report.typesetting import Measured, Table, TableRow
+from farsighted.report.verdicts import verdict_table
 from farsighted.results.columns import Column
 from farsighted.results.lookup import GroupKey, group_keys, myopia_entry, number_of, seed_note, slug, summaries, title
 from farsighted.results.metrics import DIAGNOSTICS, METRICS, Metric
 from farsighted.results.over_seeds import mean_overlap
 from farsighted.store.result_records import ResultsRecord, SummaryEntry
 
-SIGNED_GAP: Final = Column("gap_signed", "Myopia gap (signed)", None, 2)
+SIGNED_GAP: Final = Column("gap_signed", "Rank gap (signed)", None, 2)
 CONTRIBUTION: Final = Column("gap_contribution", "Myopia gap (contribution)", "lower", 2)
 
 MAIN: Final = ("current", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
@@ -25,6 +26,7 @@ def tables(results: ResultsRecord) -> dict[str, Table]:
         name, entries = slug(*group), summaries(results, group)
         seeds = seed_note(entries)
         found[f"main_{name}"] = main_table(results, group)
+        found[f"verdicts_{name}"] = verdict_table(results, group)
         found[f"metrics_{name}"] = _table(f"All metrics, {title(group)}.", METRICS, entries, [seeds])
         heading = f"Selected subsets and update trajectories, {title(group)}."
         found[f"diagnostics_{name}"] = _table(heading, DIAGNOSTICS, entries, [seeds])
@@ -47,7 +49,10 @@ def main_table(results: ResultsRecord, group: GroupKey) -> Table:
         f"Short-term and long-term scores, {title(group)}.",
         columns,
         rows(entries, lambda e: [*(Measured.of(e["metrics"][key]) for key in MAIN), *gap.get(e["selector"], _NO_GAP)]),
-        [seed_note(entries), "Gap: positive signed = ranks better now than later (myopic)."],
+        [
+            seed_note(entries),
+            "Signed rank gap: positive where the rank falls from now to later; it describes ranks and is no verdict.",
+        ],
     )
 
 

@@ -44,7 +44,7 @@ def measure_audit(cells: Iterable[CellArtifacts], plan: PlanRecord) -> MeasuredA
     Raises:
         StorageError: cells of one group that were scored on different items.
     """
-    settings = Settings.of(plan["config"])
+    settings = Settings.of(plan["config"]).for_cells(plan["cells"])
     planned = {cell["id"]: cell for cell in plan["cells"]}
     found: dict[str, CellArtifacts] = {}
     strangers = []

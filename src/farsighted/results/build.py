@@ -1,6 +1,7 @@
 """From the artifacts of an audit to its numbers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from farsighted.results.groups import Group, Settings
 from farsighted.results.lookup import GroupKey
 from farsighted.results.rankings import myopia, overlap
 from farsighted.results.summary import summarise_group
-from farsighted.store.layout import SCHEMA
+from farsighted.store.layout import RESULTS_SCHEMA
 from farsighted.store.record_text import RESULTS, text_of
 from farsighted.store.records import PlannedCell
 from farsighted.store.result_records import CellEntry, MyopiaEntry, OverlapEntry, ResultsRecord, SummaryEntry
@@ -36,13 +37,20 @@ def build_results(audit: MeasuredAudit) -> ResultsRecord:
     parts = [_group_part(audit.groups[key], named, absent, settings) for key, named in members.items()]
     entries = {entry["id"]: entry for part in parts for entry in part.cells}
     return {
-        "schema": SCHEMA,
+        "schema": RESULTS_SCHEMA,
         "farsighted": version("farsighted"),
         "title": plan["title"],
         "config": plan["config"],
         "command": plan["command"],
         "environment": plan["environment"],
         "reference": settings.reference,
+        "references": list(settings.references),
+        "statistics": {
+            "resamples": settings.resamples,
+            "confidence": settings.confidence,
+            "correction": settings.correction,
+            "smallest_effect": {**asdict(settings.smallest)},
+        },
         "sets": {name: rule for cell in audit.cells.values() for name, rule in cell.meta["evaluation"].items()},
         "cells": [entries[cell["id"]] for cell in plan["cells"]],
         "summary": [entry for part in parts for entry in part.summary],

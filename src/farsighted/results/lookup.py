@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from farsighted.store.records import GroupRecord
-from farsighted.store.result_records import CellEntry, MyopiaEntry, ResultsRecord, SummaryEntry, SummaryNumbers
+from farsighted.store.result_records import (
+    CellEntry,
+    MyopiaEntry,
+    ResultsRecord,
+    SummaryEntry,
+    SummaryNumbers,
+    VerdictEntry,
+)
 
 
 class GroupKey(NamedTuple):
@@ -44,6 +51,11 @@ def cells(results: ResultsRecord, group: GroupKey) -> list[CellEntry]:
 def myopia_entry(results: ResultsRecord, group: GroupKey) -> MyopiaEntry | None:
     """Return the myopia gap of one group, or None where it could not be had."""
     return next((entry for entry in results["myopia"] if GroupKey.of(entry) == group), None)
+
+
+def verdict_beside(entry: SummaryEntry, reference: str) -> VerdictEntry | None:
+    """Return the verdict on a selector beside one reference, or None where it is not judged by that one."""
+    return next((found for found in entry["verdicts"] if found["reference"] == reference), None)
 
 
 def number_of(entry: SummaryEntry, key: str) -> SummaryNumbers:

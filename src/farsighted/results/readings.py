@@ -10,7 +10,8 @@ from farsighted.store.result_records import SummaryEntry
 def summary_readings(summary: Iterable[SummaryEntry]) -> tuple[Reading, ...]:
     """Return every mean over seeds and every verdict of the summary, selector by selector.
 
-    Each bears its key in results.json; in place of a cell's id it has the selector with its group in words.
+    Each bears its key in results.json; in place of a cell's id it has the selector with its group in words. `verdict`
+    is that beside the first reference, None where there is none.
     """
     return tuple(reading for entry in summary for reading in _entry_readings(entry))
 
@@ -18,4 +19,5 @@ def summary_readings(summary: Iterable[SummaryEntry]) -> tuple[Reading, ...]:
 def _entry_readings(entry: SummaryEntry) -> list[Reading]:
     whose = f"{entry['selector']}, {title(GroupKey.of(entry))}"
     means = {key: numbers["mean"] for part in ("metrics", "diagnostics") for key, numbers in entry[part].items()}
-    return [*(Reading(key, mean, whose) for key, mean in means.items()), Reading("verdict", entry["verdict"], whose)]
+    first = entry["verdicts"][0]["verdict"] if entry["verdicts"] else None
+    return [*(Reading(key, mean, whose) for key, mean in means.items()), Reading("verdict", first, whose)]

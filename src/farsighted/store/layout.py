@@ -8,7 +8,10 @@ from typing import Final
 from farsighted.core.errors import StorageError
 
 SCHEMA: Final = 1
-"""Version of all artifacts; it changes when a reader of old files would misread new ones."""
+"""Version of all artifacts but results.json; it changes when a reader of old files would misread new ones."""
+
+RESULTS_SCHEMA: Final = 2
+"""The same for results.json, which is made anew from the other artifacts whenever a report is."""
 
 RESULT_VERSION: Final = 8
 """Part of every cell's identity: raised when a change of the program changes results.

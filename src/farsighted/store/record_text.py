@@ -14,7 +14,7 @@ from typing import Final, Generic, NoReturn, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from farsighted.core.errors import StorageError
-from farsighted.store.layout import MARKER, SCHEMA
+from farsighted.store.layout import MARKER, RESULTS_SCHEMA, SCHEMA
 from farsighted.store.records import CellRecord, CheckpointRecord, MarkerRecord, PlanRecord
 from farsighted.store.result_records import ResultsRecord
 
@@ -31,6 +31,8 @@ class RecordFile(Generic[Record]):
     mend: str
     """What to do where a file does not fit: the end of a sentence."""
     indent: int | None = 1
+    schema: int = SCHEMA
+    """Version that is read and written."""
 
     @cached_property
     def adapter(self) -> TypeAdapter[Record]:
@@ -50,7 +52,12 @@ CELL: Final = RecordFile(
 CHECKPOINT: Final = RecordFile(
     "meta.json", CheckpointRecord, "delete the folder that holds it, and the cell starts anew.", indent=None
 )
-RESULTS: Final = RecordFile("results.json", ResultsRecord, "make it again with `farsighted report`.")
+RESULTS: Final = RecordFile(
+    "results.json",
+    ResultsRecord,
+    "make it again with `farsighted report` and the folder that holds it.",
+    schema=RESULTS_SCHEMA,
+)
 MARKED: Final = RecordFile(
     MARKER, MarkerRecord, "delete the folder that holds it and run the same command again.", None
 )
@@ -113,17 +120,17 @@ def _refuse_constant(name: str) -> NoReturn:
 def _refuse_other_schemas(file: RecordFile[Record], value: Mapping[str, object], path: Path) -> None:
     """Refuse a file whose keys may mean something else; one without a schema is refused with its other keys."""
     found = value.get("schema")
-    if not isinstance(found, int) or found == SCHEMA:
+    if not isinstance(found, int) or found == file.schema:
         return
     writer = value.get("farsighted")
     named = f"farsighted {writer}" if isinstance(writer, str) else "the version that wrote it"
-    if found > SCHEMA:
+    if found > file.schema:
         raise StorageError(
-            f"'{path}' must have `schema` {SCHEMA}, but has {found}, of a newer version: update farsighted, or read it "
-            f"with {named}."
+            f"'{path}' must have `schema` {file.schema}, but has {found}, of a newer version: update farsighted, or "
+            f"read it with {named}."
         )
     raise StorageError(
-        f"'{path}' must have `schema` {SCHEMA}, but has {found}, of an older version: read it with {named}, or "
+        f"'{path}' must have `schema` {file.schema}, but has {found}, of an older version: read it with {named}, or "
         f"{file.mend}"
     )
 

@@ -10,6 +10,8 @@ from typing import Final, Literal, NotRequired
 from pydantic import ConfigDict, JsonValue, with_config
 from typing_extensions import TypedDict
 
+from farsighted.core.verdicts import Correction
+
 JsonObject = dict[str, JsonValue]
 """A JSON object whose keys are not this package's to fix."""
 
@@ -34,10 +36,14 @@ class MarkerRecord(TypedDict):
 class StatisticsRecord(TypedDict):
     """`statistics` of a configuration."""
 
-    reference: str
-    """Label of the selector that the others are compared with."""
+    reference: str | list[str]
+    """Label of the selector that the others are compared with, or of several, the headline's first."""
     resamples: int
     confidence: float
+    correction: NotRequired[Correction]
+    """Of verdicts, for how many there are; older plans lack it, which means holm."""
+    smallest_effect: NotRequired[dict[str, float]]
+    """`now` in points and `later`, 0..1: the smallest differences that matter; older plans lack it."""
 
 
 class LoraRecord(TypedDict):

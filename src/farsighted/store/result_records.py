@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from farsighted.core.verdicts import Correction, Side, Verdict
 from farsighted.store.records import (
     OPEN_RULES,
     RECORD_RULES,
@@ -123,30 +124,65 @@ class PowerNumbers(TypedDict):
     measured: PrecisionNumbers
 
 
-class ComparedNumbers(TypedDict):
-    """A selector beside the reference selector, over seeds."""
+class CorrectedNumbers(TypedDict):
+    """A comparison, corrected for how many there are in its family."""
 
-    difference: dict[str, DifferenceNumbers] | None
-    """By metric or diagnostic; null for the reference selector itself."""
-    paired_seeds: list[int]
-    """Seeds that both have finished with a long-horizon score."""
-    verdict: str | None
+    p: float
+    low: float
+    high: float
+    level: float
+    """Two-sided level of the end that faces 0."""
+    far_level: float
+    """Two-sided level of the other end."""
+
+
+class ComparisonNumbers(TypedDict):
+    """A paired difference to a reference: as it is, corrected, and where the corrected interval lies."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    """Two-sided."""
+    corrected: CorrectedNumbers
+    side: Side
+
+
+class VerdictEntry(TypedDict):
+    """What a selector is beside one reference."""
+
+    reference: str
+    verdict: Verdict
+    provisional: bool
+    """Whether it rests on fewer than three seeds."""
     why: str
+    paired_seeds: list[int]
+    """Seeds that both have finished with a current and a long-horizon score."""
+    now: ComparisonNumbers | None
+    """Of current scores, in points; null where there is no verdict."""
+    later: ComparisonNumbers | None
+    """Of long-horizon scores, 0..1; null where there is no verdict."""
     power: PowerNumbers | None
+    """Of the difference later; null where no seed has both scores."""
 
 
-class SummaryEntry(GroupRecord, ComparedNumbers):
+class SummaryEntry(GroupRecord):
     """A selector over seeds."""
 
     selector: str
     family: str
     reference: bool
+    """Shown as a reference row: outside ranks, gap and verdicts."""
     seeds: list[int]
     """Seeds that have finished."""
     metrics: dict[str, SummaryNumbers]
     diagnostics: dict[str, SummaryNumbers]
     cost: Numbers
     stability: dict[str, int]
+    difference: dict[str, DifferenceNumbers] | None
+    """By metric or diagnostic, to the first reference, uncorrected; null for that reference itself."""
+    verdicts: list[VerdictEntry]
+    """One beside each reference but itself, in the order of `references`; none for a reference row."""
 
 
 class MyopiaPart(TypedDict):
@@ -154,6 +190,7 @@ class MyopiaPart(TypedDict):
 
     contribution: float
     signed: float
+    """Positive where the rank falls from now to later; it describes ranks and is no verdict."""
     low: float | None
     high: float | None
     rank_immediate: float
@@ -182,11 +219,22 @@ class OverlapEntry(GroupRecord):
     jaccard: float | None
 
 
+class StatisticsUsed(TypedDict):
+    """How intervals and verdicts were made."""
+
+    resamples: int
+    """At least what the configuration says, and what the smallest corrected level needs."""
+    confidence: float
+    correction: Correction
+    smallest_effect: dict[str, float]
+    """`now` in points, `later` 0..1: an interval within ± this is small."""
+
+
 @with_config(RECORD_RULES)
 class ResultsRecord(TypedDict):
     """results.json: all numbers of an audit."""
 
-    schema: Literal[1]
+    schema: Literal[2]
     farsighted: str
     """Version that computed them."""
     title: str
@@ -194,6 +242,10 @@ class ResultsRecord(TypedDict):
     command: str | None
     environment: dict[str, str]
     reference: str
+    """The first of `references`: that of headline, thresholds and differences."""
+    references: list[str]
+    """Selectors that the others are compared with."""
+    statistics: StatisticsUsed
     sets: dict[str, SetRule]
     cells: list[CellEntry]
     summary: list[SummaryEntry]
