@@ -5,7 +5,8 @@ import pytest
 
 from farsighted.core.errors import StorageError
 from farsighted.store.layout import SCHEMA
-from farsighted.store.record_text import CELL, CHECKPOINT, PLAN, RESULTS, read_record, record_of, text_of
+from farsighted.store.record_files import CELL, CHECKPOINT, PLAN, RESULTS
+from farsighted.store.record_text import read_record, record_of, text_of
 from oracles.whole_records import cell_record, plan_record, progress_record
 
 CHECKPOINT_RECORD = {"schema": SCHEMA, "stage": 1, "round": 2, "meta": progress_record()}

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from farsighted.store.atomic import MARKED
 from farsighted.store.reader import read_results
-from farsighted.store.record_text import CELL, MARKED, PLAN, RESULTS, read_record, text_of
+from farsighted.store.record_files import CELL, PLAN, RESULTS
+from farsighted.store.record_text import read_record, text_of
 from farsighted.store.records import identity_of
 from oracles.whole_records import PLANNED
 

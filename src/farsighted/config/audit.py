@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from farsighted.config.fields import Folder, Section, Targets, distinct, listed
+from farsighted.config.fields import LIST, Folder, Section, Targets, distinct, listed
 from farsighted.config.grid import (
     BudgetField,
     Order,
@@ -21,11 +21,10 @@ from farsighted.config.messages import KeyPath, expectation
 from farsighted.config.quadratic import QuadraticConfig
 from farsighted.config.quality_source import QualityConfig
 from farsighted.config.stages import DataConfig, StageConfig, SuiteConfig
+from farsighted.config.statistics import LongHorizonConfig, StatisticsConfig, ULongConfig
 from farsighted.core.names import FAMILIES
 from farsighted.core.schedule import ScheduleName
 from farsighted.core.values import Budget
-from farsighted.core.verdicts import Correction
-from farsighted.metrics.horizon import are_weights
 from farsighted.models.folder import TINY
 from farsighted.store.records import ConfigRecord
 
@@ -181,65 +180,6 @@ class CheckpointConfig(Section):
     """A stage's end is written down if this much time has passed since the last one was, or since the cell began."""
 
 
-class LongHorizonConfig(Section):
-    """Weights of the long-horizon score (definitions.md#long-horizon-score); not all 0."""
-
-    final_average: float = Field(default=1, ge=0)
-    """Weight of the final average."""
-    future_auc: float = Field(default=1, ge=0)
-    """Weight of the future-adaptation area."""
-    forgetting: float = Field(default=1, ge=0)
-    """Weight of 1 − forgetting."""
-    ood: float = Field(default=1, ge=0)
-    """Weight of the shifted sets."""
-
-    @model_validator(mode="after")
-    def _something_counts(self) -> Self:
-        if not are_weights(self.final_average, self.future_auc, self.forgetting, self.ood):
-            raise expectation("a set of weights with one above 0", 0, "Raise one of them.")
-        return self
-
-
-class ULongConfig(Section):
-    """Weights of Eq. 2."""
-
-    alpha: float = Field(default=1, ge=0)
-    """Weight of the future."""
-    beta: float = Field(default=1, ge=0)
-    """Weight of retention."""
-    gamma: float = Field(default=1, ge=0)
-    """Weight of the shifted sets."""
-
-
-_List = Field(strict=False, min_length=1)
-"""A list in YAML is a tuple in the tree, and holds something."""
-
-
-class SmallestEffectConfig(Section):
-    """The smallest differences that matter; an interval wholly within ± these is small (definitions.md#verdict)."""
-
-    now: float = Field(default=0.5, ge=0)
-    """Of current scores, in points."""
-    later: float = Field(default=0.005, ge=0)
-    """Of long-horizon scores, 0 to 1."""
-
-
-class StatisticsConfig(Section):
-    """How uncertain the numbers are."""
-
-    resamples: int = Field(default=10_000, ge=1)
-    """Bootstrap resamples over items × seeds; a report takes more where the smallest corrected level needs more."""
-    confidence: float = Field(default=0.95, gt=0, lt=1)
-    """Coverage of every interval."""
-    reference: Annotated[tuple[str, ...], BeforeValidator(listed), _List, AfterValidator(distinct)] = ("random",)
-    """Label of the selector that the others are compared to, or several, the headline's first; the first is one of
-    `selectors`. Rows under `references` follow by themselves."""
-    correction: Correction = "holm"
-    """What is done about how many verdicts there are: holm, benjamini-hochberg or none."""
-    smallest_effect: SmallestEffectConfig = SmallestEffectConfig()
-    """The smallest differences that matter."""
-
-
 _DEFAULT_SELECTORS: Final = tuple(SelectorSpec.model_validate(name) for name in FAMILIES)
 _DEFAULT_REFERENCES: Final = (SelectorSpec.model_validate("random_matched"),)
 
@@ -253,7 +193,7 @@ class AuditConfig(Section):
     """The model that every cell starts from."""
     suite: SuiteConfig | None = None
     """A controlled suite; exactly one of `suite`, `stages` and `quadratic` is given."""
-    stages: Annotated[tuple[StageConfig, ...], _List] | None = None
+    stages: Annotated[tuple[StageConfig, ...], LIST] | None = None
     """Stages from files, in canonical order; exactly one of `suite`, `stages` and `quadratic` is given."""
     quadratic: QuadraticConfig | None = None
     """The quadratic world, without a language model; exactly one of `suite`, `stages` and `quadratic` is given."""
@@ -261,24 +201,24 @@ class AuditConfig(Section):
     """Folder that relative paths start from; null = the folder of the configuration file. No part of a result."""
     data: DataConfig = DataConfig()
     """How files are read."""
-    orders: Annotated[tuple[OrderField, ...], BeforeValidator(listed), _List] = ("canonical",)
+    orders: Annotated[tuple[OrderField, ...], BeforeValidator(listed), LIST] = ("canonical",)
     """Stage orders: canonical, reversed, {random: 2}, or explicit lists of stage names."""
     seeds: Annotated[
-        tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(listed), _List, AfterValidator(distinct)
+        tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(listed), LIST, AfterValidator(distinct)
     ] = (0, 1, 2)
     """Seeds of the cells, whole numbers from 0."""
-    budgets: Annotated[tuple[BudgetField, ...], BeforeValidator(listed), _List, AfterValidator(distinct)] = (
+    budgets: Annotated[tuple[BudgetField, ...], BeforeValidator(listed), LIST, AfterValidator(distinct)] = (
         Budget(0.25),
     )
     """Budgets: "25%", 0.25, "25% examples", "5000 tokens", "200 examples"."""
-    selectors: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), _List] = _DEFAULT_SELECTORS
+    selectors: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), LIST] = _DEFAULT_SELECTORS
     """Selectors to compare; one of each of the paper's seven families unless told otherwise."""
     references: Annotated[tuple[SelectorSpec, ...], BeforeValidator(listed), Field(strict=False)] = _DEFAULT_REFERENCES
     """Selectors that are run to be compared with: others are judged beside them; they are left out of ranks and gap."""
     adaptations: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...],
         BeforeValidator(listed),
-        _List,
+        LIST,
         AfterValidator(distinct),
     ] = ("lora",)
     """Adaptation modes: lora, full, qlora, dora, rslora, pissa, bottleneck, prefix_tuning, prompt_tuning, p_tuning,

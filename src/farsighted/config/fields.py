@@ -4,13 +4,16 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from farsighted.config.messages import expectation
 
 T = TypeVar("T", bound=Hashable)
 
 Style = Literal["native", "harness"]
+
+LIST: Final = Field(strict=False, min_length=1)
+"""A list in YAML is a tuple in the tree, and holds something."""
 
 _SEPARATORS: Final = "/\\>"
 """Characters with a meaning in paths and in the labels of stage orders."""

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypedDict
 
 import numpy as np
 
-from farsighted.config.audit import SmallestEffectConfig
+from farsighted.config.statistics import SmallestEffectConfig
 from farsighted.core.verdicts import MEANINGS, VERDICTS, Verdict
 from farsighted.metrics.verdicts import side_of, verdict_of
 from farsighted.phase_map.design import AXES

@@ -12,7 +12,8 @@ from farsighted.results.lookup import GroupKey
 from farsighted.results.rankings import myopia, overlap
 from farsighted.results.summary import summarise_group
 from farsighted.store.layout import RESULTS_SCHEMA
-from farsighted.store.record_text import RESULTS, text_of
+from farsighted.store.record_files import RESULTS
+from farsighted.store.record_text import text_of
 from farsighted.store.records import PlannedCell
 from farsighted.store.result_records import CellEntry, MyopiaEntry, OverlapEntry, ResultsRecord, SummaryEntry
 

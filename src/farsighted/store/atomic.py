@@ -13,12 +13,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from farsighted.core.errors import StorageError
 from farsighted.store.layout import MARKER, SCHEMA
-from farsighted.store.record_text import MARKED, read_record, text_of
+from farsighted.store.record_text import RecordFile, read_record, text_of
 from farsighted.store.records import MarkerRecord
 
+MARKED: Final = RecordFile(
+    MARKER, MarkerRecord, "delete the folder that holds it and run the same command again.", None
+)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from farsighted.store import atomic, records, result_records
-from farsighted.store.record_text import CELL, CHECKPOINT, MARKED, PLAN, RESULTS
+from farsighted.store.atomic import MARKED
+from farsighted.store.record_files import CELL, CHECKPOINT, PLAN, RESULTS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from farsighted.core.errors import StorageError
+from farsighted.store.atomic import MARKED
 from farsighted.store.layout import MARKER, Layout
-from farsighted.store.record_text import CELL, MARKED, PLAN, RESULTS, read_record, refuse_other_schema
+from farsighted.store.record_files import CELL, PLAN, RESULTS
+from farsighted.store.record_text import read_record, refuse_other_schema
 from farsighted.store.records import CellRecord, PlanRecord
 from farsighted.store.result_records import ResultsRecord
 

@@ -14,9 +14,7 @@ from typing import Final, Generic, NoReturn, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from farsighted.core.errors import StorageError
-from farsighted.store.layout import MARKER, RESULTS_SCHEMA, SCHEMA
-from farsighted.store.records import CellRecord, CheckpointRecord, MarkerRecord, PlanRecord
-from farsighted.store.result_records import ResultsRecord
+from farsighted.store.layout import SCHEMA
 
 Record = TypeVar("Record")
 
@@ -38,29 +36,6 @@ class RecordFile(Generic[Record]):
     def adapter(self) -> TypeAdapter[Record]:
         """What checks a record of this kind; made when first asked for, since it takes milliseconds."""
         return TypeAdapter(self.shape)
-
-
-PLAN: Final = RecordFile(
-    "audit.json",
-    PlanRecord,
-    "name the folder that an audit wrote, or run the audit again, which keeps its finished cells.",
-)
-CELL: Final = RecordFile(
-    "cell.json", CellRecord, "delete the folder that holds it and run the audit again, which runs only this cell anew."
-)
-# Written every few seconds: json indents in Python, and writes one line in C.
-CHECKPOINT: Final = RecordFile(
-    "meta.json", CheckpointRecord, "delete the folder that holds it, and the cell starts anew.", indent=None
-)
-RESULTS: Final = RecordFile(
-    "results.json",
-    ResultsRecord,
-    "make it again with `farsighted report` and the folder that holds it.",
-    schema=RESULTS_SCHEMA,
-)
-MARKED: Final = RecordFile(
-    MARKER, MarkerRecord, "delete the folder that holds it and run the same command again.", None
-)
 
 
 def text_of(file: RecordFile[Record], record: Record) -> str:

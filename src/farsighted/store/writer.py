@@ -15,7 +15,8 @@ from safetensors.numpy import save as save_arrays
 from farsighted.core.errors import StorageError
 from farsighted.store import atomic
 from farsighted.store.layout import MARKER, SCHEMA, Layout
-from farsighted.store.record_text import CELL, CHECKPOINT, PLAN, record_of, text_of
+from farsighted.store.record_files import CELL, CHECKPOINT, PLAN
+from farsighted.store.record_text import record_of, text_of
 from farsighted.store.records import CellRecord, CheckpointRecord, PlanRecord, ProgressRecord
 
 
