@@ -21,7 +21,7 @@ from oracles.signal_autograd import (
     weighted_gradient,
 )
 
-SETTINGS = LearnerSettings(OptimizerSettings(1e-2, "constant", warmup_share=0.0), end_id=1)
+SETTINGS = LearnerSettings(OptimizerSettings(1e-2, "constant", warmup_share=0.0), end_ids=(1,))
 IDS, BATCH = make_batch([(3, 4), (1, 1), (5, 2), (2, 7)])
 SMALL = BottleneckSettings(size=5)
 SHAPE = {

@@ -85,8 +85,14 @@ def check_loadable(folder: Path, dtype: str, device: str = "auto", *, in_4_bits:
 
 
 def load_empty(folder: Path, dtype: str) -> LanguageModel:
-    """Return the model of a folder without its values, on torch's meta device: its shapes can be tried for free."""
-    return _checked(folder, dtype, {"device_map": {"": "meta"}})
+    """Return the model of a folder without its values, on torch's meta device: its shapes can be tried for free.
+
+    Its configuration alone is read, so that an adapter's or a GGUF file's model can be tried as well; raises what the
+    library raises for a folder that `check_loadable` has not passed.
+    """
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
 
 
 def load_quantized(folder: Path, dtype: str, device: str = "auto") -> LanguageModel:
