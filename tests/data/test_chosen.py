@@ -32,6 +32,7 @@ def test_ids_ranks_and_rows_are_in_the_order_of_the_ranking(tmp_path):
     assert chosen.rank.tolist() == [1, 2, 0]
     assert [row["extra"] for row in chosen.rows()] == [["c"], ["a"]]
     assert [row["farsighted"]["rank"] for row in chosen.rows()] == [0, 1]
+    assert tuple(row["farsighted"]["id"] for row in chosen.rows()) == chosen.ids
     assert chosen.table().column("chosen").to_pylist() == [True, False, True]
 
 

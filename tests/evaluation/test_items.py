@@ -6,7 +6,8 @@ from farsighted.core.errors import ConfigError
 from farsighted.core.values import Example, Gold
 from farsighted.evaluation.items import SetBuilder, SetRules, harness_context
 from farsighted.models.folder import TINY, model_folder
-from farsighted.models.tokenizer import load_tokenizer
+from farsighted.models.tokenizer import load_tokenizer, tokenizer_for
+from oracles.chat_folder import CHATML, save_chat
 
 TOKENIZER = load_tokenizer(model_folder(TINY))
 QUIZ = Example("q", "Is 3 odd?", "A. Yes", choices=("A. Yes", "B. No"), answer_index=0)
@@ -18,8 +19,8 @@ FUNCTION = Example(
 )
 
 
-def build(examples, measure, context=200, **rules):
-    builder = SetBuilder(TOKENIZER, context, "error", 16)
+def build(examples, measure, context=200, tokenizer=TOKENIZER, **rules):
+    builder = SetBuilder(tokenizer, context, "error", 16)
     return builder.build("quiz", examples, SetRules(measure, None, 1.0, **rules)), builder.notes
 
 
@@ -42,6 +43,25 @@ def test_options_are_put_as_the_model_was_trained():
 
 def test_a_letter_is_compared_without_what_follows_it():
     assert options(QUIZ, "letter_accuracy") == [("Is 3 odd?", "\nA"), ("Is 3 odd?", "\nB")]
+
+
+def test_a_letter_is_asked_for_by_the_chat_template_and_not_closed(tmp_path):
+    tokenizer = tokenizer_for(save_chat(tmp_path / "model", CHATML), "chat")
+    found, _ = build([QUIZ], "letter_accuracy", tokenizer=tokenizer)
+    asked = "<|im_start|>user\nIs 3 odd?<|im_end|>\n<|im_start|>assistant\n"
+    for option, letter in zip(found.options[0], "AB", strict=True):
+        assert tokenizer.shown(option.ids[: option.prompt_length]) == asked
+        assert tokenizer.shown(option.ids[option.prompt_length :]) == letter
+
+
+def test_a_letter_goes_on_from_a_rendered_prompt(tmp_path):
+    tokenizer = tokenizer_for(save_chat(tmp_path / "model", CHATML), "rendered")
+    asked = "<|im_start|>user\nIs 3 odd?<|im_end|>\n<|im_start|>assistant\n"
+    found, _ = build([replace(QUIZ, prompt=asked)], "letter_accuracy", tokenizer=tokenizer)
+    assert [option.prompt_length for option in found.options[0]] == [found.items[0].prompt_length] * 2
+    assert [tokenizer.shown(option.ids) for option in found.options[0]] == [f"{asked}A", f"{asked}B"]
+    with pytest.raises(ConfigError, match=r"`style: harness` under `data.template: rendered`.*Write `style: native`"):
+        build([QUIZ], "letter_accuracy", tokenizer=tokenizer, style="harness")
 
 
 def test_the_harness_style_puts_options_after_a_space_and_without_an_end_token():

@@ -159,6 +159,8 @@ class Selected:
         tokens, parts = self.pool.tokens[row], self.ranking.components
         cut = tokens.example.id in self.examples.cut
         told = {
+            # The row's own id may be repeated in the files, or missing.
+            "id": tokens.example.id,
             "rank": int(self.rank[row]),
             "score": float(self.ranking.score[row]),
             # Parquet has no way to write that there are none.

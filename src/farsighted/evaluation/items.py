@@ -62,6 +62,11 @@ class SetBuilder:
             DataError: An example is longer than the context, under `on_long: error`.
         """
         reads = MEASURES[rules.measure].reads
+        if rules.style == "harness" and self.tokenizer.chat is not None and self._chat is None:
+            raise ConfigError(
+                f"'{name}' cannot have `style: harness` under `data.template: rendered`: rendered texts are not asked "
+                "in other words. Write `style: native`."
+            )
         pairs = [(item, self._options(item, reads, rules)) for item in self.tokens(f"evaluation set {name}", examples)]
         kept = [(item, options) for item, options in pairs if _scorable(item.example, options, reads)]
         if len(kept) < len(pairs):
@@ -132,7 +137,7 @@ class SetBuilder:
                 self._pair(option, context, gap + option.response, self._harness_ids, self.context + 1)
                 for option in named
             )
-        if reads == "letters":
+        if reads == "letters" and self.tokenizer.chat is None:
             context = prompt_text(example.prompt)
             return tuple(
                 self._pair(option, context, option.response, self._plain_ids, self.context) for option in named
@@ -140,7 +145,13 @@ class SetBuilder:
         on_long: OnLong = "truncate_prompt" if self.on_long == "truncate_prompt" else "skip"
         found = [encode(option, self.tokenizer, self.context, on_long) for option in named]
         # One option that does not fit leaves nothing to compare.
-        return tuple(tokens for tokens in found if tokens is not None) if all(found) else ()
+        fitting = tuple(tokens for tokens in found if tokens is not None) if all(found) else ()
+        return tuple(self._unclosed(tokens) for tokens in fitting) if reads == "letters" else fitting
+
+    def _unclosed(self, tokens: Tokens) -> Tokens:
+        """Return a text without the token that ends it: a letter is the beginning of an answer."""
+        ended = tokens.response_length > 1 and tokens.ids[-1] in self.tokenizer.end_ids
+        return replace(tokens, ids=tokens.ids[:-1]) if ended else tokens
 
     @property
     def _chat(self) -> ChatTemplate | None:
