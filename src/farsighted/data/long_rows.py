@@ -47,6 +47,6 @@ def _message(too_long: list[TooLong], found: Examples, context: int, least: str)
     longest = "\n".join(f"  '{row.id}' ({found.places[row.id]}) has {row.length:,}" for row in too_long[:3])
     return (
         f"Examples must fit into the model's {context:,} tokens, but {least}{len(too_long):,} of "
-        f"{len(found.examples):,} are longer. Give --on-long skip to leave them out, or --on-long truncate_prompt to cut "
-        f"their prompts (in Python: on_long). The longest:\n{longest}"
+        f"{len(found.examples):,} are longer. Give --on-long skip to leave them out, or --on-long truncate_prompt to "
+        f"cut their prompts (in Python: on_long). The longest:\n{longest}"
     )
