@@ -2,6 +2,8 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from farsighted.core.errors import ConfigError, DataError, StorageError
@@ -64,6 +66,19 @@ def test_another_ending_and_a_folder_that_is_a_file_are_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         check_target(tmp_path / "file" / "out.jsonl")
+
+
+def test_nulls_that_a_table_fills_up_with_are_no_part_of_a_written_row(tmp_path):
+    """One row names a city, the other a zone: in the table both have both."""
+    calls = [[{"name": "f", "arguments": {"city": "Oslo"}}], [{"name": "f", "arguments": {"zone": "CET"}}]]
+    rows = [{"prompt": f"p{n}", "response": "r", "calls": call, "note": None} for n, call in enumerate(calls)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data.parquet")
+    examples = read_examples([tmp_path / "data.parquet"])
+    pool = Pool("data", tuple(Tokens(example, (1, 2, 3), 2) for example in examples.examples))
+    order = np.array([0, 1])
+    chosen = Selected(pool, Ranking(order, np.array([1.0, 0.5])), order, (tmp_path / "data.parquet",), examples, {})
+    assert [row["calls"] for row in chosen.rows()] == calls
+    assert [row["note"] for row in chosen.rows()] == [None, None]
 
 
 def test_reasons_tell_rank_and_where_each_part_lies():

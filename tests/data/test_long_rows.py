@@ -6,7 +6,8 @@ from farsighted.data.long_rows import encode_all
 from farsighted.data.templates import encode_pool
 from farsighted.files.formats import read_examples
 from farsighted.models.folder import model_folder
-from farsighted.models.tokenizer import load_tokenizer
+from farsighted.models.tokenizer import load_tokenizer, tokenizer_for
+from oracles.chat_folder import CHATML, save_chat
 from oracles.micro import write_jsonl
 
 TOKENIZER = load_tokenizer(model_folder("tiny"))
@@ -28,6 +29,14 @@ def test_all_that_are_too_long_are_counted_and_the_longest_are_named_first(tmp_p
     named = [line.strip() for line in str(told.value).splitlines()[1:]]
     assert [line.split(" ")[0] for line in named] == ["'a:1'", "'a:6'", "'a:4'"]
     assert named[0].endswith("a.jsonl:1) has 503")
+
+
+def test_a_chat_template_may_write_more_than_the_bytes_of_the_texts(tmp_path):
+    """What it adds of its own accord is not counted before the work, so the number is the least there may be."""
+    default = "{% if messages[0].role != 'system' %}" + "You are a model. " * 9 + "{% endif %}" + CHATML
+    tokenizer = tokenizer_for(save_chat(tmp_path / "model", default), "chat")
+    with pytest.raises(DataError, match=r"the model's 100 tokens, but at least 1 of 3 are longer"):
+        encode_all(examples(tmp_path, 60, 3, 2), tokenizer, 100)
 
 
 def test_short_ones_are_not_looked_at_once_one_is_too_long(tmp_path, monkeypatch):

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from farsighted.core.values import Example, Gold
 from farsighted.evaluation.items import SetBuilder, SetRules, harness_context
 from farsighted.models.folder import TINY, model_folder
 from farsighted.models.tokenizer import load_tokenizer, tokenizer_for
-from oracles.chat_folder import CHATML, save_chat
+from oracles.chat_folder import CHATML, TOOLS, save_chat
 
 TOKENIZER = load_tokenizer(model_folder(TINY))
 QUIZ = Example("q", "Is 3 odd?", "A. Yes", choices=("A. Yes", "B. No"), answer_index=0)
@@ -52,6 +53,17 @@ def test_a_letter_is_asked_for_by_the_chat_template_and_not_closed(tmp_path):
     for option, letter in zip(found.options[0], "AB", strict=True):
         assert tokenizer.shown(option.ids[: option.prompt_length]) == asked
         assert tokenizer.shown(option.ids[option.prompt_length :]) == letter
+
+
+def test_the_better_one_of_a_pair_is_written_as_it_is_trained(tmp_path):
+    """With the thinking that its message has apart, which a template may write in marks of its own."""
+    tokenizer = tokenizer_for(save_chat(tmp_path / "model", TOOLS), "chat")
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello", "reasoning_content": "hm"}]
+    thought = replace(PAIR, response="<think>\nhm\n</think>\n\nHello", conversation=json.dumps({"messages": said}))
+    found, _ = build([thought], "preference", tokenizer=tokenizer)
+    better, worse = found.options[0]
+    assert (better.ids, better.prompt_length) == (found.items[0].ids, found.items[0].prompt_length)
+    assert "Go" in tokenizer.shown(worse.ids)
 
 
 def test_a_letter_goes_on_from_a_rendered_prompt(tmp_path):

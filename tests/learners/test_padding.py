@@ -25,6 +25,7 @@ from farsighted.learners.adapters import Full
 from farsighted.learners.causal_lm import CausalLM, LearnerSettings
 from farsighted.learners.optim import OptimizerSettings
 from farsighted.learners.padding import WRITES_ALONE, ignores_pads
+from farsighted.learners.virtual_tokens import VirtualTokens
 
 V, END = 97, 96
 SIZES = {
@@ -125,6 +126,14 @@ def test_padding_on_the_right_changes_no_likelihood_of_any_model(name):
     alone = [found.likelihoods([text]) for text in TEXTS]
     np.testing.assert_allclose(together.nll_sum, [one.nll_sum[0] for one in alone], rtol=1e-5)
     assert together.hit_share.tolist() == [one.hit_share[0] for one in alone]
+
+
+def test_the_prompts_of_the_look_leave_room_for_virtual_tokens():
+    """Beyond its table of positions a model has none to read."""
+    config = GPT2Config(vocab_size=V, n_embd=32, n_layer=2, n_head=2, n_positions=40)
+    adaptation = VirtualTokens("mine", "prompt_tuning", {"num_virtual_tokens": 16})
+    settings = LearnerSettings(OptimizerSettings(1e-3), end_ids=(END,))
+    assert CausalLM(AutoModelForCausalLM.from_config(config), "gpt2", adaptation, settings, 0).may_pad
 
 
 @pytest.mark.parametrize(("name", "times"), [("rwkv", 1), ("gpt2", 0)])

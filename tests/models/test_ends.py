@@ -7,7 +7,7 @@ import pytest
 from farsighted.core.values import Example
 from farsighted.data.templates import encode
 from farsighted.models.ends import named_ends
-from farsighted.models.tokenizer import load_tokenizer, with_chat
+from farsighted.models.tokenizer import load_tokenizer, tokenizer_for, with_chat
 from oracles.chat_models import CHATML, LOOP, save_chat
 from oracles.tiny_folder import save_tiny
 
@@ -113,3 +113,37 @@ def test_under_the_plain_template_the_end_token_alone_is_taught(tmp_path):
     tokens = encode(Example("a", "Hi", "Yo"), tokenizer, 400)
     assert tokenizer.end_ids == (END, 7)
     assert tokens.ids[tokens.prompt_length :] == (*b"Yo", END)
+
+
+def plain_marks(folder, **options):
+    """A model whose tokenizer added the marks of turns as plain words."""
+    save_chat(folder, CHATML, **options)
+    told = json.loads((folder / "tokenizer.json").read_text())
+    for token in told["added_tokens"]:
+        token["special"] = token["special"] and "im_" not in token["content"]
+    (folder / "tokenizer.json").write_text(json.dumps(told))
+    return folder
+
+
+def test_an_end_that_is_a_plain_word_of_the_tokenizer_is_text_where_a_text_spells_it(tmp_path):
+    folder = plain_marks(tmp_path / "model")
+    spelled = "it is <|im_end|> ok"
+    tokenizer, ids = answer(folder, spelled)
+    assert tokenizer.shown(ids) == f"{spelled}<|im_end|>"
+    assert [token in tokenizer.end_ids for token in ids] == [False] * len(spelled) + [True]
+    assert tokenizer.chat.look(Example("a", "Hi", spelled)).mark == "<|im_end|>"
+
+
+def test_so_it_is_under_the_plain_template_where_the_folder_names_it(tmp_path):
+    folder = plain_marks(tmp_path / "model", ends=("<|im_end|>",))
+    tokenizer = load_tokenizer(folder)
+    assert tokenizer.encode_text("<|im_end|>") == list(b"<|im_end|>")
+    assert tokenizer.spelled("<|im_end|>") == "<|im_end|>"
+
+
+def test_a_rendered_text_closed_by_it_is_closed(tmp_path):
+    tokenizer = tokenizer_for(plain_marks(tmp_path / "model"), "rendered")
+    text = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nYo<|im_end|>\n"
+    tokens = encode(Example("a", "", text), tokenizer, 400)
+    assert tokenizer.shown(tokens.ids[tokens.prompt_length :]) == "Yo<|im_end|>"
+    assert tokenizer.chat.look(Example("a", "", text)).notes == ()

@@ -12,7 +12,7 @@ from farsighted.models.folder import context_of, learned_positions, model_folder
 from farsighted.models.loading import check_loadable, load_model, load_noted, load_quantized
 from farsighted.models.origin import model_notes
 from farsighted.models.tokenizer import load_tokenizer, with_chat
-from oracles.adapters import logits_of
+from oracles.adapters import logits_of, lora_on
 from oracles.families import random_model
 from oracles.gguf_file import write_gguf
 
@@ -157,6 +157,13 @@ def test_stretched_positions_that_cannot_be_put_back_are_refused(lm, tmp_path, e
 def test_an_architecture_that_the_library_cannot_read_is_refused(lm, tmp_path):
     with pytest.raises(ModelError, match=r"cannot be loaded as a GGUF model: .*plamo"):
         model_folder(str(write_gguf(lm, tmp_path / "a.gguf", architecture="plamo")))
+
+
+def test_an_adapter_that_lies_beside_a_file_stays_off_it(lm, tmp_path):
+    lm.save_pretrained(tmp_path / "base")
+    file = write_gguf(lm, lora_on(tmp_path / "base", tmp_path / "mixed") / "small.gguf")
+    loaded = load_model(model_folder(str(file)), "float32", "cpu")
+    torch.testing.assert_close(logits_of(loaded), logits_of(lm), rtol=1e-5, atol=1e-6)
 
 
 def test_damage_is_one_sentence(file, tmp_path):

@@ -251,6 +251,17 @@ def test_what_a_chat_template_does_not_write_is_set_aside_before_anything_is_hel
     assert len(found.stages["quiz"].pool) == 6
 
 
+def test_tasks_of_the_harness_are_asked_by_the_chat_template_under_it_alone(tmp_path):
+    (tmp_path / "mine.yaml").write_text("task: mine\n")
+    for template, chat in (("chat", True), ("plain", False), ("rendered", False)):
+        (tmp_path / template).mkdir()
+        config = chat_config(tmp_path / template, template, on_bad_row="skip", max_bad_share=0.5)
+        config["stages"][0] |= {"ood": {"theirs": "lm_eval:mine"}, "measure": "token_accuracy"}
+        config["evaluation"] = {"tasks_folder": str(tmp_path)}
+        (shifted,) = inputs(config).stages["quiz"].ood
+        assert shifted.task.chat == chat
+
+
 def test_every_option_of_a_choice_is_written_by_the_template_with_its_own_text(tmp_path):
     found = inputs(chat_config(tmp_path, on_bad_row="skip", max_bad_share=0.2)).stages["quiz"].validation
     texts = [[TINY.shown(option.ids) for option in options] for options in found.options]

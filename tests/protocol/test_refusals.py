@@ -82,15 +82,16 @@ class Odd(Scored):
         prepare(load_config(source))
 
 
-def generating(tmp_path, family, **evaluation):
+def generating(tmp_path, family, adaptation="lora", **evaluation):
     rows = [f'{{"prompt": "{"p" * n}", "response": "#### {n}"}}\n' for n in range(30, 50)]
     (tmp_path / "rows.jsonl").write_text("".join(rows))
     stage = {"name": "math", "train": "rows.jsonl", "validation": 4, "measure": "gsm8k_strict"}
     config = {
-        "model": {"path": str(save_family(family, tmp_path / "model"))},
+        "model": {"path": str(save_family(family, tmp_path / "model")), "context": 480},
         "stages": [stage],
         "data_root": str(tmp_path),
         "evaluation": evaluation,
+        "adaptations": adaptation,
         "selectors": ["random"],
         "references": [],
         "data": {"proxy_per_stage": 0},
@@ -104,6 +105,15 @@ def test_writing_beyond_learned_positions_is_refused_with_what_fits(family, tmp_
         generating(tmp_path, family, max_new_tokens=500)
     longest, fits = numbers(str(said.value))
     assert longest + fits == 512
+
+
+def test_virtual_tokens_take_positions_too(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"512 positions, of which virtual tokens take 20, and .* is 450\. Set"
+    ) as said:
+        generating(tmp_path, "gpt2", "prompt_tuning", max_new_tokens=450)
+    longest, fits = numbers(str(said.value))
+    assert longest + fits == 492
 
 
 def numbers(text):

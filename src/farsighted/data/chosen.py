@@ -19,7 +19,8 @@ from farsighted.data.cut_rows import cut_row
 from farsighted.data.twins import Dropped, write_dropped
 from farsighted.files.apart import Inputs, refuse_onto_inputs
 from farsighted.files.columns import Columns
-from farsighted.files.formats import Examples
+from farsighted.files.fields import without_nulls
+from farsighted.files.formats import TABLES, Examples
 from farsighted.files.readers import read_rows, write_quarantine
 from farsighted.files.rows import BadRow, Row
 from farsighted.store import atomic
@@ -108,7 +109,7 @@ class Selected:
         found: dict[int, Fields] = {}
         for item in read_rows(self.files):
             if isinstance(item, Row):
-                found |= {row: self._told_row(item.fields, row) for row in rows_at.get(item.place, ())}
+                found |= {row: self._told_row(as_read(item), row) for row in rows_at.get(item.place, ())}
         lost = next((place for place, rows in rows_at.items() if rows[0] not in found), None)
         if lost is not None:
             raise DataError(f"Files must stay as they are while a selection is made, but {lost} is gone. Select again.")
@@ -169,6 +170,13 @@ class Selected:
             "reason": self.reasons[row],
         }
         return (cut_row(fields, tokens.example, self.columns) if cut else fields) | {"farsighted": told}
+
+
+def as_read(row: Row) -> Fields:
+    """Return a row's fields; inside those of a table, nulls stand where another row has a name, and are left out."""
+    if row.file.suffix not in TABLES:
+        return row.fields
+    return {name: without_nulls(value) for name, value in row.fields.items()}
 
 
 def check_target(out: Path, inputs: Inputs | None = None) -> None:

@@ -18,14 +18,17 @@ def encode_all(found: Examples, tokenizer: Tokenizer, context: int) -> Encoded:
     size_N = np.array([_bytes(example) for example in examples], dtype=np.int64)
     tokens: dict[int, Tokens] = {}
     too_long: list[TooLong] = []
+    least = ""
     for row in np.argsort(-size_N, kind="stable").tolist():
         if too_long and size_N[row] < context:
+            # Only texts themselves are bounded by their bytes, not what a chat template writes of its own accord.
+            least = "at least " if tokenizer.chat is not None else ""
             break
         encoded = encode_pool([examples[row]], tokenizer, context, "skip")
         too_long += encoded.skipped
         tokens.update(zip([row], encoded.tokens, strict=False))
     if too_long:
-        raise DataError(_message(too_long, found, context))
+        raise DataError(_message(too_long, found, context, least))
     return Encoded(tuple(tokens[row] for row in range(len(examples))), ())
 
 
@@ -40,10 +43,10 @@ _MARKS = 16
 """Tokens that a template puts around a turn, generously."""
 
 
-def _message(too_long: list[TooLong], found: Examples, context: int) -> str:
+def _message(too_long: list[TooLong], found: Examples, context: int, least: str) -> str:
     longest = "\n".join(f"  '{row.id}' ({found.places[row.id]}) has {row.length:,}" for row in too_long[:3])
     return (
-        f"Examples must fit into the model's {context:,} tokens, but {len(too_long):,} of {len(found.examples):,} are "
-        "longer. Give --on-long skip to leave them out, or --on-long truncate_prompt to cut their prompts (in Python: "
-        f"on_long). The longest:\n{longest}"
+        f"Examples must fit into the model's {context:,} tokens, but {least}{len(too_long):,} of "
+        f"{len(found.examples):,} are longer. Give --on-long skip to leave them out, or --on-long truncate_prompt to "
+        f"cut their prompts (in Python: on_long). The longest:\n{longest}"
     )

@@ -37,7 +37,6 @@ class HoldsModel(Protocol):
         """The causal language model, adapters included."""
 
     @property
-    @property
     def virtual_tokens(self) -> int:
         """Positions that its adapter puts before every text."""
 

@@ -20,7 +20,7 @@ from farsighted.files.sampling import BottomSample
 from farsighted.files.shapes import Said, said_in
 
 Ids = Literal["field", "row"]
-_TABLES: Final = frozenset({".parquet", ".arrow"})
+TABLES: Final = frozenset({".parquet", ".arrow"})
 _KNOWN: Final = frozenset({"id", "meta", *LABELS, *GOLD_FIELDS})
 """Fields beside the text that are read."""
 
@@ -191,7 +191,7 @@ def _bad(row: Row, reason: str) -> BadRow:
 
 def _example(row: Row, columns: Columns, ids: Ids) -> Found:
     fields = under_our_names(row.fields, columns)
-    if row.file.suffix in _TABLES:
+    if row.file.suffix in TABLES:
         fields = {name: without_nulls(value) for name, value in fields.items()}
     said = said_in(fields, frozenset(columns.values()) - columns.keys())
     talk = said.talk

@@ -117,7 +117,7 @@ class CausalLM:
     def may_pad(self) -> bool:
         """Whether prompts of different lengths may share a batch when the model writes; measured once."""
         pad_id = self._settings.end_ids[0] if self._settings.end_ids else 0
-        return ignores_pads(self._lm, pad_id, self.vocabulary_size)
+        return ignores_pads(self._lm, pad_id, self.vocabulary_size, self.virtual_tokens)
 
     def self_test(self, batch: Sequence[Tokens]) -> None:
         """Compare logits and gradients of two examples with the model's own, and what it writes alone and in a batch.

@@ -28,7 +28,7 @@ _STEP: Final = 7919
 
 
 @torch.no_grad()
-def ignores_pads(lm: LanguageModel, pad_id: int, vocabulary_size: int) -> bool:
+def ignores_pads(lm: LanguageModel, pad_id: int, vocabulary_size: int, virtual_tokens: int = 0) -> bool:
     """Return whether the model writes after a prompt alone what it writes after it beside a longer one.
 
     The logits of the first new tokens are compared, since a random model may write the same tokens by accident.
@@ -37,12 +37,15 @@ def ignores_pads(lm: LanguageModel, pad_id: int, vocabulary_size: int) -> bool:
         lm: In evaluation mode; stays as it was.
         pad_id: What prompts are padded with on the left.
         vocabulary_size: V.
+        virtual_tokens: Positions that its adapter puts before every text.
 
     Raises:
         ModelError: The model writes nothing at all.
     """
     positions = getattr(lm.config, "max_position_embeddings", None)
-    longest = _LONG if not isinstance(positions, int) else max(_SHORT + 1, min(_LONG, positions - _NEW))
+    longest = (
+        _LONG if not isinstance(positions, int) else max(_SHORT + 1, min(_LONG, positions - virtual_tokens - _NEW))
+    )
     ids = [(place * _STEP) % vocabulary_size for place in range(1, longest + 1)]
     alone, beside = _logits(lm, [ids[:_SHORT]], pad_id), _logits(lm, [ids[:_SHORT], ids], pad_id)
     tolerance = TOLERANCE if lm.dtype == torch.float32 else TOLERANCE_HALF

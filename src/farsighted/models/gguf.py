@@ -1,7 +1,9 @@
 """A GGUF file: its configuration and tokenizer as transformers reads them, its weights dequantised by it."""
 
+import contextlib
 import importlib.util
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,6 +26,14 @@ _OTHER_TABLES: Final = ("rope_factors_long.weight", "rope_factors_short.weight")
 """Tables of two lengths of text, which no configuration is made of here."""
 
 
+@contextlib.contextmanager
+def alone(file: Path) -> Iterator[Path]:
+    """A folder that holds nothing but a link to the file: the library would also take what lies beside it."""
+    with tempfile.TemporaryDirectory(prefix="farsighted-") as name:
+        (Path(name) / file.name).symlink_to(file.resolve())
+        yield Path(name)
+
+
 def read_gguf(file: Path) -> Unpacked:
     """Return configuration, tokenizer and chat template of a GGUF file, as files of a model's folder.
 
@@ -36,10 +46,11 @@ def read_gguf(file: Path) -> Unpacked:
     transformers_logging.set_verbosity_error()
     try:
         said = _said(file)
-        config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(
-            file.parent, gguf_file=file.name, local_files_only=True, **_begin_of(said)
-        )
+        with alone(file) as place:
+            config = AutoConfig.from_pretrained(place, gguf_file=file.name, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(
+                place, gguf_file=file.name, local_files_only=True, **_begin_of(said)
+            )
     except Exception as error:  # Its readers let through whatever a damaged file leads them to.
         raise unreadable(file, error) from error
     finally:

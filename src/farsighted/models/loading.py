@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from transformers.utils import logging as transformers_logging
 
 from farsighted.core.errors import ModelError
-from farsighted.models.gguf import require_gguf, unreadable
+from farsighted.models.gguf import alone, require_gguf, unreadable
 from farsighted.models.origin import ADAPTER, GGUF, Origin, model_notes, origin_of
 from farsighted.models.weights import ADAPTER_CONFIG, embedding_rows, weight_files
 
@@ -81,7 +81,7 @@ def check_loadable(folder: Path, dtype: str, device: str = "auto", *, in_4_bits:
     if origin.kind == GGUF:
         require_gguf(origin.path)
         return model_notes(folder)
-    return (*model_notes(folder), *check_loadable(origin.base, dtype, device))
+    return tuple(dict.fromkeys((*model_notes(folder), *check_loadable(origin.base, dtype, device))))
 
 
 def load_empty(folder: Path, dtype: str) -> LanguageModel:
@@ -154,8 +154,8 @@ def _of_gguf(folder: Path, origin: Origin, dtype: str) -> Loaded:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     try:
         # Its progress bar heeds no setting.
-        with contextlib.redirect_stderr(io.StringIO()):
-            return _attended(file.parent, dtype, {"gguf_file": file.name, "config": config})
+        with contextlib.redirect_stderr(io.StringIO()), alone(file) as place:
+            return _attended(place, dtype, {"gguf_file": file.name, "config": config})
     except ModelError:
         raise
     except Exception as error:  # Its readers let through whatever a damaged file leads them to.

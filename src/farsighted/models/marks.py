@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -18,6 +18,23 @@ Span = tuple[int, int]
 
 _ALIASES: Final = 0x100000
 """Characters that stand for marks: nobody's, in a plane of its own."""
+
+
+def as_marks(tokenizer: Tokenizer, ids: Iterable[int]) -> Tokenizer:
+    """Return a tokenizer to which some of its added tokens are special; itself where they are.
+
+    Some tokenizers add the marks that close turns as plain words, so that a text which spells one would end the answer.
+    """
+    added = tokenizer.get_added_tokens_decoder()
+    plain = {number for number in ids if number in added and not added[number].special}
+    if not plain:
+        return tokenizer
+    told = json.loads(tokenizer.to_str())
+    for token in told["added_tokens"]:
+        token["special"] = token["special"] or token["id"] in plain
+    made = Tokenizer.from_str(json.dumps(told))
+    made.encode_special_tokens = tokenizer.encode_special_tokens
+    return made
 
 
 @dataclass(frozen=True, slots=True)

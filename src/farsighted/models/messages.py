@@ -44,8 +44,8 @@ def conversation_of(example: Example) -> Conversation:
 
 
 def answered(example: Example, response: str) -> Example:
-    """Return an example with another answer, in its conversation too."""
-    if not example.conversation:
+    """Return an example with another answer, in its conversation too; with its own answer it is as it was."""
+    if not example.conversation or response == example.response:
         return replace(example, response=response)
     held: dict[str, object] = json.loads(example.conversation)
     messages = held.get("messages")

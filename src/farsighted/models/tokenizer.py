@@ -14,7 +14,7 @@ from farsighted.models.chat import ChatTemplate
 from farsighted.models.ends import closing_ids, end_id_of, named_ends, token_text
 from farsighted.models.folder import read_json, tokenizer_file
 from farsighted.models.jinja import TEMPLATE_ERRORS, Program, compile_program
-from farsighted.models.marks import MarkReader
+from farsighted.models.marks import MarkReader, as_marks
 from farsighted.models.rendered import RenderedText, answer_headers
 from farsighted.models.writing import Writer
 
@@ -74,8 +74,8 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     # The spelling of a special token inside a text is text.
     tokenizer.encode_special_tokens = True
     end_id = end_id_of(folder, tokenizer)
-    size = tokenizer.get_vocab_size()
-    return TextTokenizer(tokenizer, end_id, size, _begin_ids(tokenizer), named_ends(folder, end_id))
+    ends, size = named_ends(folder, end_id), tokenizer.get_vocab_size()
+    return TextTokenizer(as_marks(tokenizer, ends), end_id, size, _begin_ids(tokenizer), ends)
 
 
 Template = Literal["plain", "chat", "rendered"]
@@ -95,18 +95,18 @@ def with_chat(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
     program = _program(folder)
     if program is None:
         raise ModelError(f"The tokenizer in '{folder}' has no chat template. Write `data.template: plain`.")
-    reader = _reader(folder)
-    end_ids = _end_ids(tokenizer, program, reader)
-    return replace(tokenizer, end_ids=end_ids, chat=ChatTemplate(program, reader, tokenizer.end_id, frozenset(end_ids)))
+    tokenizer, reader = _with_ends(tokenizer, program, _reader(folder))
+    ends = frozenset(tokenizer.end_ids)
+    return replace(tokenizer, chat=ChatTemplate(program, reader, tokenizer.end_id, ends))
 
 
 def with_rendered(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
     """Return a tokenizer that reads texts which are rendered already: their marks are tokens, and none is added."""
-    program, reader = _program(folder), _reader(folder)
+    program = _program(folder)
     headers = answer_headers(program) if program is not None else ()
-    end_ids = _end_ids(tokenizer, program, reader)
-    rendered = RenderedText(reader, tokenizer.begin_ids, frozenset(end_ids), headers)
-    return replace(tokenizer, end_ids=end_ids, chat=rendered)
+    tokenizer, reader = _with_ends(tokenizer, program, _reader(folder))
+    rendered = RenderedText(reader, tokenizer.begin_ids, frozenset(tokenizer.end_ids), headers)
+    return replace(tokenizer, chat=rendered)
 
 
 def _program(folder: Path) -> Program | None:
@@ -123,17 +123,21 @@ def _program(folder: Path) -> Program | None:
     return compile_program(text, {name: token for name, token in found.items() if token is not None})
 
 
-def _reader(folder: Path) -> MarkReader:
+def _reader(folder: Path) -> Tokenizer:
     reader = Tokenizer.from_file(str(tokenizer_file(folder)))
     reader.no_padding()
     reader.no_truncation()
-    return MarkReader(reader)
+    return reader
 
 
-def _end_ids(tokenizer: TextTokenizer, program: Program | None, reader: MarkReader) -> tuple[int, ...]:
-    """The ends that the folder names, and the marks that its template closes an answer with."""
-    closings = closing_ids(lambda answer: _trial(program, answer), reader.tokenizer) if program is not None else ()
-    return tuple(dict.fromkeys((*tokenizer.end_ids, *closings)))
+def _with_ends(
+    tokenizer: TextTokenizer, program: Program | None, reader: Tokenizer
+) -> tuple[TextTokenizer, MarkReader]:
+    """Add the marks that the template closes an answer with to the ends, which are marks to both readers of text."""
+    closings = closing_ids(lambda answer: _trial(program, answer), reader) if program is not None else ()
+    ends = tuple(dict.fromkeys((*tokenizer.end_ids, *closings)))
+    marked = replace(tokenizer, tokenizer=as_marks(tokenizer.tokenizer, ends), end_ids=ends)
+    return marked, MarkReader(as_marks(reader, ends))
 
 
 def _trial(program: Program, answer: str) -> Iterator[str]:

@@ -89,7 +89,8 @@ def read_inputs(config: AuditConfig, models: ModelFiles, source: Source) -> Audi
     folder, evaluation = models.folder, config.evaluation
     tokenizer, context = tokenizer_for(folder, config.data.template), _context(config, folder)
     builder = SetBuilder(tokenizer, context, config.data.on_long, evaluation.max_new_tokens)
-    encoder = _Encoder(builder, evaluation.allow_code_execution, evaluation.tasks_folder, folder)
+    is_chat = config.data.template == "chat"
+    encoder = _Encoder(builder, evaluation.allow_code_execution, evaluation.tasks_folder, folder, is_chat)
     # Under `skip`, what is too long leaves before sets are cut to size, so that sizes are what they say.
     fits = encoder.fits if config.data.on_long == "skip" else None
     sequence = load_sequence(config, fits, looker_of(tokenizer))
@@ -154,7 +155,7 @@ def _world_inputs(config: AuditConfig, world: QuadraticWorld) -> AuditInputs:
 
 
 def _context(config: AuditConfig, folder: Path) -> int:
-    asked, virtual = config.model.context, _virtual_tokens(config)
+    asked, virtual = config.model.context, most_virtual_tokens(config)
     if asked is None:
         return context_of(folder) - virtual
     positions = positions_of(folder)
@@ -167,7 +168,7 @@ def _context(config: AuditConfig, folder: Path) -> int:
     return asked
 
 
-def _virtual_tokens(config: AuditConfig) -> int:
+def most_virtual_tokens(config: AuditConfig) -> int:
     """Return how many positions virtual tokens take; all adaptations of an audit read the same texts."""
     return max(virtual_tokens(mode, config.peft) for mode in config.adaptations)
 
@@ -189,6 +190,8 @@ class _Encoder:
     allow_code_execution: bool
     tasks_folder: Path | None
     folder: Path
+    is_chat: bool
+    """Whether tasks of lm-evaluation-harness are asked by the chat template."""
 
     @property
     def notes(self) -> list[str]:
@@ -224,7 +227,7 @@ class _Encoder:
 
     def _task(self, name: str, text: str, limit: int | None) -> EvaluationSet:
         require_harness()
-        task = HarnessTask.parse(text, limit, self.tasks_folder, self.folder, self.sets.tokenizer.chat is not None)
+        task = HarnessTask.parse(text, limit, self.tasks_folder, self.folder, self.is_chat)
         return EvaluationSet(name, (), (), "harness", 0.0, 1.0, task=task)
 
     def fits(self, example: Example) -> bool:

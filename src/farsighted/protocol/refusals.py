@@ -7,7 +7,7 @@ from farsighted.config.audit import AuditConfig
 from farsighted.core.errors import ConfigError
 from farsighted.evaluation.generation import Generation
 from farsighted.models.folder import learned_positions
-from farsighted.protocol.inputs import AuditInputs
+from farsighted.protocol.inputs import AuditInputs, most_virtual_tokens
 from farsighted.protocol.plan import Cell
 from farsighted.signals.registry import signal_named
 
@@ -22,7 +22,7 @@ def refuse_impossible(config: AuditConfig, inputs: AuditInputs, cells: Iterable[
         ConfigError: What cannot be carried out, and the key to change.
     """
     _refuse_adaptations(config)
-    _refuse_beyond_positions(inputs)
+    _refuse_beyond_positions(inputs, most_virtual_tokens(config))
     if inputs.sentence_model:
         from farsighted.models.sentence import require_sentence_transformers
 
@@ -35,27 +35,30 @@ def refuse_impossible(config: AuditConfig, inputs: AuditInputs, cells: Iterable[
         )
 
 
-def _refuse_beyond_positions(inputs: AuditInputs) -> None:
+def _refuse_beyond_positions(inputs: AuditInputs, virtual: int) -> None:
     """A table of positions ends: to write beyond it would be an index error after the training."""
-    positions = None if inputs.folder is None else learned_positions(inputs.folder)
-    if positions is None:
+    learned = None if inputs.folder is None else learned_positions(inputs.folder)
+    if learned is None:
         return
     for stage in inputs.stages.values():
         for found in (stage.validation, *stage.ood):
             if found.generation is not None:
-                _refuse_longer(found.name, found.generation, positions)
+                _refuse_longer(found.name, found.generation, learned, virtual)
 
 
-def _refuse_longer(name: str, generation: Generation, positions: int) -> None:
+def _refuse_longer(name: str, generation: Generation, learned: int, virtual: int) -> None:
+    positions = learned - virtual
     longest, most = max(map(len, generation.prompts), default=0), generation.max_new_tokens
     if longest + most <= positions:
         return
     ways = [f"`model.context` to at most {positions - most} with `data.on_long: skip`"] if positions > most else []
     if longest < positions:
         ways.insert(0, f"`evaluation.max_new_tokens` to at most {positions - longest}")
+    taken = f", of which virtual tokens take {virtual}," if virtual else ""
     raise ConfigError(
-        f"The model has learned {positions} positions and cannot write beyond them, but the longest prompt of '{name}' "
-        f"has {longest} tokens and `evaluation.max_new_tokens` is {most}. Set {', or '.join(ways) or 'it lower'}."
+        f"The model has learned {learned} positions{taken} and cannot write beyond them, but the longest prompt of "
+        f"'{name}' has {longest} tokens and `evaluation.max_new_tokens` is {most}. Set "
+        f"{', or '.join(ways) or 'it lower'}."
     )
 
 
