@@ -346,7 +346,7 @@ def test_results_hold_every_part_of_the_contract(micro):
     results = micro.results()
     parts = {"schema", "farsighted", "title", "config", "command", "environment", "reference", "cells", "summary"}
     assert parts | {"myopia", "overlap", "notes"} <= results.keys()
-    assert (results["schema"], results["reference"]) == (1, "random")
+    assert (results["schema"], results["reference"]) == (2, "random")
     cell = results["cells"][0]
     identity = {"id", "selector", "family", "reference", "seed", "order", "stages", "budget", "adaptation"}
     measured = {"score_matrix", "ood", "probes", "variants", "cost", "stability", "per_stage", "granularity"}

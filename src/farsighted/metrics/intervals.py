@@ -199,7 +199,7 @@ def two_sided_p(replicates_B: np.ndarray) -> float:
     if np.isnan(replicates).any():
         return float("nan")
     beyond = min(np.count_nonzero(replicates <= 0), np.count_nonzero(replicates >= 0))
-    return min(1.0, 2 * (1 + beyond) / (replicates.size + 1))
+    return float(min(1.0, 2 * (1 + beyond) / (replicates.size + 1)))
 
 
 def ends_at(replicates_B: np.ndarray, low_level: float, high_level: float) -> Interval:
