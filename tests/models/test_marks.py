@@ -57,7 +57,7 @@ def test_a_text_without_marks_is_read_as_ever(reader):
     assert reader.read(text, [(5, 12)]).ids == reader.tokenizer.encode(text, add_special_tokens=False).ids
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(words=st.lists(st.sampled_from(["the", " cat", "<s>", "<|b|>", "\n", "<|", "a|>", " "]), min_size=1, max_size=8))
 @pytest.mark.parametrize("kind", KINDS)
 def test_marks_in_a_text_are_text_and_the_templates_are_tokens(kind, words):
