@@ -20,12 +20,12 @@ def together(asked: tuple[Message, ...], more: tuple[Message, ...]) -> tuple[Mes
     systems, talk = _parted(more)
     own, first = _parted(_spoken(asked))
     if not talk:
-        return asked if not systems or _same(systems, own) else (*systems, *asked)
-    if _same(talk, first[-len(talk) :]) and not systems:
-        return asked
-    if talk[0].role != "user" or not _holds(talk, first):
-        return (*asked, *more)
-    return (*(turn for turn in own if not _holds(systems, (turn,))), *more)
+        return (*(turn for turn in systems if not _holds(own, (turn,))), *asked)
+    if talk[0].role == "user" and _holds(talk, first):
+        return (*(turn for turn in own if not _holds(systems, (turn,))), *more)
+    if not systems and _same(talk, first[-len(talk) :]):
+        return (*own, *first)
+    return (*asked, *more)
 
 
 def messages_in(text: str, name: str) -> tuple[Message, ...]:

@@ -146,11 +146,9 @@ def _asked(row: Fields, name: str) -> tuple[Message, ...]:
     found = row[name]
     if not isinstance(found, list):
         return (Message("user", text_of(row, name)),)
-    if not _are_texts(found):
-        return turns_in(row, name)
-    if len(found) > 1:
+    if len(found) > 1 and _are_texts(found):
         raise UnfitError(f"has {len(found)} texts as its `{name}`; write one text, or [{{role, content}}, ...]")
-    return (Message("user", str(found[0])),)
+    return turns_in(row, name)
 
 
 def _answers(row: Fields, name: str, asked: tuple[Message, ...] = ()) -> tuple[Message, ...]:

@@ -4,10 +4,12 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-_LABELLED: Final = re.compile(r"\(?([^\W_]+)[.):]\s*")
+_LABELLED: Final = re.compile(r"\(?([^\W_]+)[.):]\s*(?=\S)")
 """How an option that carries its own letter begins."""
 _LISTED: Final = re.compile(r"\s*(?:[-*•]\s+)?(?:\(?[A-Za-z0-9]{1,2}[.):]\s*)?")
 """What may stand before an option that has a line of its own."""
+_MOST: Final = 26
+"""Options that are looked for in a row."""
 _LAST: Final = r"[\"'`”’]?\s*(?:,\s*)?(?:\bor\b|\boder\b|\bou\b|/|\|)\s*[\"'`“‘]?"
 _BETWEEN: Final = rf"(?:[\"'`”’]?\s*,\s*[\"'`“‘]?|{_LAST})"
 
@@ -33,16 +35,17 @@ def are_in(options: Sequence[str], said: str, answer: str) -> bool:
     marks = [_LABELLED.match(option) for option in options]
     texts = [(option[mark.end() :] if mark else option).strip() for option, mark in zip(options, marks, strict=True)]
     labels = [mark.group(1) if mark else "" for mark in marks]
+    if not all(text.casefold() in said.casefold() for text in texts):
+        return False
     if all(labels) and all(_behind(label, text, said) for label, text in zip(labels, texts, strict=True)):
         return True
-    if answer.strip().strip("().:").casefold() in {label.casefold() for label in labels if label} - set(texts):
+    if len(set(texts)) < len(texts) or answer.strip("(). :\n").casefold() in set(map(str.casefold, labels)) - {
+        "",
+        *texts,
+    }:
         return False
-    if len(set(texts)) < len(texts):
-        return False
-    lines = {_LISTED.sub("", line, count=1).strip() for line in said.splitlines()} | set(
-        map(str.strip, said.splitlines())
-    )
-    return lines >= set(texts) or _in_a_row(texts, said)
+    whole = [line.strip() for line in said.splitlines()]
+    return {*whole, *(_LISTED.sub("", line, count=1) for line in whole)} >= set(texts) or _in_a_row(texts, said)
 
 
 def _behind(label: str, text: str, said: str) -> bool:
@@ -53,7 +56,8 @@ def _behind(label: str, text: str, said: str) -> bool:
 
 def _in_a_row(texts: Sequence[str], said: str) -> bool:
     """Tell whether texts are listed, the last of them after "or" or a stroke: "stone, apple or car"."""
-    if len(texts) < 2 or (any(text.isdecimal() for text in texts) and "/" in said):
+    fraction = "/" in said and any(text.isdecimal() for text in texts)
+    if fraction or not 2 <= len(texts) <= _MOST:
         return False
     one = "|".join(rf"{re.escape(text)}{_end(text)}" for text in sorted(texts, key=len, reverse=True))
     rows = rf"(?<!\w)(?:{one})(?:{_BETWEEN}(?:{one})){{{len(texts) - 2}}}{_LAST}(?:{one})"
