@@ -80,6 +80,21 @@ def test_in_a_list_of_turns_the_context_belongs_to_the_first_question_and_the_op
     assert talk.turns == (("user", "q\n\nc"), ("assistant", "a"), ("user", "r\nA. x\nB. y"))
 
 
+def test_a_system_turn_leads_a_history_whichever_of_them_holds_it():
+    system = {"role": "system", "content": "s"}
+    turns = (("system", "s"), ("user", "q0"), ("assistant", "a0"), ("user", "q"))
+    other = said_in({"history": [["q0", "a0"]], "messages": [system, *CHAT], "system": "t"})
+    assert (other.talk.turns, "system" in other.read) == (turns, False)
+    past = [{"role": "user", "content": "q0"}, {"role": "assistant", "content": "a0"}]
+    for before, chat in (([system, *past], CHAT), (past, [system, *CHAT]), ([system, *past], [system, *CHAT])):
+        assert talk_of({"history": before, "messages": chat}).turns == turns
+
+
+def test_options_whose_letters_only_occur_in_the_question_are_added():
+    talk = talk_of({"question": "What is 2 + 2 + 4?", "options": {"A": "2", "B": "4"}, "answer": "B"})
+    assert talk.prompt == "What is 2 + 2 + 4?\nA. 2\nB. 4"
+
+
 def test_a_context_that_stands_in_the_prompt_is_not_said_twice_but_an_input_of_alpaca_is():
     context = "The mill burned down in 1802."
     assert talk_of({"prompt": f"{context} When?", "response": "1802", "context": context}).prompt == f"{context} When?"

@@ -48,6 +48,13 @@ def test_rows_set_aside_and_answers_left_out_are_counted():
     )
 
 
+def test_answers_that_may_be_none_are_counted():
+    told = Told()
+    for line in (1, 2):
+        told.doubt(row("a.jsonl", line), "the answer begins with the text of the prompt")
+    assert told.sentences() == ("'pool/a.jsonl': in 2 rows the answer begins with the text of the prompt.",)
+
+
 def test_many_fields_and_hostile_names_make_a_short_clean_line():
     told = Told()
     told.example(row("a.jsonl"), {f"f{number:02d}" for number in range(30)} | {"\x1b[31mred\n"}, ())

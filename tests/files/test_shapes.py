@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from farsighted.files import shapes
 from farsighted.files.beside import CONTEXT, HISTORY, OPTIONS, SYSTEM, TOOLS
-from farsighted.files.fields import UnfitError
+from farsighted.files.fields import SetAsideError, UnfitError
 from farsighted.files.gold import GOLD_FIELDS
 from farsighted.files.labels import LABELS
 from farsighted.files.marks import MARKS
@@ -67,6 +67,52 @@ def test_a_preference_pair_trains_on_what_was_chosen_and_keeps_what_was_not():
     )
     assert plain == listed
     assert (plain.response, plain.rejected) == ("a", "b")
+
+
+def test_texts_of_an_answer_are_accepted_answers_no_turns():
+    row = {"question": "Capital?", "answer": ["Paris", "Paris, France"], "context": "c"}
+    talk = talk_of(row)
+    assert (talk.prompt, talk.response) == ("Capital?\n\nc", "Paris")
+    assert talk_of({"prompt": "q", "completion": ["a"]}).response == "a"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"prompt": "p", "completion": ["a", "b"]}, "has 2 texts as its `completion`; give the one to train on"),
+        ({"instruction": "p", "output": ["a", "b", "c"]}, "has 3 texts as its `output`"),
+        ({"question": "p", "answer": ["a", "b"], "options": ["a", "b", "c"]}, "has 2 texts as its `answer`"),
+        ({"prompt": ["p", "q"], "response": "a"}, "has 2 texts as its `prompt`; write one text, or"),
+    ],
+)
+def test_several_texts_of_which_none_is_the_one_to_train_on_are_refused(fields, message):
+    with pytest.raises(UnfitError, match=message):
+        talk_of(fields)
+
+
+def test_texts_in_turn_are_a_conversation_still():
+    assert talk_of({"conversations": ["q", "a"]}) == talk_of({"prompt": "q", "response": "a"})
+
+
+def test_a_question_and_answer_in_a_list_have_a_system_text_an_input_and_a_mark():
+    first, second = {"system": "s", "input": "q", "output": "a"}, {"system": "s", "input": "r", "output": "b"}
+    said = said_in({"conversation": [first, second]})
+    assert said.talk.turns == (("system", "s"), ("user", "q"), ("assistant", "a"), ("user", "r"))
+    assert said.unread == frozenset()
+    assert talk_of({"conversation": [{"instruction": "i", "input": "c", "output": "a"}]}).prompt == "i\n\nc"
+    marked = said_in({"conversation": [first, second | {"weight": 0, "system": "", "extra": 1}]})
+    assert (marked.talk.response, marked.left_out, marked.unread) == ("a", "weight 0", {"conversation.extra"})
+
+
+def test_an_answer_of_several_turns_ends_with_the_last_one_that_may_be_trained_on():
+    asked = [{"role": "user", "content": "q"}]
+    turns = [*({"role": role, "content": text} for role, text in (("assistant", "a"), ("user", "r"))),
+             {"role": "assistant", "content": "b", "weight": 0}]  # fmt: skip
+    said = said_in({"prompt": asked, "completion": turns, "rejected": "c"})
+    assert (said.talk.turns, said.talk.response, said.left_out) == (ASKED, "a", "weight 0")
+    assert said.talk.rejected == ""
+    with pytest.raises(SetAsideError, match="weight 0 on every answer"):
+        talk_of({"prompt": asked, "completion": turns[2:]})
 
 
 def test_names_that_a_table_fills_with_null_are_passed_over():

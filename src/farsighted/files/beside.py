@@ -8,6 +8,7 @@ from typing import Final
 from farsighted.files.calls import Tool, tools_in
 from farsighted.files.fields import Fields, UnfitError, json_in, kind_of, text_of
 from farsighted.files.messages import REASONING, Message, message_of, reasoning_in
+from farsighted.files.standing import are_in
 
 SYSTEM: Final = ("system", "system_prompt", "system_message")
 HISTORY: Final = ("history",)
@@ -34,6 +35,10 @@ class Draft:
     """Whether it is a list of turns: a context then belongs to its first question, not to its last one."""
     repeats: bool = True
     """Whether a context that stands in the question already is written again: Alpaca's and Dolly's rows are, always."""
+    left_out: str = ""
+    """The mark by which what follows the answer is not trained on."""
+    doubt: str = ""
+    """What of the answer may be no answer; see `files.repeats`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,9 @@ def with_beside(draft: Draft, row: Fields, taken: frozenset[str] = frozenset()) 
     before = _asked_with(before, draft, [_context(fields, name) for name in contexts])
     options = next((name for name in OPTIONS if name in fields and _options(fields[name])), "")
     if options and not (options == "choices" and _has_index(row)):
-        before = _with_options(before, _options(fields[options]))
+        before = _with_options(before, _options(fields[options]), answer)
         read.add(options)
-    before = (*_history(fields), *before)
+    before = _after_history(_history(fields), before)
     system, name = _system(fields, before)
     tools = next(((name, found) for name in TOOLS if (found := tools_in(fields.get(name))) is not None), ("", ()))
     thought = {} if answer.reasoning else reasoning_in(fields)
@@ -106,6 +111,18 @@ def _history(fields: Fields) -> tuple[Message, ...]:
     if all(isinstance(entry, dict) and {"role", "from"} & entry.keys() for entry in found):
         return tuple(message_of(entry) for entry in found)
     return tuple(message for number, entry in enumerate(found, start=1) for message in _pair(entry, number))
+
+
+def _after_history(history: tuple[Message, ...], before: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Return what was said before with a history in front of it; system turns that lead either lead the whole."""
+    (first, earlier), (own, later) = (_parted(turns) for turns in (history, before))
+    said = {turn.content.strip() for turn in first}
+    return (*first, *(turn for turn in own if turn.content.strip() not in said), *earlier, *later)
+
+
+def _parted(turns: tuple[Message, ...]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    place = next((place for place, turn in enumerate(turns) if turn.role != "system"), len(turns))
+    return turns[:place], turns[place:]
 
 
 def _pair(entry: object, number: int) -> tuple[Message, Message]:
@@ -171,11 +188,10 @@ def _options(found: object) -> tuple[str, ...]:
     return tuple(f"{chr(ord('A') + number)}. {text}" for number, text in enumerate(found))
 
 
-def _with_options(before: tuple[Message, ...], options: Sequence[str]) -> tuple[Message, ...]:
+def _with_options(before: tuple[Message, ...], options: Sequence[str], answer: Message) -> tuple[Message, ...]:
     said = "\n".join(message.content for message in before)
-    plain = [_LETTER.sub("", option, count=1).strip() for option in options]
     places = [place for place, message in enumerate(before) if message.role == "user"]
-    if not places or all(text in said for text in plain):
+    if not places or are_in(options, said, answer.content):
         return before
     return _added(before, places[-1], "\n", options)
 

@@ -60,6 +60,8 @@ class Found:
     wrong: tuple[Unreadable, ...] = ()
     left_out: str = ""
     """The mark on the last answer, where the example ends with an earlier one."""
+    doubt: str = ""
+    """What of the answer may be no answer."""
 
 
 def read_examples(
@@ -138,6 +140,8 @@ class _Desk:
         self.told.example(row, found.unread, found.wrong)
         if found.left_out:
             self.told.ended(row, found.left_out)
+        if found.doubt:
+            self.told.doubt(row, found.doubt)
         self.good += 1
         if self._sample is None:
             self.examples.append(outcome)
@@ -212,7 +216,7 @@ def _example(row: Row, columns: Columns, ids: Ids) -> Found:
         ),
         known,
     )
-    return Found(example, _unread(row, columns, said, known), wrong, said.left_out)
+    return Found(example, _unread(row, columns, said, known), wrong, said.left_out, said.doubt)
 
 
 def _unread(row: Row, columns: Columns, said: Said, known: Fields) -> frozenset[str]:

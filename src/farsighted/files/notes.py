@@ -22,6 +22,7 @@ class Told:
     _wrong: dict[tuple[Path, str], tuple[int, Row, Unreadable]] = field(default_factory=dict)
     _aside: Counter[tuple[Path, str]] = field(default_factory=Counter)
     _ended: Counter[tuple[Path, str]] = field(default_factory=Counter)
+    _doubts: Counter[tuple[Path, str]] = field(default_factory=Counter)
 
     def example(self, row: Row, unread: Iterable[str], wrong: Iterable[Unreadable]) -> None:
         """Note what of a row's fields was not read, and what could not be."""
@@ -34,6 +35,10 @@ class Told:
     def ended(self, row: Row, mark: str) -> None:
         """Note a row whose last answer is not to be trained on, so that the example ends with an earlier one."""
         self._ended[row.file, mark] += 1
+
+    def doubt(self, row: Row, what: str) -> None:
+        """Note a row whose answer may be no answer, though it is trained on."""
+        self._doubts[row.file, what] += 1
 
     def aside(self, row: Row, mark: str) -> None:
         """Note a row that says of itself that it is not to be trained on."""
@@ -54,6 +59,8 @@ class Told:
         for (file, mark), count in self._ended.items():
             ending = "1 conversation ends" if count == 1 else f"{count:,} conversations end"
             told.setdefault(f"{ending} with an earlier answer: {mark} on the last.", []).append(file)
+        for (file, what), count in self._doubts.items():
+            told.setdefault(f"in {'1 row' if count == 1 else f'{count:,} rows'} {what}.", []).append(file)
         for (file, name), (count, first, label) in self._wrong.items():
             told.setdefault(
                 f"`{name}` counts as missing in {'1 row' if count == 1 else f'{count:,} rows'}: {label.reason}, but is "

@@ -5,15 +5,24 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from farsighted.files import marks
-from farsighted.files.beside import Draft, with_beside
+from farsighted.files.beside import OPTIONS, SYSTEM, Draft, with_beside
 from farsighted.files.calls import calls_in
 from farsighted.files.fields import Fields, SetAsideError, UnfitError, UnknownShapeError, json_in, kind_of, text_of
 from farsighted.files.messages import Message, message_of
+from farsighted.files.repeats import (
+    after_prompt,
+    answer_turns,
+    doubt_of,
+    is_telling,
+    messages_in,
+    prompt_text,
+    together,
+)
 from farsighted.files.talk import Talk, talk_from, up_to_answer
-from farsighted.files.transcripts import is_transcript, turns_of
+from farsighted.files.transcripts import is_transcript
 
 _LISTS: Final = ("messages", "conversations", "conversation", "dialogue", "dialog")
-_PAIRED: Final = (("input", "output"), ("instruction", "output"), ("prompt", "response"), ("user", "assistant"))
+_PAIRED: Final = (("instruction", "output"), ("input", "output"), ("prompt", "response"), ("user", "assistant"))
 """What the objects of a list may hold instead of a role: a question and its answer."""
 
 
@@ -39,6 +48,8 @@ class Said:
     """Names inside its messages that were not: "messages.time"."""
     left_out: str = ""
     """The mark by which the last answer is not trained on, where the talk ends with an earlier one."""
+    doubt: str = ""
+    """What of the answer may be no answer, though it is trained on."""
 
 
 def talk_of(fields: Fields) -> Talk:
@@ -69,10 +80,10 @@ def said_in(fields: Fields, taken: frozenset[str] = frozenset()) -> Said:
         return Said(talk_from((*draft.before, draft.answer)), draft.own)
     whole = with_beside(draft, fields, taken)
     messages = up_to_answer(whole.messages) if draft.is_list else _answered(whole.messages)
-    ended = whole.messages[-1].forbidden
+    ended = draft.left_out or whole.messages[-1].forbidden
     # What is worse than an answer says nothing of an earlier one.
     talk = replace(talk_from(messages, whole.tools), rejected="" if ended else draft.rejected)
-    return Said(talk, whole.read | marks.are_read(fields), _unread_inside(fields, draft.own), ended)
+    return Said(talk, whole.read | marks.are_read(fields), _unread_inside(fields, draft.own), ended, draft.doubt)
 
 
 def _answered(messages: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -96,7 +107,7 @@ def _unread_in(entry: object) -> frozenset[str]:
         return frozenset()
     pair = next((pair for pair in _PAIRED if _holds(entry, pair)), None)
     if pair is not None:
-        return frozenset(name for name in entry if entry[name] is not None and name not in pair)
+        return frozenset(name for name in entry if entry[name] is not None) - _read_of_pair(entry, pair)
     return message_of(entry).unread if {"role", "from"} & entry.keys() else frozenset()
 
 
@@ -112,31 +123,60 @@ def _pair(prompt: str, response: str) -> Callable[[Fields], Draft]:
     """Read a question and an answer, each a text or a list of messages; the last of a list is the answer."""
 
     def read(row: Fields) -> Draft:
-        asked = turns_in(row, prompt) if isinstance(row[prompt], list) else (Message("user", text_of(row, prompt)),)
+        asked = _asked(row, prompt)
         if response == "chosen":
-            row = _without_prompt(row, prompt)
-        said, rejected = _answers(row, response), _rejected(row)
+            row = _without_prompt(row, asked)
+        said, rejected = _answers(row, response, asked), _rejected(row, asked)
+        said, left_out = _up_to_open(said)
         return Draft(
-            before=_together(asked, said[:-1]),
+            before=together(asked, said[:-1]),
             answer=said[-1],
             rejected=rejected,
             own=frozenset({prompt, response, *(["rejected"] if rejected else [])}),
             repeats=prompt == "instruction",
+            left_out=left_out,
+            doubt=doubt_of(asked, said),
         )
 
     return read
 
 
-def _answers(row: Fields, name: str) -> tuple[Message, ...]:
-    """Return the messages that end with the answer: a text, one message, or a list of them."""
+def _asked(row: Fields, name: str) -> tuple[Message, ...]:
+    """Return the question: a text, one message, or a list of them."""
+    found = row[name]
+    if not isinstance(found, list):
+        return (Message("user", text_of(row, name)),)
+    if len(found) > 1 and _are_texts(found):
+        raise UnfitError(f"has {len(found)} texts as its `{name}`; write one text, or [{{role, content}}, ...]")
+    return turns_in(row, name)
+
+
+def _answers(row: Fields, name: str, asked: tuple[Message, ...] = ()) -> tuple[Message, ...]:
+    """Return the messages that end with the answer: a text, one message, a list of them, or accepted texts."""
     found = row[name]
     if isinstance(found, dict) and {"role", "from"} & found.keys():
         return (message_of(found),)
+    if isinstance(found, list) and _are_texts(found):
+        return (Message("assistant", _trained(row, name, found)),)
     if isinstance(found, list):
         return _ended(turns_in(row, name))
     if name == "answer" and "choices" in row and not isinstance(found, str):
         raise UnfitError(f"has an `answer` of type {kind_of(found)}; it must be text, that of the right choice")
-    return (Message("assistant", text_of(row, name)),)
+    return _ended(answer_turns(asked, text_of(row, name)))
+
+
+def _are_texts(found: list[object]) -> bool:
+    return bool(found) and all(isinstance(text, str) for text in found)
+
+
+def _trained(row: Fields, name: str, texts: list[object]) -> str:
+    """Return the text to train on of several: the first `answer`, as grading accepts all of them."""
+    if len(texts) > 1 and (name != "answer" or set(OPTIONS) & row.keys()):
+        raise UnfitError(
+            f"has {len(texts)} texts as its `{name}`; give the one to train on as text, and all that are accepted "
+            "under `answers`"
+        )
+    return str(texts[0])
 
 
 def _ended(turns: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -145,35 +185,32 @@ def _ended(turns: tuple[Message, ...]) -> tuple[Message, ...]:
     return turns
 
 
-def _rejected(row: Fields) -> str:
+def _up_to_open(said: tuple[Message, ...]) -> tuple[tuple[Message, ...], str]:
+    """Return what was answered up to the last answer that may be trained on, and the mark that forbids what follows."""
+    if not said[-1].forbidden or all(turn.forbidden for turn in said if turn.role == "assistant"):
+        return said, ""
+    return up_to_answer(said), said[-1].forbidden
+
+
+def _rejected(row: Fields, asked: tuple[Message, ...] = ()) -> str:
     """Return the worse answer, "" where there is none that can be read: only some measures ask for it."""
     try:
-        return _answers(row, "rejected")[-1].text if "rejected" in row else ""
+        return _answers(row, "rejected", asked)[-1].text if "rejected" in row else ""
     except UnfitError:
         return ""
 
 
-def _together(asked: tuple[Message, ...], more: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Return a prompt and what comes between it and the answer; a prompt that is there already is not repeated."""
-    if not more:
-        return asked
-    said = [(turn.role, turn.content.strip()) for turn in more]
-    place = 0
-    for turn in asked:
-        if (turn.role, turn.content.strip()) not in said[place:]:
-            return (*asked, *more)
-        place = said.index((turn.role, turn.content.strip()), place) + 1
-    return more
-
-
-def _without_prompt(row: Fields, prompt: str) -> Fields:
+def _without_prompt(row: Fields, asked: tuple[Message, ...]) -> Fields:
     """Return a row whose chosen and rejected texts are without the prompt, where both begin with it."""
-    asked, answers = row[prompt], {name: row[name] for name in ("chosen", "rejected") if name in row}
-    if not isinstance(asked, str) or len(asked.split()) < 2:
+    prompt = prompt_text(asked)
+    if not is_telling(prompt) or is_transcript(prompt):
         return row
-    if not all(isinstance(answer, str) and answer.startswith(asked) for answer in answers.values()):
-        return row
-    return {**row, **{name: str(answer)[len(asked) :].lstrip() for name, answer in answers.items()}}
+    rests = {
+        name: after_prompt(prompt, found) if isinstance(found := row[name], str) else None
+        for name in ("chosen", "rejected")
+        if name in row
+    }
+    return row if None in rests.values() else {**row, **rests}
 
 
 def _talk(name: str) -> Callable[[Fields], Draft]:
@@ -181,7 +218,7 @@ def _talk(name: str) -> Callable[[Fields], Draft]:
         turns = turns_in(row, name)
         if turns[-1].role != "assistant" and "chosen" in row:
             answers = _answers(row, "chosen")
-            before = _together(turns, answers[:-1])
+            before = together(turns, answers[:-1])
             own = {name, "chosen", *({"rejected"} if _rejected(row) else ())}
             return Draft(before, answers[-1], _rejected(row), frozenset(own), is_list=True)
         return Draft(turns[:-1], turns[-1], own=frozenset({name}), is_list=True)
@@ -210,15 +247,15 @@ def _is_answer(found: object) -> bool:
 
 def _whole(row: Fields, name: str) -> tuple[Message, ...]:
     found = row[name]
-    return _ended(turns_of(found, name) if isinstance(found, str) else turns_in(row, name))
+    return _ended(messages_in(found, name) if isinstance(found, str) else turns_in(row, name))
 
 
 def _chat(row: Fields) -> Draft:
     found = row["chat"]
-    turns = turns_of(found, "chat") if isinstance(found, str) else turns_in(row, "chat")
+    turns = messages_in(found, "chat") if isinstance(found, str) else turns_in(row, "chat")
     system = row.get("system")
     if isinstance(system, str) and is_transcript(system):
-        turns = (*turns_of(system, "system"), *turns)
+        turns = (*messages_in(system, "system"), *turns)
     own = {"chat"} | ({"system"} if isinstance(system, str) and is_transcript(system) else set())
     return Draft(turns[:-1], turns[-1], own=frozenset(own), is_list=True)
 
@@ -251,14 +288,34 @@ def turns_in(row: Fields, name: str) -> tuple[Message, ...]:
     if len(found) > 1 and len(found) % 2 == 0 and all(isinstance(entry, str) for entry in found):
         roles = ("user", "assistant") * (len(found) // 2)
         return tuple(Message(role, str(text)) for role, text in zip(roles, found, strict=True))
-    return tuple(message for entry in found for message in _messages(entry))
+    turns: list[Message] = []
+    for entry in found:
+        turns.extend(_messages(entry, next((turn.content for turn in reversed(turns) if turn.role == "system"), "")))
+    return tuple(turns)
 
 
-def _messages(entry: object) -> tuple[Message, ...]:
+def _messages(entry: object, system: str) -> tuple[Message, ...]:
+    """Return the messages of an object; a system text that is said already is not said again by a pair."""
     pair = next((pair for pair in _PAIRED if isinstance(entry, dict) and _holds(entry, pair)), None)
     if pair is None or not isinstance(entry, dict):
         return (message_of(entry),)
-    return Message("user", text_of(entry, pair[0])), Message("assistant", text_of(entry, pair[1]))
+    asked, answer = text_of(entry, pair[0]), text_of(entry, pair[1])
+    read = _read_of_pair(entry, pair)
+    texts = [text for name in SYSTEM if name in read and (text := text_of(entry, name)).strip()]
+    more = text_of(entry, "input") if "input" in read - set(pair) else ""
+    return (
+        *(Message("system", text) for text in texts[:1] if text != system),
+        Message("user", f"{asked}\n\n{more}" if more.strip() else asked),
+        Message("assistant", answer, forbidden=marks.forbids(entry)),
+    )
+
+
+def _read_of_pair(entry: Fields, pair: tuple[str, str]) -> frozenset[str]:
+    """Return the names that are read in an object with a question and its answer."""
+    beside = [name for name in SYSTEM if isinstance(entry.get(name), str)][:1]
+    if pair[0] == "instruction" and isinstance(entry.get("input"), str):
+        beside.append("input")
+    return frozenset({*pair, *beside}) | marks.are_read(entry)
 
 
 def _holds(entry: Fields, pair: tuple[str, str]) -> bool:

@@ -1,16 +1,22 @@
 """Conversations that are one text, with the speaker's name before each turn."""
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from farsighted.files.fields import UnfitError
-from farsighted.files.messages import Message
 from farsighted.files.roles import role_of
 
 _SPEAKERS: Final = ("Human", "Assistant", "SYSTEM", "USER", "ASSISTANT", "FUNCTION RESPONSE")
 _SPEAKER: Final = re.compile(rf"(?:\A|\n\n)\s*({'|'.join(_SPEAKERS)}):[ \n]?")
 _END: Final = "<|endoftext|>"
 """Closes an answer in such files; the tokenizer of the model that is trained has an end of its own."""
+
+
+class Spoken(NamedTuple):
+    """A turn of a transcript."""
+
+    role: str
+    content: str
 
 
 def is_transcript(text: str) -> bool:
@@ -22,7 +28,7 @@ def is_transcript(text: str) -> bool:
     return _SPEAKER.match(text) is not None
 
 
-def turns_of(text: str, name: str) -> tuple[Message, ...]:
+def turns_of(text: str, name: str) -> tuple[Spoken, ...]:
     r"""Return the turns of a transcript; the name is that of the field, for the message.
 
     >>> [(turn.role, turn.content) for turn in turns_of("\n\nHuman: Is it cold?\n\nAssistant: Yes.", "chosen")]
@@ -38,6 +44,6 @@ def turns_of(text: str, name: str) -> tuple[Message, ...]:
         )
     _, *parts = _SPEAKER.split(text)
     return tuple(
-        Message(role_of(speaker), said.strip().removesuffix(_END).rstrip())
+        Spoken(role_of(speaker), said.strip().removesuffix(_END).rstrip())
         for speaker, said in zip(parts[::2], parts[1::2], strict=True)
     )
