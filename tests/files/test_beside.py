@@ -1,7 +1,8 @@
 import pytest
 
 from farsighted.files.fields import UnfitError
-from farsighted.files.shapes import said_in, talk_of
+from farsighted.files.shapes import said_in
+from oracles.talks import talk_of
 
 CHAT = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 SHAPED = {
@@ -34,6 +35,7 @@ def test_a_system_text_comes_first(fields, name):
         [["q0", "a0"]],
         [{"role": "user", "content": "q0"}, {"role": "assistant", "content": "a0"}],
         [{"prompt": "q0", "response": "a0"}],
+        [{"answer": "a0", "question": "q0"}],
     ],
 )
 def test_a_history_comes_before_the_question_and_after_the_system(fields, history):
@@ -145,6 +147,7 @@ def test_options_that_are_in_the_question_or_that_metadata_compare_are_not_added
         ("none", "no list of pairs"),
         ('[["q", "a"]]', "text that holds JSON"),
         ({"q": "a"}, "no list of pairs"),
+        ([{"one": "q", "other": "a"}], "no list of pairs"),
     ],
 )
 def test_a_history_that_cannot_be_read_is_refused(history, message):

@@ -3,7 +3,8 @@ import pytest
 from farsighted.files.fields import UnfitError
 from farsighted.files.messages import Message
 from farsighted.files.repeats import BEGINS_WITH_PROMPT, IS_CONVERSATION, doubt_of, together
-from farsighted.files.shapes import said_in, talk_of
+from farsighted.files.shapes import said_in
+from oracles.talks import talk_of
 
 ASKED = (("user", "Is it cold?"),)
 YES, NO = (f"\n\nHuman: Is it cold?\n\nAssistant: {said}" for said in ("Yes.", "No."))

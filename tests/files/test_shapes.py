@@ -14,7 +14,8 @@ from farsighted.files.labels import LABELS
 from farsighted.files.marks import MARKS
 from farsighted.files.messages import MESSAGE_FIELDS, REASONING
 from farsighted.files.roles import ROLES
-from farsighted.files.shapes import ANSWERED, SHAPES, said_in, talk_of
+from farsighted.files.shapes import ANSWERED, SHAPES, said_in
+from oracles.talks import talk_of
 
 ASKED = (("user", "q"),)
 

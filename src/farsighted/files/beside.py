@@ -16,6 +16,9 @@ CONTEXT: Final = ("input", "context")
 OPTIONS: Final = ("options", "choices")
 TOOLS: Final = ("tools", "functions")
 BESIDE: Final = (*SYSTEM, *HISTORY, *CONTEXT, *OPTIONS, *TOOLS, *REASONING)
+_ASKED: Final = frozenset({"question", "query", "instruction", "prompt", "input", "user", "human"})
+_SAID: Final = frozenset({"answer", "response", "output", "completion", "assistant", "gpt", "bot", "model"})
+"""Names that the objects of a history have for a question and for its answer, whichever comes first."""
 _LONG: Final = 16
 """Characters from which a context that stands in the question already is no chance, and is not written twice."""
 _LETTER: Final = re.compile(r"\(?[A-Za-z0-9][.):]")
@@ -126,7 +129,7 @@ def _parted(turns: tuple[Message, ...]) -> tuple[tuple[Message, ...], tuple[Mess
 
 
 def _pair(entry: object, number: int) -> tuple[Message, Message]:
-    parts = list(entry.values()) if isinstance(entry, dict) else entry
+    parts = _by_name(entry) if isinstance(entry, dict) else entry
     if not isinstance(parts, list) or len(parts) != 2:
         raise UnfitError("has a `history` that is no list of pairs; write [[instruction, answer], ...]")
     for part, what in zip(parts, ("question", "answer"), strict=True):
@@ -136,6 +139,13 @@ def _pair(entry: object, number: int) -> tuple[Message, Message]:
                 "pair out"
             )
     return Message("user", str(parts[0])), Message("assistant", str(parts[1]))
+
+
+def _by_name(entry: Mapping[str, object]) -> list[object] | None:
+    """Return question and answer of an object of two; None where its names do not say which is which."""
+    asked = [name for name in entry if name.lower() in _ASKED]
+    said = [name for name in entry if name.lower() in _SAID]
+    return [entry[asked[0]], entry[said[0]]] if len(asked) == len(said) == 1 and len(entry) == 2 else None
 
 
 def _context(fields: Fields, name: str) -> str:

@@ -52,11 +52,6 @@ class Said:
     """What of the answer may be no answer, though it is trained on."""
 
 
-def talk_of(fields: Fields) -> Talk:
-    """Return what a row of any known shape holds; see `said_in`."""
-    return said_in(fields).talk
-
-
 def said_in(fields: Fields, taken: frozenset[str] = frozenset()) -> Said:
     """Return what a row of any known shape holds, and which of its fields are in it.
 
