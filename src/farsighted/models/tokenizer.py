@@ -105,7 +105,8 @@ def with_rendered(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
     program, reader = _program(folder), _reader(folder)
     headers = answer_headers(program) if program is not None else ()
     end_ids = _end_ids(tokenizer, program, reader)
-    rendered = RenderedText(reader, tokenizer.begin_ids, frozenset(end_ids), headers)
+    again = program.user_header[1] if program is not None else ""
+    rendered = RenderedText(reader, tokenizer.begin_ids, frozenset(end_ids), headers, again)
     return replace(tokenizer, end_ids=end_ids, chat=rendered)
 
 
