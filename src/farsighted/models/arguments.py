@@ -3,6 +3,7 @@
 Signs cannot be put around them. They are swapped for others that nobody writes, and these are looked for.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -27,8 +28,8 @@ class _Swap:
     """Swaps all that is no text in calls, or one of it."""
 
     only: int | None = None
-    met: list[tuple[Lost, str]] = field(default_factory=list)
-    """Each part, and how what it was swapped for is spelled."""
+    met: list[tuple[Lost, str | None]] = field(default_factory=list)
+    """Each part, and how what it was swapped for is spelled; None: it is only ever swapped alone."""
 
     def swapped(self, talk: Conversation) -> Conversation:
         messages = tuple(self._message(turn, message) for turn, message in enumerate(talk.messages))
@@ -54,6 +55,9 @@ class _Swap:
             return [self._value(turn, held) for held in value]
         if isinstance(value, str):
             return value
+        if value is None or isinstance(value, bool):
+            # A number in its place would be written where a truth is passed over.
+            return not value if self._swaps(turn, json.dumps(value), None) else value
         number = _NUMBER + len(self.met)
         return number if self._swaps(turn, str(value), str(number)) else value
 
@@ -61,22 +65,22 @@ class _Swap:
         word = f"{_WORD}{len(self.met)}q"
         return word if self._swaps(turn, name, word) else name
 
-    def _swaps(self, turn: int, text: str, other: str) -> bool:
+    def _swaps(self, turn: int, text: str, other: str | None) -> bool:
         self.met.append((Lost(turn, text), other))
-        return self.only in (None, len(self.met) - 1)
+        return other is not None if self.only is None else self.only == len(self.met) - 1
 
 
 def lost_of(talk: Conversation, whole: str, render: Callable[[Conversation], str]) -> Lost | None:
     """Return the first name, number or truth in a call that does not show in `whole`, which `render` makes of the talk.
 
-    A template may ask for a name: what is not found once all are swapped is swapped alone, and must change what is
-    written.
+    A template may ask for a name: what is not found once all are swapped is swapped alone, as truths are, and must
+    change what is written.
     """
     if not any(message.get("tool_calls") for message in talk.messages):
         return None
     swap = _Swap()
     text = render(swap.swapped(talk))
     for number, (lost, other) in enumerate(swap.met):
-        if other not in text and render(_Swap(number).swapped(talk)) == whole:
+        if (other is None or other not in text) and render(_Swap(number).swapped(talk)) == whole:
             return lost
     return None

@@ -153,7 +153,9 @@ def _after_given(talk: Conversation, whole: str, asked: int) -> tuple[int, int]:
     parts = content if isinstance(content, list) else [{"text": content}]
     text = "".join(str(part.get("text")) for part in parts if isinstance(part, dict))
     core = text.strip()
-    first = whole.find(core, asked)
+    # What makes the model answer may open the thinking that the prompt gives.
+    opened = max((whole.rfind(mark, 0, asked) for mark in _THINK if core.startswith(mark)), default=-1)
+    first = opened if opened >= 0 and whole.startswith(core, opened) else whole.find(core, asked)
     if first < 0:
         raise RenderError(
             "has an answer that its prompt begins (the prompt ends in the assistant's turn), which the model's chat "

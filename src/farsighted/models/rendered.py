@@ -89,7 +89,7 @@ class RenderedText:
         for head in self._heads:
             alone = alone.replace(head, "")
         again = self.asks_again.strip()
-        if again and again in alone or any(mark in alone for mark in self._openers):
+        if (again and again in alone) or any(mark in alone for mark in self._openers):
             return True
         after = self._ended.split(response)[1:] if self._ends else []
         return any(text.strip() and not text.lstrip().startswith(self._heads) for text in after)
@@ -101,15 +101,15 @@ class RenderedText:
     @cached_property
     def _heads(self) -> tuple[str, ...]:
         """What stands before an answer, without what closes the turn before it."""
-        bare = (re.split(self._ended, header)[-1] if self._ends else header for header in self.headers)
+        bare = (self._ended.split(header)[-1] if self._ends else header for header in self.headers)
         return tuple(dict.fromkeys(head.strip() for head in bare if head.strip()))
 
     @cached_property
     def _openers(self) -> frozenset[str]:
-        """The first mark of each head of a turn."""
-        heads = (*self._heads, re.split(self._ended, self.asks_again)[-1] if self._ends else self.asks_again)
-        found = (self.reader.pattern.search(head) for head in heads)
-        return frozenset(mark.group() for mark in found if mark is not None)
+        """The marks that open a turn: the first of an answer's head, and of the user's where that lacks it."""
+        again = self._ended.split(self.asks_again)[-1] if self._ends else self.asks_again
+        opener, other = (self.reader.spelled(head) for head in (self._heads[0], again))
+        return frozenset(mark for mark in (opener, "" if opener and opener in again else other) if mark)
 
     @cached_property
     def _ends(self) -> tuple[str, ...]:
