@@ -1,6 +1,7 @@
 """What a template wrote of an example: refused where a turn is lost, moved or changed, and only there."""
 
 import json
+import re
 
 import pytest
 
@@ -241,7 +242,7 @@ def test_thinking_that_the_prompt_begins_is_continued_too():
 @pytest.mark.parametrize("template", [STRIPS_THINK, CHATML.replace("{{ m['content'] }}", "{{ m['content'] | upper }}")])
 def test_a_template_that_does_not_write_both_as_one_text_is_refused(template):
     turns = (("user", "Count"), ("assistant", "<think>hm"))
-    assert "does not write" in fault(template, Example("x", "-", "</think>42", turns=turns)) or "alters"
+    assert re.search("does not write|alters", fault(template, Example("x", "-", "</think>42", turns=turns)))
 
 
 CALLED = CHATML.replace(
