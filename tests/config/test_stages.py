@@ -59,3 +59,8 @@ def test_what_bounds_memory_is_said_where_a_pool_is_cut_to_size():
     told = StageConfig.model_fields["max_train"].description
     assert "not memory (`data.max_examples` does)" in told
     assert "larger\nthan memory" in DataConfig.model_fields["max_examples"].description
+
+
+def test_rendered_texts_are_not_told_apart_in_turns():
+    with pytest.raises(ValidationError, match="must be last under `template: rendered`"):
+        DataConfig.model_validate({"template": "rendered", "turns": "each"})

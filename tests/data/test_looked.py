@@ -93,3 +93,17 @@ def test_what_rendered_texts_lack_is_counted(tmp_path):
     _, told = look(save_chat(tmp_path, STRICT), Example("a", "x", "y<|im_end|>"), GOOD, template="rendered")
     assert "2 of 2" not in told[0]
     assert "1 of 2 examples end without an end token, and none is added; the first is 'good'." in told
+
+
+def test_texts_without_a_prompt_are_told_under_a_chat_template(tmp_path):
+    _, told = look(save_chat(tmp_path, STRICT), GOOD, Example("t", "", "Once upon a time"))
+    assert told == [
+        "1 of 2 examples have no prompt: the chat template writes an empty turn of the user before their text; the "
+        "first is 't'."
+    ]
+
+
+def test_answers_that_the_prompt_begins_are_told(tmp_path):
+    begun = Example("b", "-", " three.", turns=(("user", "Count"), ("assistant", "One, two,")))
+    _, told = look(save_chat(tmp_path, STRICT), GOOD, begun)
+    assert told[0].startswith("1 of 2 examples have a prompt that ends in the assistant's turn")

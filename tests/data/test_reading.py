@@ -100,3 +100,11 @@ def test_rendered_texts_are_read_as_they_stand(tmp_path):
 def test_rendered_texts_are_never_cut(tmp_path):
     with pytest.raises(ConfigError, match=r"`on_long`.*must be error or skip under `template: rendered`"):
         read(tmp_path / "a.jsonl", template="rendered", on_long="truncate_prompt")
+
+
+def test_prompts_that_were_cut_are_noted(tmp_path):
+    rows = [{"prompt": "p" * (5000 * (n < 2)), "response": "r", "id": n} for n in range(9)]
+    found = read(write_jsonl(tmp_path / "a.jsonl", rows), on_long="truncate_prompt")
+    assert found.notes == (
+        "The prompts of 2 of 9 examples were cut on the left to fit into 1024 tokens (`on_long: truncate_prompt`).",
+    )

@@ -124,3 +124,19 @@ def test_a_pair_is_parted_before_the_white_space_that_ends_the_context():
 def test_a_pair_with_an_empty_part_is_refused(context, continuation, part):
     with pytest.raises(DataError, match=f"The {part} of 'x' must become tokens"):
         encode_pair(example("p"), context, continuation, Bytes().encode_text)
+
+
+TALK = Example("x", "system: SYS\n<tools>\nuser: abcdef", "rr", turns=(("system", "SYS\n<tools>"), ("user", "abcdef")))
+
+
+def test_a_leading_system_turn_and_its_tools_are_not_cut():
+    whole = len(encode(TALK, Bytes(), 99).ids)
+    cut = encode(TALK, Bytes(), whole - 4, "truncate_prompt")
+    assert bytes(cut.ids[: cut.prompt_length]) == b"system: SYS\n<tools>\nuser: ef\n"
+    assert encode(TALK, Bytes(), whole - 7, "truncate_prompt") is None
+
+
+def test_prompts_that_were_cut_are_counted():
+    pool = [Example("a", "p", "r"), Example("b", "p" * 9, "r"), Example("c", "q", "r" * 9)]
+    found = encode_pool(pool, Bytes(), 5, "truncate_prompt")
+    assert (found.cut, len(found.tokens), len(found.skipped)) == (1, 2, 1)

@@ -94,6 +94,23 @@ def test_no_content_is_an_empty_text_first_and_then_null():
     assert found[-1] is None
 
 
+def test_a_prompt_that_ends_in_the_assistants_turn_begins_the_answer():
+    begun = Example("x", "-", " three.", turns=(("user", "Count"), ("assistant", "One, two,")))
+    found = conversation_of(begun)
+    assert found.messages[1:] == ({"role": "assistant", "content": "One, two, three."},)
+    assert found.given == "One, two,"
+    assert conversation_of(answered(begun, " 3")).messages[-1]["content"] == "One, two, 3"
+
+
+def test_calls_end_a_turn_which_is_not_continued():
+    said = [
+        {"role": "assistant", "content": "I look.", "tool_calls": [CALL]},
+        {"role": "assistant", "content": "Rain."},
+    ]
+    found = conversation_of(Example("x", "-", "Rain.", conversation=json.dumps({"messages": said})))
+    assert (found.messages, found.given) == (tuple(said), "")
+
+
 def test_no_form_comes_twice():
     found = forms({"role": "user", "content": "x"})
     assert len(found) == 2

@@ -1,6 +1,7 @@
 """What a template wrote of an example: refused where a turn is lost, moved or changed, and only there."""
 
 import json
+import re
 
 import pytest
 
@@ -15,6 +16,7 @@ from oracles.chat_folder import (
     INST,
     LLAMA3,
     NO_QUESTION,
+    OPEN_THINK,
     PARTS,
     PHI,
     STRICT,
@@ -215,3 +217,71 @@ def test_an_answer_without_thinking_is_read_as_where_thinking_is_switched_off():
     found = written(SWITCHED, Example("x", "6*7?", "<think>\nsix\n</think>\n\n42"))
     assert found.text[: found.start].endswith("<|im_start|>assistant\n<think>\n")
     assert found.text[found.start : found.end] == "six\n</think>\n\n42"
+
+
+@pytest.mark.parametrize("template", [ALTERNATE, CHATML, GEMMA, HARMONY, INST, LLAMA3, NO_QUESTION, PARTS, PHI, TOOLS])
+@pytest.mark.parametrize(
+    ("given", "answer"), [("One, two,", " three."), ("One, ", "two"), (" One", "\ntwo"), ("a", "a")]
+)
+def test_a_prompt_that_begins_the_answer_is_continued_and_the_rest_is_the_loss(template, given, answer):
+    found = written(template, Example("x", "-", answer, turns=(("user", "Count"), ("assistant", given))))
+    assert found.continues
+    assert found.text[: found.start].endswith(given.lstrip())
+    assert found.text[found.start : found.end] == answer
+    assert found.text[: found.start].count(given.strip()) == 1 or given == "a"
+    assert [found.text[slice(*span)] for span in found.cuttable] == ["Count"]
+
+
+def test_thinking_that_the_prompt_begins_is_continued_too():
+    turns = (("user", "Count"), ("assistant", "<think>\nsix"))
+    found = written(OPEN_THINK, Example("x", "-", " seven\n</think>\n\n42", turns=turns))
+    assert found.text[: found.start].endswith("<think>\nsix")
+    assert found.text[found.start : found.end] == " seven\n</think>\n\n42"
+
+
+@pytest.mark.parametrize("template", [STRIPS_THINK, CHATML.replace("{{ m['content'] }}", "{{ m['content'] | upper }}")])
+def test_a_template_that_does_not_write_both_as_one_text_is_refused(template):
+    turns = (("user", "Count"), ("assistant", "<think>hm"))
+    assert re.search("does not write|alters", fault(template, Example("x", "-", "</think>42", turns=turns)))
+
+
+CALLED = CHATML.replace(
+    "{{ m['content'] }}", "{{ m['content'] }}{% for c in m.tool_calls or [] %}<call>BODY</call>{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "lost"),
+    [
+        ("{{ c.function.name }}", "x"),
+        ("{{ c.function.name }}{{ c.function.arguments.values() | list | tojson }}", "x"),
+        ("{{ c.function.name }}{{ c.function.arguments.keys() | list | tojson }}", "5"),
+        ("{{ c.function.name }}({% for k, v in c.function.arguments.items() if v is not boolean %}{{ k }}={{ v }} "
+         "{% endfor %})", "flag"),
+        ("{{ c.function.name }}(x={{ c.function.arguments.x }})", "flag"),
+    ],
+)  # fmt: skip
+def test_names_numbers_and_truths_of_calls_must_be_written(body, lost):
+    call = {"type": "function", "function": {"name": "add", "arguments": {"x": 5, "flag": True}}}
+    example = whole(ASK, {"role": "assistant", "content": "", "tool_calls": [call]})
+    assert fault(CALLED.replace("BODY", body), example) == (
+        f"has a call in turn 2 (assistant, the answer) that the model's chat template does not write: '{lost}'"
+    )
+
+
+@pytest.mark.parametrize("body", [
+    "{{ c.function | tojson }}",
+    "{{ c.function.name }}(x={{ c.function.arguments.x }}, flag={{ c.function.arguments.flag }})",
+    "{{ c.function.name }}(x={{ '%.2f' | format(c.function.arguments.x) }}, {{ 'yes' if c.function.arguments.flag }})",
+    "{{ c.function.name }}{{ c.function.arguments if c.function.arguments is string else raise_exception('text') }}",
+])  # fmt: skip
+def test_calls_that_are_written_whole_are_kept_however_they_are_spelled(body):
+    call = {"type": "function", "function": {"name": "add", "arguments": {"x": 5, "flag": True}}}
+    assert written(CALLED.replace("BODY", body), whole(ASK, {"role": "assistant", "content": "", "tool_calls": [call]}))
+
+
+def test_thinking_that_begins_otherwise_is_not_called_missing():
+    told = fault(OPEN_THINK, Example("x", "Hi", "<think>more</think>\n\na2"))
+    assert "thinking begins otherwise" in told
+    assert "'<think>\\n'" in told
+    assert "without the thinking" in fault(OPEN_THINK, Example("x", "Hi", "Yo"))

@@ -8,7 +8,7 @@ from farsighted.data.templates import encode
 from farsighted.models.jinja import compile_program
 from farsighted.models.rendered import answer_headers
 from farsighted.models.tokenizer import tokenizer_for
-from oracles.chat_folder import CHATML, INST, NO_QUESTION, OPEN_THINK, save_chat
+from oracles.chat_folder import CHATML, GEMMA, HARMONY, INST, LLAMA3, NO_QUESTION, OPEN_THINK, PHI, save_chat
 
 ASK = "<|im_start|>user\nhi there<|im_end|>\n<|im_start|>assistant\n"
 TALK = f"<|im_start|>system\nBe brief<|im_end|>\n{ASK}hello<|im_end|>\n<|im_start|>user\nmore<|im_end|>\n"
@@ -99,3 +99,45 @@ def test_a_model_without_a_template_reads_rendered_texts_too(tmp_path):
 )
 def test_what_stands_before_an_answer_is_asked_of_the_template(template, headers):
     assert answer_headers(compile_program(template, {"bos_token": "<s>", "eos_token": "</s>"})) == headers
+
+
+USER = "<|im_start|>user\nmore<|im_end|>\n"
+
+
+@pytest.mark.parametrize("turn", [USER, USER.replace("user", "tool"), "\n<|im_start|>tool\nrain"])
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_text_that_goes_on_after_the_answer_is_refused(folder, turn, apart):
+    answer = f"A1<|im_end|>\n{turn}"
+    example = Example("a", ASK, answer) if apart else Example("a", "", ASK + answer)
+    assert "goes on after the answer with another turn" in tokenizer_for(folder, "rendered").chat.look(example).fault
+    with pytest.raises(DataError, match="'a' goes on after the answer"):
+        read(folder, example)
+
+
+def test_a_turn_that_no_end_parts_from_the_answer_is_seen_too(folder):
+    assert tokenizer_for(folder, "rendered").chat.look(Example("a", "", f"{ASK}A1\n<|im_start|>tool\nrain")).fault
+
+
+def test_a_text_that_ends_where_the_answer_is_to_begin_is_refused(folder):
+    assert (
+        "ends where the answer is to begin" in tokenizer_for(folder, "rendered").chat.look(Example("a", "", ASK)).fault
+    )
+
+
+def test_an_answer_may_bring_its_own_head_and_come_in_parts(tmp_path):
+    head, ask = ASK[ASK.rindex("<|im_start|>") :], ASK[: ASK.rindex("<|im_start|>")]
+    assert read(save_chat(tmp_path / "a", CHATML), Example("a", ask, f"{head}A1<|im_end|>\n"))[0] == ask
+    parts = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>A1<|return|>"
+    asked = "<|start|>user<|message|>hi<|end|><|start|>assistant"
+    assert read(save_chat(tmp_path / "b", HARMONY), Example("a", asked, parts)) == (asked, parts)
+
+
+@pytest.mark.parametrize("template", [CHATML, GEMMA, HARMONY, INST, LLAMA3, NO_QUESTION, PHI])
+def test_what_a_template_writes_is_read_and_refused_once_the_user_speaks_last(tmp_path, template):
+    folder = save_chat(tmp_path, template)
+    program = tokenizer_for(folder, "chat").chat.program
+    said = [{"role": role, "content": role[:2]} for role in ("user", "assistant") * 2]
+    look = tokenizer_for(folder, "rendered").chat.look
+    assert look(Example("a", "", program.write(tuple(said)))).fault == ""
+    assert look(Example("a", "", program.write(tuple(said[:3])))).fault
+    assert look(Example("a", "", program.write(tuple(said[:3]), asks=True))).fault

@@ -167,6 +167,30 @@ def test_no_context_leaves_the_virtual_tokens_their_positions(tmp_path):
     assert len(whole) - len(less.stages["math"].pool) == 1
 
 
+def test_prompts_that_were_cut_are_noted_for_each_set(tmp_path):
+    config = long_row(nano_config(tmp_path, model={"context": 100}), tmp_path, "train")
+    config["data"] = {"proxy_per_stage": 0, "on_long": "truncate_prompt"}
+    told = [note for note in inputs(config).notes if "cut on the left" in note]
+    assert told == [
+        "'math': the prompts of 1 of 27 examples were cut on the left to fit into 100 tokens "
+        "(`on_long: truncate_prompt`)."
+    ]
+
+
+@pytest.mark.parametrize(("context", "cause"), [
+    (None, "The model reads 1024 tokens at most, of which virtual tokens take 100 (fewer: `num_virtual_tokens`"),
+    (20, "Raise `model.context`, "),
+])  # fmt: skip
+def test_how_a_long_example_would_have_room_is_said_as_it_is(tmp_path, context, cause):
+    config = nano_config(tmp_path, model={"context": context})
+    peft = {"adaptations": ["p_tuning"], "peft": {"p_tuning": {"num_virtual_tokens": 100}}}
+    path = tmp_path / "math.train.jsonl"
+    path.write_text(path.read_text() + json.dumps({"id": "long", "prompt": "a" * 990, "response": "b"}) + "\n")
+    with pytest.raises(DataError) as caught:
+        inputs({**config, **peft})
+    assert cause in str(caught.value)
+
+
 def test_no_context_means_as_many_positions_as_the_model_has(tmp_path):
     config = long_row(nano_config(tmp_path, model={"context": None}), tmp_path, "train")
     assert len(inputs(config).stages["math"].pool) == 25

@@ -11,7 +11,7 @@ from farsighted.config.fields import Paths, PathsOrNone, Section
 from farsighted.config.grid import BudgetField, SelectorSpec
 from farsighted.config.messages import sentences
 from farsighted.config.quality_source import QualityConfig
-from farsighted.config.stages import Column, refuse_cutting_rendered
+from farsighted.config.stages import Column, refuse_parting_rendered
 from farsighted.core.errors import ConfigError
 from farsighted.files.apart import Inputs
 from farsighted.files.columns import Columns
@@ -78,7 +78,7 @@ class SelectConfig(Section):
 
     @model_validator(mode="after")
     def _rendered_is_not_cut(self) -> Self:
-        refuse_cutting_rendered(self.template, self.on_long)
+        refuse_parting_rendered(self.template, self.on_long, self.turns)
         return self
 
     @property

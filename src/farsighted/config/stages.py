@@ -156,12 +156,15 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _rendered_is_not_cut(self) -> Self:
-        refuse_cutting_rendered(self.template, self.on_long)
+        refuse_parting_rendered(self.template, self.on_long, self.turns)
         return self
 
 
-def refuse_cutting_rendered(template: str, on_long: str) -> None:
-    """Raise where texts are to be cut that nobody knows the parts of."""
+def refuse_parting_rendered(template: str, on_long: str, turns: str) -> None:
+    """Raise where texts are to be cut, or told apart in turns, that nobody knows the parts of."""
     if template == "rendered" and on_long == "truncate_prompt":
         must = "error or skip under `template: rendered`, whose texts cannot be told from the marks around them"
         raise expectation(must, on_long, "Write skip.", ("on_long",))
+    if template == "rendered" and turns == "each":
+        must = "last under `template: rendered`, of whose texts only the last answer is learned"
+        raise expectation(must, turns, "Write last.", ("turns",))

@@ -11,7 +11,7 @@ from farsighted.core.values import Example, Tokens
 from farsighted.data.cut_rows import in_turns
 from farsighted.data.long_rows import encode_all
 from farsighted.data.looked import Rules, looked_over, looker_of
-from farsighted.data.templates import Encoded, Tokenizer, encode_pool
+from farsighted.data.templates import Encoded, Tokenizer, cut_note, encode_pool
 from farsighted.data.twins import Dedup, Dropped, find_twins
 from farsighted.files.formats import Examples, read_examples
 from farsighted.files.readers import find_files
@@ -78,6 +78,9 @@ class Reader:
         encoded = self._encoded(found)
         if encoded.skipped:
             notes.append(f"{len(encoded.skipped)} examples do not fit into {self.context} tokens: left out.")
+        if encoded.cut:
+            note = cut_note(encoded.cut, len(found.examples), self.context)
+            notes.append(note[0].upper() + note[1:])
         if not encoded.tokens:
             raise ConfigError(f"No example of {', '.join(paths)} fits into {self.context} tokens. Take shorter ones.")
         return Reading(files, found, encoded.tokens, tuple(notes), dropped)

@@ -9,13 +9,17 @@ apart, so the boundary between them is exact and a response has the same tokens 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example, Tokens
 from farsighted.models.writing import Writer, Written
 
 OnLong = Literal["error", "skip", "truncate_prompt"]
+
+_CONTEXT: Final = ("system", "developer")
+WIDEN: Final = "Raise `model.context`"
+"""How an example that is too long would fit, where the user has set the context."""
 
 
 class Tokenizer(Protocol):
@@ -63,6 +67,8 @@ class Encoded:
     """What fits, in the order given."""
     skipped: tuple[TooLong, ...]
     """What was left out."""
+    cut: int = 0
+    """How many of the tokens lack the beginning of their prompt."""
 
 
 def prompt_text(prompt: str) -> str:
@@ -82,15 +88,15 @@ def encode(example: Example, tokenizer: Tokenizer, context: int, on_long: OnLong
         tokenizer: Turns a text into ids.
         context: The most tokens that an example may have, at least 2.
         on_long: What to do with a longer one: raise; leave it out; or cut its prompt on the left, leaving at least one
-            token of it. Under a chat template the texts of the turns are cut, the oldest first, and never what the
-            template writes around them, nor the system's text. A response is never cut: where there is no room for
-            it, the example is left out.
+            token of it, and its leading system turn whole. Under a chat template the texts of the turns are cut, the
+            oldest first, and never what the template writes around them, nor the system's text. A response is never
+            cut: where there is no room for it, the example is left out.
 
     Raises:
         DataError: A longer example under error, a prompt or response that becomes no token at all, or an example that
             the chat template does not write whole.
     """
-    found = _fitted(example, tokenizer, context, on_long)
+    found, _ = _fitted(example, tokenizer, context, on_long)
     return found if isinstance(found, Tokens) else None
 
 
@@ -109,16 +115,32 @@ def encode_pair(example: Example, context_text: str, continuation: str, read: Ca
     return Tokens(example, tuple(whole_ids), prompt_length)
 
 
-def encode_pool(examples: Iterable[Example], tokenizer: Tokenizer, context: int, on_long: OnLong = "error") -> Encoded:
-    """Return examples as tokens, and those that were left out; see `encode`."""
-    found = [_fitted(example, tokenizer, context, on_long) for example in examples]
-    kept = tuple(entry for entry in found if isinstance(entry, Tokens))
-    return Encoded(kept, tuple(entry for entry in found if isinstance(entry, TooLong)))
+def encode_pool(
+    examples: Iterable[Example], tokenizer: Tokenizer, context: int, on_long: OnLong = "error", widen: str = WIDEN
+) -> Encoded:
+    """Return examples as tokens, and those that were left out; see `encode`. `widen`: how there may be more room."""
+    found = [_fitted(example, tokenizer, context, on_long, widen) for example in examples]
+    skipped = tuple(entry for entry, _ in found if isinstance(entry, TooLong))
+    return Encoded(
+        tuple(entry for entry, _ in found if isinstance(entry, Tokens)), skipped, sum(cut for _, cut in found)
+    )
 
 
-def _fitted(example: Example, tokenizer: Tokenizer, context: int, on_long: OnLong) -> Tokens | TooLong:
+def cut_note(cut: int, count: int, context: int) -> str:
+    """Return the sentence about prompts that were cut."""
+    return (
+        f"the prompts of {cut:,} of {count:,} examples were cut on the left to fit into {context} tokens "
+        "(`on_long: truncate_prompt`)."
+    )
+
+
+def _fitted(
+    example: Example, tokenizer: Tokenizer, context: int, on_long: OnLong, widen: str = WIDEN
+) -> tuple[Tokens | TooLong, bool]:
+    """Return an example, and whether its prompt was cut."""
     written = _plainly(example, tokenizer) if tokenizer.chat is None else tokenizer.chat.encode(example)
-    return _cut(example, written, context, on_long)
+    found = _cut(example, written, context, on_long, widen)
+    return found, isinstance(found, Tokens) and found.prompt_length < len(written.prompt_ids)
 
 
 def _plainly(example: Example, tokenizer: Tokenizer) -> Written:
@@ -128,17 +150,34 @@ def _plainly(example: Example, tokenizer: Tokenizer) -> Written:
     if len(prompt_ids) == len(begin_ids) or not response_ids:
         part = "response" if len(prompt_ids) > len(begin_ids) else "prompt"
         raise DataError(f"The {part} of '{example.id}' must become tokens, but becomes none. Mend or remove it.")
-    return Written(prompt_ids, [*response_ids, tokenizer.end_id], lambda: range(len(begin_ids), len(prompt_ids)))
+
+    def cuttable() -> Sequence[int]:
+        kept = len(begin_ids) + _system_tokens(example, prompt_ids[len(begin_ids) :], tokenizer)
+        return range(kept, len(prompt_ids))
+
+    return Written(prompt_ids, [*response_ids, tokenizer.end_id], cuttable)
 
 
-def _cut(example: Example, written: Written, context: int, on_long: OnLong) -> Tokens | TooLong:
+def _system_tokens(example: Example, ids: Sequence[int], tokenizer: Tokenizer) -> int:
+    """Return how many tokens a leading system turn has, with its tools and the next speaker's name; 0 without one."""
+    if not example.turns[1:] or example.turns[0][0] not in _CONTEXT:
+        return 0
+    (role, content), (speaker, _), *_ = example.turns
+    head = f"{role}: {content}\n{speaker}: "
+    head_ids = tokenizer.encode_text(head) if example.prompt.startswith(head) else []
+    # Where a token spans the border, those before it are the system's.
+    apart = (place for place, pair in enumerate(zip(head_ids, ids, strict=False)) if pair[0] != pair[1])
+    return next(apart, min(len(head_ids), len(ids)))
+
+
+def _cut(example: Example, written: Written, context: int, on_long: OnLong, widen: str) -> Tokens | TooLong:
     """Return the example, cut as `on_long` says where it is too long."""
     prompt_ids = written.prompt_ids
     length = len(prompt_ids) + len(written.answer_ids)
     over = length - context
     if over > 0:
         if on_long == "error":
-            raise DataError(_too_long_message(TooLong(example.id, length, context)))
+            raise DataError(_too_long_message(TooLong(example.id, length, context), widen))
         cuttable = written.cuttable() if on_long == "truncate_prompt" else ()
         if over >= len(cuttable):
             return TooLong(example.id, length, context)
@@ -147,9 +186,9 @@ def _cut(example: Example, written: Written, context: int, on_long: OnLong) -> T
     return Tokens(example, (*prompt_ids, *written.answer_ids), len(prompt_ids))
 
 
-def _too_long_message(found: TooLong) -> str:
+def _too_long_message(found: TooLong, widen: str) -> str:
     return (
-        f"An example must fit into {found.context} tokens, but '{found.id}' has {found.length}. Raise `model.context`, "
+        f"An example must fit into {found.context} tokens, but '{found.id}' has {found.length}. {widen}, "
         "write `data.on_long: skip` to leave such examples out, or `data.on_long: truncate_prompt` to cut prompts (in "
         "`select`: --on-long)."
     )

@@ -19,7 +19,7 @@ from farsighted.config.fields import Style
 from farsighted.core.errors import ConfigError
 from farsighted.core.measures import GENERATED, MEASURES, Measure, Reads
 from farsighted.core.values import Example, Tokens
-from farsighted.data.templates import OnLong, TooLong, encode, encode_pair, encode_pool, prompt_text
+from farsighted.data.templates import WIDEN, OnLong, TooLong, cut_note, encode, encode_pair, encode_pool, prompt_text
 from farsighted.evaluation.generation import STOPS, Generation, completes_prompt
 from farsighted.evaluation.primers import TRUTHS
 from farsighted.evaluation.sets import EvaluationSet, chance_of
@@ -52,6 +52,8 @@ class SetBuilder:
     context: int
     on_long: OnLong
     max_new_tokens: int
+    widen: str = WIDEN
+    """How an example that is too long would have more room."""
     notes: list[str] = field(default_factory=list)
 
     def build(self, name: str, examples: Sequence[Example], rules: SetRules) -> EvaluationSet:
@@ -87,8 +89,8 @@ class SetBuilder:
 
     def tokens(self, what: str, examples: Sequence[Example]) -> tuple[Tokens, ...]:
         """Return examples as the model is trained on them; what does not fit is left out with a note, or raises."""
-        encoded = encode_pool(examples, self.tokenizer, self.context, self.on_long)
-        self._note_skipped(what, len(encoded.skipped), len(examples))
+        encoded = encode_pool(examples, self.tokenizer, self.context, self.on_long, self.widen)
+        self._note_fit(what, len(encoded.skipped), encoded.cut, len(examples))
         ends = frozenset(self.tokenizer.end_ids)
         self._note_ends(what, sum(not ends.isdisjoint(_inside(tokens)) for tokens in encoded.tokens))
         return encoded.tokens
@@ -96,22 +98,26 @@ class SetBuilder:
     def table(self, what: str, examples: Sequence[Example]) -> TokenTable:
         """Return the same as columns: of a large pool, only a block's tokens are objects at a time."""
         skipped: list[TooLong] = []
-        ends, ending = frozenset(self.tokenizer.end_ids), 0
+        ends, ending, cut = frozenset(self.tokenizer.end_ids), 0, 0
 
         def kept() -> Iterator[Tokens]:
             for start in range(0, len(examples), ROWS):
-                encoded = encode_pool(examples[start : start + ROWS], self.tokenizer, self.context, self.on_long)
+                block = examples[start : start + ROWS]
+                encoded = encode_pool(block, self.tokenizer, self.context, self.on_long, self.widen)
                 skipped.extend(encoded.skipped)
-                nonlocal ending
+                nonlocal ending, cut
+                cut += encoded.cut
                 ending += sum(not ends.isdisjoint(_inside(tokens)) for tokens in encoded.tokens)
                 yield from encoded.tokens
 
         table = TokenTable.of(kept())
-        self._note_skipped(what, len(skipped), len(examples))
+        self._note_fit(what, len(skipped), cut, len(examples))
         self._note_ends(what, ending)
         return table
 
-    def _note_skipped(self, what: str, skipped: int, count: int) -> None:
+    def _note_fit(self, what: str, skipped: int, cut: int, count: int) -> None:
+        if cut:
+            self.notes.append(f"'{what}': {cut_note(cut, count, self.context)}")
         if skipped:
             self.notes.append(
                 f"'{what}': {skipped} of {count} examples were left out, because they do not fit into {self.context} "

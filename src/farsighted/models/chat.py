@@ -21,6 +21,11 @@ _SHORTEST: Final = 3
 """A header of fewer signs says nothing."""
 _DROPPED: Final = "hold thinking in earlier turns, which the model's chat template leaves out"
 
+_CONTINUED: Final = (
+    "have a prompt that ends in the assistant's turn: the answer continues it, with nothing written between"
+)
+_NO_PROMPT: Final = "have no prompt: the chat template writes an empty turn of the user before their text"
+
 
 @dataclass(frozen=True)
 class ChatTemplate:
@@ -74,7 +79,12 @@ class ChatTemplate:
                 self._tokens(found)
         except RenderError as fault:
             return Seen(fault=str(fault))
-        return Seen(mark=mark, notes=(_DROPPED,) if found.dropped else ())
+        notes = {
+            _DROPPED: found.dropped,
+            _CONTINUED: found.continues,
+            _NO_PROMPT: not (example.prompt.strip() or example.turns or example.conversation),
+        }
+        return Seen(mark=mark, notes=tuple(note for note, true in notes.items() if true))
 
     def _checked(self, example: Example) -> Render:
         found = render(example, self.program)

@@ -28,19 +28,35 @@ class Conversation:
     """The answer is the last one."""
     tools: tuple[object, ...] = ()
     """What may be called; empty where nothing may."""
+    given: str = ""
+    """The beginning of the answer's content that the prompt gives (prefill); empty where it gives none."""
 
 
 def conversation_of(example: Example) -> Conversation:
-    """Return the messages of an example, the answer last."""
+    """Return the messages of an example, the answer last; a prompt that ends in the assistant's turn begins it."""
     if not example.conversation:
         turns = (*(example.turns or (("user", example.prompt),)), ("assistant", example.response))
-        return Conversation(tuple({"role": role, "content": content} for role, content in turns))
+        return _continued(Conversation(tuple({"role": role, "content": content} for role, content in turns)))
     held: dict[str, object] = json.loads(example.conversation)
     messages, tools = held.get("messages"), held.get("tools")
-    return Conversation(
-        tuple(message for message in messages if isinstance(message, dict)) if isinstance(messages, list) else (),
-        tuple(tools) if isinstance(tools, list) else (),
+    return _continued(
+        Conversation(
+            tuple(message for message in messages if isinstance(message, dict)) if isinstance(messages, list) else (),
+            tuple(tools) if isinstance(tools, list) else (),
+        )
     )
+
+
+def _continued(talk: Conversation) -> Conversation:
+    """Return the last two messages as one where both are the assistant's; calls end a turn, and are not continued."""
+    begun, answer = talk.messages[-2:] if len(talk.messages) > 1 else ({}, {})
+    if not all(str(message.get("role", "")).lower() in _KIN[2] for message in (begun, answer)):
+        return talk
+    given = _joined(begun.get("content"))
+    rest = "" if answer.get("content") is None else _joined(answer.get("content"))
+    if begun.get("tool_calls") or not given or not isinstance(given, str) or not isinstance(rest, str):
+        return talk
+    return Conversation((*talk.messages[:-2], begun | answer | {"content": given + rest}), talk.tools, given)
 
 
 def answered(example: Example, response: str) -> Example:
@@ -81,7 +97,7 @@ def forms_of(talk: Conversation, known: frozenset[str]) -> Iterator[Conversation
 
 
 def _each(talk: Conversation, change: Callable[[Message], Message]) -> Conversation:
-    return Conversation(tuple(change(message) for message in talk.messages), talk.tools)
+    return replace(talk, messages=tuple(change(message) for message in talk.messages))
 
 
 def _usual(message: Message, known: frozenset[str]) -> Message:

@@ -7,15 +7,18 @@ refused with the turn's number.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from farsighted.core.values import Example
+from farsighted.models.arguments import lost_of
 from farsighted.models.jinja import TEMPLATE_ERRORS, Program
 from farsighted.models.messages import Conversation, Message, conversation_of, forms_of
 from farsighted.models.pieces import Piece, Place, Span, places_of
 
 _SHOWN: Final = 40
+_MORE: Final = 8
+"""Signs that are shown beyond those compared."""
 _THINK: Final = ("<think", "<|begin_of_thought|>", "[THINK]", "<reasoning", "<|channel")
 _CONTEXT: Final = ("system", "developer")
 
@@ -43,6 +46,8 @@ class Render:
     """Those before the answer that may be shortened: of all turns but the system's."""
     dropped: bool
     """Whether the template left out what was thought in earlier turns."""
+    continues: bool = False
+    """Whether the prompt gives the beginning of the answer."""
 
 
 def render(example: Example, program: Program) -> Render:
@@ -64,7 +69,7 @@ def _render(talk: Conversation, program: Program) -> Render:
     if not talk.messages:
         raise RenderError("holds no messages")
     _refuse_media(talk)
-    context = Conversation(talk.messages[:-1], talk.tools)
+    context = replace(talk, messages=talk.messages[:-1])
     try:
         asked, whole = program.text(context, asks=True), program.text(talk, asks=False)
     except TEMPLATE_ERRORS as error:
@@ -73,12 +78,17 @@ def _render(talk: Conversation, program: Program) -> Render:
     answer = len(talk.messages) - 1
     for piece, place in zip(pieces, places, strict=True):
         _check(piece, place, talk, answer)
+    _refuse_lost(talk, whole, program)
     asked = _begun(context, program, asked, whole)
     spans = _apart([place.span for place in places if place.span is not None])
     _refuse_program_text(talk, whole, spans)
     found = [(piece, place.span) for piece, place in zip(pieces, places, strict=True) if place.span is not None]
-    start = _start(whole, len(asked), [span for piece, span in found if piece.turn == answer], program)
-    _check_sides(found, start, talk, answer)
+    if talk.given:
+        first, start = _after_given(talk, whole, len(asked))
+    else:
+        start = _start(whole, len(asked), [span for piece, span in found if piece.turn == answer], program)
+        first = start
+    _check_sides(found, first, talk, answer)
     return Render(
         whole,
         start,
@@ -86,6 +96,7 @@ def _render(talk: Conversation, program: Program) -> Render:
         spans,
         _apart([span for piece, span in found if _may_be_cut(piece, talk, answer)]),
         any(piece.kind == "thinking" and place.span is None for piece, place in zip(pieces, places, strict=True)),
+        bool(talk.given),
     )
 
 
@@ -128,6 +139,32 @@ def _check(piece: Piece, place: Place, talk: Conversation, answer: int) -> None:
     raise RenderError(f"has {_what(piece, talk, answer)} that the model's chat template {does}: '{_short(piece.text)}'")
 
 
+def _refuse_lost(talk: Conversation, whole: str, program: Program) -> None:
+    """Refuse calls of which a name, a number or a truth among the arguments is not written."""
+    lost = lost_of(talk, whole, lambda swapped: _written(swapped, program))
+    if lost is not None:
+        what = _what(Piece(lost.turn, "call", lost.text), talk, len(talk.messages) - 1)
+        raise RenderError(f"has {what} that the model's chat template does not write: '{_short(lost.text)}'")
+
+
+def _after_given(talk: Conversation, whole: str, asked: int) -> tuple[int, int]:
+    """Return where the answer's text begins, and where what the prompt gives of it ends."""
+    content = talk.messages[-1].get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    text = "".join(str(part.get("text")) for part in parts if isinstance(part, dict))
+    core = text.strip()
+    # What makes the model answer may open the thinking that the prompt gives.
+    opened = max((whole.rfind(mark, 0, asked) for mark in _THINK if core.startswith(mark)), default=-1)
+    first = opened if opened >= 0 and whole.startswith(core, opened) else whole.find(core, asked)
+    if first < 0:
+        raise RenderError(
+            "has an answer that its prompt begins (the prompt ends in the assistant's turn), which the model's chat "
+            f"template does not write as one text: '{_short(core)}'"
+        )
+    given = len(talk.given) - (len(text) - len(text.lstrip()))
+    return first, first + min(max(given, 0), len(core))
+
+
 def _what(piece: Piece, talk: Conversation, answer: int) -> str:
     if piece.turn < 0:
         return "a tool"
@@ -167,10 +204,23 @@ def _short(text: str) -> str:
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
 
 
+def _spelled(text: str) -> str:
+    """A text with its line breaks in sight."""
+    return text.replace("\n", "\\n")
+
+
 def _changed(asked: str, whole: str) -> str:
     same = next((at for at, (one, other) in enumerate(zip(asked, whole, strict=False)) if one != other), len(whole))
-    opened = asked[asked.rfind("\n", 0, same) + 1 :]
-    if any(mark in opened for mark in _THINK):
+    line = asked.rfind("\n", 0, same) + 1
+    opened, written = asked[line:], whole[line:]
+    begun = min((place for mark in _THINK if (place := opened.find(mark)) >= 0), default=-1)
+    if begun >= 0 and any(written.startswith(mark, begun) for mark in _THINK):
+        return (
+            "has an answer whose thinking begins otherwise than the model's chat template makes the model begin: "
+            f"'{_spelled(written[begun : len(opened) + _MORE])}' and not '{_spelled(opened[begun:])}', where a line "
+            "break counts"
+        )
+    if begun >= 0:
         return (
             f"has an answer without the thinking that the model's chat template makes the model begin with "
             f"('{_short(opened)}')"

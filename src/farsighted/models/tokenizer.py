@@ -105,7 +105,8 @@ def with_rendered(tokenizer: TextTokenizer, folder: Path) -> TextTokenizer:
     program = _program(folder)
     headers = answer_headers(program) if program is not None else ()
     tokenizer, reader = _with_ends(tokenizer, program, _reader(folder))
-    rendered = RenderedText(reader, tokenizer.begin_ids, frozenset(tokenizer.end_ids), headers)
+    again = program.user_header[1] if program is not None else ""
+    rendered = RenderedText(reader, tokenizer.begin_ids, frozenset(tokenizer.end_ids), headers, again)
     return replace(tokenizer, chat=rendered)
 
 

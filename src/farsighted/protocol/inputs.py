@@ -12,7 +12,7 @@ from farsighted.core.measures import Measure
 from farsighted.core.values import Example, Pool, Tokens
 from farsighted.data.looked import looker_of
 from farsighted.data.sequences import StageData, load_sequence, resolve_orders
-from farsighted.data.templates import encode
+from farsighted.data.templates import WIDEN, encode
 from farsighted.evaluation.harness import HarnessTask, require_harness
 from farsighted.evaluation.items import SetBuilder, SetRules
 from farsighted.evaluation.sets import EvaluationSet
@@ -88,7 +88,9 @@ def read_inputs(config: AuditConfig, models: ModelFiles, source: Source) -> Audi
     """Read, check and tokenise the texts of an audit of a language model; raises as `load_inputs` does."""
     folder, evaluation = models.folder, config.evaluation
     tokenizer, context = tokenizer_for(folder, config.data.template), _context(config, folder)
-    builder = SetBuilder(tokenizer, context, config.data.on_long, evaluation.max_new_tokens)
+    builder = SetBuilder(
+        tokenizer, context, config.data.on_long, evaluation.max_new_tokens, _widened(config, folder, context)
+    )
     is_chat = config.data.template == "chat"
     encoder = _Encoder(builder, evaluation.allow_code_execution, evaluation.tasks_folder, folder, is_chat)
     # Under `skip`, what is too long leaves before sets are cut to size, so that sizes are what they say.
@@ -166,6 +168,15 @@ def _context(config: AuditConfig, folder: Path) -> int:
             "write null for all of them."
         )
     return asked
+
+
+def _widened(config: AuditConfig, folder: Path, context: int) -> str:
+    """Return how examples may have more room than `context`."""
+    positions, virtual = positions_of(folder), most_virtual_tokens(config)
+    if positions is None or context + virtual < positions:
+        return WIDEN
+    taken = f", of which virtual tokens take {virtual} (fewer: `num_virtual_tokens` in `peft`)" if virtual else ""
+    return f"The model reads {positions} tokens at most{taken}: take one that reads more"
 
 
 def most_virtual_tokens(config: AuditConfig) -> int:
