@@ -60,6 +60,10 @@ class Found:
     wrong: tuple[Unreadable, ...] = ()
     left_out: str = ""
     """The mark on the last answer, where the example ends with an earlier one."""
+    thought: str = ""
+    """The name of what is learned before the answer."""
+    compared: bool = False
+    """Whether its choices are compared with the answer, and are not added to the prompt."""
 
 
 def read_examples(
@@ -136,6 +140,10 @@ class _Desk:
         if isinstance(outcome, BadRow):
             return outcome
         self.told.example(row, found.unread, found.wrong)
+        if found.thought:
+            self.told.thought(row, found.thought)
+        if found.compared:
+            self.told.compared(row)
         if found.left_out:
             self.told.ended(row, found.left_out)
         self.good += 1
@@ -212,13 +220,17 @@ def _example(row: Row, columns: Columns, ids: Ids) -> Found:
         ),
         known,
     )
-    return Found(example, _unread(row, columns, said, known), wrong, said.left_out)
+    unread = _unread(row, columns, said, known, example, frozenset(label.name for label in wrong))
+    compared = bool(example.choices) and "choices" in fields and "choices" not in said.read
+    return Found(example, unread, wrong, said.left_out, talk.thought, compared)
 
 
-def _unread(row: Row, columns: Columns, said: Said, known: Fields) -> frozenset[str]:
+def _unread(
+    row: Row, columns: Columns, said: Said, known: Fields, example: Example, unreadable: frozenset[str]
+) -> frozenset[str]:
     """Return the names of a row's fields, and of those inside them, that nothing reads."""
     read = set(said.read) | _KNOWN
-    if "answer_index" in known:
+    if example.choices or unreadable & {"choices", "answer_index"}:
         read.add("choices")
     if not isinstance(known.get("rejected"), str) and "rejected" not in said.read:
         read.discard("rejected")

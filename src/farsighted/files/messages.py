@@ -94,16 +94,23 @@ def reasoning_in(there: Mapping[str, object]) -> dict[str, str]:
     return {}
 
 
-def thinking(answer: Message, fields: Mapping[str, object]) -> Message:
-    """Return an answer with the reasoning that stands beside it in a row, unless it has its own."""
-    own = answer.reasoning or _THOUGHT.match(answer.content)
-    return answer if own else replace(answer, reasoning=reasoning_in(fields))
+def thinking(answer: Message, fields: Mapping[str, object]) -> tuple[Message, frozenset[str]]:
+    """Return an answer with the reasoning that stands beside it in a row, and the names of it that are read.
+
+    An answer that has its own keeps that; the row's is then read only where it says the same.
+    """
+    thought = reasoning_in(fields)
+    names = frozenset(thought.keys() & fields.keys())
+    own = thought_in(answer.content) if not answer.reasoning else next(iter(answer.reasoning.values())).strip()
+    if own is None:
+        return (replace(answer, reasoning=thought), names) if thought else (answer, names)
+    return answer, names if own in {text.strip() for text in thought.values()} else frozenset()
 
 
 def thought_in(content: str) -> str | None:
-    """Return what a content begins with as thought before the rest of it, None where it does not.
+    r"""Return what a content begins with as thought before the rest of it, None where it does not.
 
-    >>> thought_in("<think>\\nsix\\n</think>\\n\\n42"), thought_in("42")
+    >>> thought_in("<think>\nsix\n</think>\n\n42"), thought_in("42")
     ('six', None)
     """
     found = _THOUGHT.match(content)

@@ -22,6 +22,8 @@ class Told:
     _wrong: dict[tuple[Path, str], tuple[int, Row, Unreadable]] = field(default_factory=dict)
     _aside: Counter[tuple[Path, str]] = field(default_factory=Counter)
     _ended: Counter[tuple[Path, str]] = field(default_factory=Counter)
+    _thought: Counter[tuple[Path, str]] = field(default_factory=Counter)
+    _compared: Counter[Path] = field(default_factory=Counter)
 
     def example(self, row: Row, unread: Iterable[str], wrong: Iterable[Unreadable]) -> None:
         """Note what of a row's fields was not read, and what could not be."""
@@ -34,6 +36,14 @@ class Told:
     def ended(self, row: Row, mark: str) -> None:
         """Note a row whose last answer is not to be trained on, so that the example ends with an earlier one."""
         self._ended[row.file, mark] += 1
+
+    def thought(self, row: Row, name: str) -> None:
+        """Note a row whose reasoning is learned, under the name that the row has for it."""
+        self._thought[row.file, name] += 1
+
+    def compared(self, row: Row) -> None:
+        """Note a row whose choices are compared with its answer, and not added to its prompt."""
+        self._compared[row.file] += 1
 
     def aside(self, row: Row, mark: str) -> None:
         """Note a row that says of itself that it is not to be trained on."""
@@ -54,6 +64,14 @@ class Told:
         for (file, mark), count in self._ended.items():
             ending = "1 conversation ends" if count == 1 else f"{count:,} conversations end"
             told.setdefault(f"{ending} with an earlier answer: {mark} on the last.", []).append(file)
+        for (file, name), count in self._thought.items():
+            rows = "1 row is" if count == 1 else f"{count:,} rows is"
+            told.setdefault(f"`{name}` of {rows} learned before the answer, as what was thought.", []).append(file)
+        for file, count in self._compared.items():
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            told.setdefault(
+                f"`choices` of {rows} with an `answer_index` are compared with the answer, not added to the prompt.", []
+            ).append(file)
         for (file, name), (count, first, label) in self._wrong.items():
             told.setdefault(
                 f"`{name}` counts as missing in {'1 row' if count == 1 else f'{count:,} rows'}: {label.reason}, but is "

@@ -21,6 +21,8 @@ class Talk:
     response: str
     rejected: str = ""
     """A worse answer, where the row has one."""
+    thought: str = ""
+    """The name under which the row has what is learned before the answer: "reasoning"."""
     conversation: str = ""
     """All of it as JSON, where turns and response do not say it all; see `core.values.Example.conversation`."""
 
@@ -47,7 +49,8 @@ def talk_from(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> Talk:
         system = before.pop(0)[1] if before and before[0][0] == "system" else ""
         before = [("system", "\n\n".join(part for part in (system, tools_text(tools)) if part)), *before]
     whole = bool(tools) or not all(message.is_plain for message in messages)
-    return Talk(tuple(before), answer[1], conversation=_spelled(messages, tools) if whole else "")
+    thought = next(reversed([*messages[-1].reasoning]), "")
+    return Talk(tuple(before), answer[1], "", thought, _spelled(messages, tools) if whole else "")
 
 
 def messages_of(conversation: str) -> tuple[tuple[Message, ...], tuple[Tool, ...]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from farsighted.core.values import Example
+from farsighted.models.call_values import lost_values
 from farsighted.models.jinja import TEMPLATE_ERRORS, Program
 from farsighted.models.messages import Conversation, Message, conversation_of, forms_of
 from farsighted.models.pieces import Piece, Place, Span, places_of
@@ -73,6 +74,8 @@ def _render(talk: Conversation, program: Program) -> Render:
     answer = len(talk.messages) - 1
     for piece, place in zip(pieces, places, strict=True):
         _check(piece, place, talk, answer)
+    for piece in lost_values(talk, whole, lambda changed: _written(changed, program)):
+        _check(piece, Place(None, "absent"), talk, answer)
     asked = _begun(context, program, asked, whole)
     spans = _apart([place.span for place in places if place.span is not None])
     _refuse_program_text(talk, whole, spans)
