@@ -139,6 +139,15 @@ class _Desk:
         outcome = found.outcome if isinstance(found.outcome, BadRow) else self._distinct(row, found.outcome)
         if isinstance(outcome, BadRow):
             return outcome
+        self._tell(row, found)
+        self.good += 1
+        if self._sample is None:
+            self.examples.append(outcome)
+        elif (left_out := self._sample.add(self.places[outcome.id], outcome)) is not None:
+            self.places.pop(left_out.id)
+        return None
+
+    def _tell(self, row: Row, found: Found) -> None:
         self.told.example(row, found.unread, found.wrong)
         if found.thought:
             self.told.thought(row, found.thought)
@@ -146,12 +155,6 @@ class _Desk:
             self.told.compared(row)
         if found.left_out:
             self.told.ended(row, found.left_out)
-        self.good += 1
-        if self._sample is None:
-            self.examples.append(outcome)
-        elif (left_out := self._sample.add(self.places[outcome.id], outcome)) is not None:
-            self.places.pop(left_out.id)
-        return None
 
     def _distinct(self, row: Row, found: Example) -> Example | BadRow:
         """Note the place of an id; a second row of the same id is a bad row."""

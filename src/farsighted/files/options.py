@@ -11,7 +11,7 @@ _OWN: Final = re.compile(r"\(?([A-Za-z0-9])[.):]\s*")
 """What an option that carries its own letter begins with."""
 _MARK: Final = re.compile(r"(?<!\w)\(?\[?[A-Za-z0-9]\s?[.):\]]")
 """A letter of an option, within a text."""
-_LETTER: Final = re.compile(r"\s*[(\[]?[A-Za-z0-9][)\].:]*\s*")
+_LETTER: Final = re.compile(r"\s*[(\[]?([A-Za-z0-9])[)\].:]*\s*")
 _LABELS: Final = ("label", "key", "letter", "id")
 _TEXTS: Final = ("text", "value", "content")
 _LONG: Final = 16
@@ -80,8 +80,9 @@ def are_in(said: str, options: Sequence[Option], answer: str) -> bool:
 
 def is_letter(answer: str, options: Sequence[Option]) -> bool:
     """Tell whether an answer names an option by its letter alone."""
-    texts = {option.text for option in options}
-    return _LETTER.fullmatch(answer) is not None and answer.strip() not in texts
+    found = _LETTER.fullmatch(answer)
+    labels = {option.label.lower() for option in options}
+    return found is not None and found[1].lower() in labels and answer.strip() not in {o.text for o in options}
 
 
 def _parted(found: object) -> tuple[Sequence[object], Sequence[object]]:

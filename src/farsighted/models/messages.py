@@ -54,6 +54,19 @@ def answered(example: Example, response: str) -> Example:
     return replace(example, response=response, conversation=json.dumps(held, ensure_ascii=False))
 
 
+def renamed(example: Example) -> Example | None:
+    """Return an example with other names (`name`) of who speaks in it; None where it has none."""
+    talk = conversation_of(example) if '"name"' in example.conversation else Conversation(())
+    if not any(isinstance(message.get("name"), str) for message in talk.messages):
+        return None
+    messages = [
+        message | {"name": f"{message['name']}_"} if isinstance(message.get("name"), str) else message
+        for message in talk.messages
+    ]
+    held = {"messages": messages, **({"tools": list(talk.tools)} if talk.tools else {})}
+    return replace(example, conversation=json.dumps(held, ensure_ascii=False))
+
+
 def forms_of(talk: Conversation, known: frozenset[str]) -> Iterator[Conversation]:
     """Yield the messages in the forms that templates want, the usual one first, each form once.
 
