@@ -1,5 +1,7 @@
 """What tokenizer and template make of examples: bad rows like others, and sentences with counts."""
 
+import json
+
 import pytest
 
 from farsighted.core.errors import DataError
@@ -93,3 +95,19 @@ def test_what_rendered_texts_lack_is_counted(tmp_path):
     _, told = look(save_chat(tmp_path, STRICT), Example("a", "x", "y<|im_end|>"), GOOD, template="rendered")
     assert "2 of 2" not in told[0]
     assert "1 of 2 examples end without an end token, and none is added; the first is 'good'." in told
+
+
+@pytest.mark.parametrize(
+    ("speaker", "template", "told"),
+    [("", "plain", True), ("", "chat", True), ("{% if message.name %} {{ message.name }}{% endif %}", "chat", False)],
+)
+def test_a_name_that_nothing_writes_is_told(tmp_path, speaker, template, told):
+    messages = [{"role": "user", "content": "Hi", "name": "Bob"}, {"role": "assistant", "content": "Yo"}]
+    named = Example("named", "Hi", "Yo", conversation=json.dumps({"messages": messages}))
+    chat = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}" + speaker + "\n{{ message.content }}<|im_end|>\n"
+        "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    _, sentences = look(save_chat(tmp_path, chat), GOOD, named, template=template)
+    sentence = "1 of 2 examples hold a `name` of who speaks, or of a tool that answers, which is not written"
+    assert any(sentence in found for found in sentences) == told

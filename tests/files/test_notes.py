@@ -63,5 +63,6 @@ def test_what_is_learned_as_thought_and_choices_that_are_compared_are_counted():
     told.compared(row("a.jsonl"))
     assert told.sentences() == (
         "'pool/a.jsonl': `reasoning` of 2 rows is learned before the answer, as what was thought.",
-        "'pool/a.jsonl': `choices` of 1 row with an `answer_index` are compared with the answer, not added to the prompt.",
+        "'pool/a.jsonl': `choices` of 1 row with an `answer_index` are compared with the answer, not added to the "
+        "prompt.",
     )

@@ -215,3 +215,19 @@ def test_an_answer_without_thinking_is_read_as_where_thinking_is_switched_off():
     found = written(SWITCHED, Example("x", "6*7?", "<think>\nsix\n</think>\n\n42"))
     assert found.text[: found.start].endswith("<|im_start|>assistant\n<think>\n")
     assert found.text[found.start : found.end] == "six\n</think>\n\n42"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lost"), [({"x": 5}, "x"), ({"x": True}, "x"), ([5], "5"), ([True], "true"), ({"x": "five"}, "x")]
+)
+def test_a_template_that_writes_the_name_of_a_call_alone_is_refused(arguments, lost):
+    template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+        "{% for c in m.tool_calls or [] %}<call>{{ c.function.name }}</call>{% endfor %}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    call = {"type": "function", "function": {"name": "add", "arguments": arguments}}
+    said = fault(template, whole(ASK, {"role": "assistant", "content": "", "tool_calls": [call]}))
+    assert (
+        f"has a call in turn 2 (assistant, the answer) that the model's chat template does not write: '{lost}'" in said
+    )
