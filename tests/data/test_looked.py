@@ -99,7 +99,7 @@ def test_what_rendered_texts_lack_is_counted(tmp_path):
 
 @pytest.mark.parametrize(
     ("speaker", "template", "told"),
-    [("", "plain", True), ("", "chat", True), ("{% if message.name %} {{ message.name }}{% endif %}", "chat", False)],
+    [("", "plain", True), ("", "chat", True), ("{{ ' ' + message.name if message.name else '' }}", "chat", False)],
 )
 def test_a_name_that_nothing_writes_is_told(tmp_path, speaker, template, told):
     messages = [{"role": "user", "content": "Hi", "name": "Bob"}, {"role": "assistant", "content": "Yo"}]
