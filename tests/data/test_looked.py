@@ -1,12 +1,15 @@
 """What tokenizer and template make of examples: bad rows like others, and sentences with counts."""
 
+import json
+
 import pytest
 
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
 from farsighted.data.looked import Rules, looked_over, looker_of
-from farsighted.files.formats import Examples
-from farsighted.files.rows import BadRow
+from farsighted.data.templates import encode
+from farsighted.files.formats import Examples, to_example
+from farsighted.files.rows import BadRow, Row
 from farsighted.models.folder import model_folder
 from farsighted.models.tokenizer import load_tokenizer, tokenizer_for
 from farsighted.models.writing import Seen
@@ -107,3 +110,32 @@ def test_answers_that_the_prompt_begins_are_told(tmp_path):
     begun = Example("b", "-", " three.", turns=(("user", "Count"), ("assistant", "One, two,")))
     _, told = look(save_chat(tmp_path, STRICT), GOOD, begun)
     assert told[0].startswith("1 of 2 examples have a prompt that ends in the assistant's turn")
+
+
+@pytest.mark.parametrize(
+    ("speaker", "template", "told"),
+    [("", "plain", True), ("", "chat", True), ("{{ ' ' + message.name if message.name else '' }}", "chat", False)],
+)
+def test_a_name_that_nothing_writes_is_told(tmp_path, speaker, template, told):
+    messages = [{"role": "user", "content": "Hi", "name": "Bob"}, {"role": "assistant", "content": "Yo"}]
+    named = Example("named", "Hi", "Yo", conversation=json.dumps({"messages": messages}))
+    chat = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}" + speaker + "\n{{ message.content }}<|im_end|>\n"
+        "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    _, sentences = look(save_chat(tmp_path, chat), GOOD, named, template=template)
+    sentence = "1 of 2 examples hold a `name` of who speaks, or of a tool that answers, which is not written"
+    assert any(sentence in found for found in sentences) == told
+
+
+def test_two_answers_of_a_list_are_two_turns_and_none_begins_the_other(tmp_path):
+    said = [("user", "Count"), ("assistant", "One."), ("assistant", "Two.")]
+    row = Row({"messages": [{"role": role, "content": text} for role, text in said]}, tmp_path / "a.jsonl", 1)
+    example = to_example(row)
+    tokenizer = tokenizer_for(save_chat(tmp_path / "model", STRICT), "chat")
+    tokens = encode(example, tokenizer, 400)
+    assert tokenizer.shown(tokens.ids) == (
+        "<|im_start|>user\nCount<|im_end|>\n<|im_start|>assistant\nOne.<|im_end|>\n<|im_start|>assistant\nTwo.<|im_end|>"
+    )
+    assert tokenizer.shown(tokens.ids[tokens.prompt_length :]) == "Two.<|im_end|>"
+    assert (example.prompt, example.response) == ("user: Count\nassistant: One.", "Two.")

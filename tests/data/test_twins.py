@@ -77,3 +77,13 @@ def test_what_was_dropped_is_written_with_its_twin(tmp_path):
     write_dropped(tmp_path / "d.jsonl", [Dropped("b", "f:2", "a", "f:1", 0.9)])
     wanted = {"id": "b", "place": "f:2", "twin": "a", "twin_place": "f:1", "similarity": 0.9}
     assert json.loads((tmp_path / "d.jsonl").read_text()) == wanted
+
+
+def test_other_choices_make_another_question():
+    one, same, other = (
+        Example(name, "Which?", "x", choices=("x", wrong), answer_index=0)
+        for name, wrong in (("a", "y"), ("b", "y"), ("c", "z"))
+    )
+    for dedup in ("exact", "near"):
+        assert [twin.row for twin in find_twins([one, same, other], dedup)] == [1]
+    assert count_repeats([one, same, other]) == 1

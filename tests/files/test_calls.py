@@ -19,6 +19,10 @@ NAMED = CALL["function"]
         json.dumps([NAMED]),
         {"type": "tool_use", "name": "look_up", "input": {"city": "Oslo"}},
         {"name": "look_up", "parameters": {"city": "Oslo"}},
+        {"name": "look_up", "args": {"city": "Oslo"}},
+        {"function": {"name": "look_up", "kwargs": {"city": "Oslo"}}},
+        {"function": {"name": "look_up"}, "arguments": {"city": "Oslo"}},
+        {"function": {"name": "look_up", "arguments": {}}, "args": {"city": "Oslo"}},
     ],
 )
 def test_a_call_has_one_form_whichever_a_file_writes(given):
@@ -37,7 +41,12 @@ def test_arguments_that_are_no_json_stay_text():
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [(["x"], "tool call of type str"), ({"function": {}}, "without a `name`"), ({"name": 3}, "`name`")],
+    [
+        ({"name": "f", "params": {"a": 1}}, "tool call with `params`, which nothing reads"),
+        (["x"], "tool call of type str"),
+        ({"function": {}}, "without a `name`"),
+        ({"name": 3}, "`name`"),
+    ],
 )
 def test_what_is_no_call_is_refused(given, message):
     with pytest.raises(UnfitError, match=message):

@@ -217,3 +217,9 @@ def test_what_a_writer_wrote_comes_back(tmp_path_factory, pairs, name):
     csv.writer(written, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *pairs])
     path.write_bytes(written.getvalue().encode())
     assert [tuple(row.fields.values()) for row in read_rows([path])] == pairs
+
+
+@pytest.mark.parametrize(("name", "no", "yes"), [("label", "FALSE", "TRUE"), ("train", "0", "1"), ("loss", "0", "1")])
+def test_flags_as_spreadsheets_write_them_are_marks(tmp_path, name, no, yes):
+    (tmp_path / "a.csv").write_text(f"prompt,completion,{name}\np,r,{no}\nq,s,{yes}\n")
+    assert [example.prompt for example in read_examples([tmp_path / "a.csv"]).examples] == ["q"]

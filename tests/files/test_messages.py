@@ -64,3 +64,50 @@ def test_fields_that_nothing_reads_are_named():
         {"from": "gpt", "value": "a", "ts": 3, "weight": 0.4, "name": 7, "reasoning": "on", "label": "x", "html": None}
     )
     assert found.unread == {"ts", "weight", "name", "reasoning", "label"}
+
+
+def answer(**fields):
+    return message_of({"role": "assistant", **fields})
+
+
+@pytest.mark.parametrize("content", ["<think>hm</think>a", "<think>\nhm\n</think>\n\na", "[THINK]hm[/THINK]a"])
+def test_reasoning_that_the_content_begins_with_is_there_once(content):
+    found = answer(content=content, reasoning_content="hm")
+    assert (found.text, found.reasoning, found.unread) == (content, {}, frozenset())
+    assert answer(content=[{"type": "reasoning", "text": "hm"}, {"type": "text", "text": content}]).text == content
+
+
+def test_two_reasonings_of_one_message_are_refused():
+    with pytest.raises(UnfitError, match="one reasoning in the marks of its content and another one beside it"):
+        answer(content="<think>hm</think>a", reasoning_content="oh")
+    with pytest.raises(UnfitError, match="one reasoning under `reasoning_content` and another in its content"):
+        answer(content=[{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "a"}], reasoning_content="oh")
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        {"content": "", "function_call": CALL["function"]},
+        {"content": SPELLED},
+        {"content": '{"name": "look_up", "arguments": {"city": "Oslo"}}'},
+        {"content": [{"type": "tool_use", "id": "c1", "name": "look_up", "input": {"city": "Oslo"}}]},
+    ],
+)
+def test_a_call_that_stands_in_two_places_is_made_once(copy):
+    assert answer(tool_calls=[CALL], **copy).text == SPELLED
+
+
+def test_other_calls_in_a_second_place_are_refused():
+    with pytest.raises(UnfitError, match="has other calls under `function_call` than under `tool_calls`"):
+        answer(content="", tool_calls=[CALL], function_call={"name": "look_up", "arguments": "{}"})
+
+
+def test_an_empty_content_beside_a_text_is_none_and_another_text_is_told():
+    assert message_of({"role": "user", "content": "", "text": "q"}).text == "q"
+    assert message_of({"role": "user", "content": "q", "text": "q"}).unread == frozenset()
+    two = message_of({"role": "user", "content": "q", "value": "v"})
+    assert (two.text, two.unread) == ("q", {"value"})
+
+
+def test_what_nothing_reads_in_a_call_is_told():
+    assert answer(content="", tool_calls=[{**CALL, "cost": 3}]).unread == {"tool_calls.cost"}

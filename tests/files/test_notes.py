@@ -61,3 +61,15 @@ def test_many_fields_and_hostile_names_make_a_short_clean_line():
     (sentence,) = told.sentences()
     assert sentence.endswith(" and 11 more.")
     assert sentence.isprintable()
+
+
+def test_what_is_learned_as_thought_and_choices_that_are_compared_are_counted():
+    told = Told()
+    for line in (1, 2):
+        told.thought(row("a.jsonl", line), "reasoning")
+    told.compared(row("a.jsonl"))
+    assert told.sentences() == (
+        "'pool/a.jsonl': `reasoning` of 2 rows is learned before the answer, as what was thought.",
+        "'pool/a.jsonl': `choices` of 1 row with an `answer_index` are compared with the answer, not added to the "
+        "prompt.",
+    )

@@ -100,7 +100,9 @@ def test_calls_and_tools_are_pieces_too():
     marking.marked(Conversation(({"role": "assistant", "content": "", "tool_calls": [call]},), (tool,)))
     assert marking.pieces == [
         Piece(0, "call", "look"),
+        Piece(0, "call", "city"),
         Piece(0, "call", "Oslo"),
+        Piece(0, "call", "days"),
         Piece(0, "call", "two"),
         Piece(-1, "tool", "look"),
         Piece(-1, "about", "weather"),

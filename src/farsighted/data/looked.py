@@ -11,7 +11,8 @@ from farsighted.data.turns import every_turn
 from farsighted.files.formats import Examples
 from farsighted.files.readers import refuse_bad_rows
 from farsighted.files.rows import BadRow, excerpt
-from farsighted.models.writing import Seen
+from farsighted.models.messages import renamed
+from farsighted.models.writing import UNNAMED, Seen
 
 Look = Callable[[Example], Seen]
 """What is to be said of an example."""
@@ -47,7 +48,8 @@ def looker_of(tokenizer: Tokenizer) -> Look:
         return tokenizer.chat.look
 
     def look(example: Example) -> Seen:
-        return Seen(mark=tokenizer.spelled(example.prompt) or tokenizer.spelled(example.response))
+        mark = tokenizer.spelled(example.prompt) or tokenizer.spelled(example.response)
+        return Seen(mark=mark, notes=(UNNAMED,) if renamed(example) else ())
 
     return look
 

@@ -20,7 +20,7 @@ def every_turn(example: Example) -> tuple[Example, ...]:
         for place, message in enumerate(messages[:-1])
         if place and message.role == "assistant" and message.text.strip() and not message.forbidden
     ]
-    talks = [talk_from(messages[: place + 1], tools) for place in answers]
+    talks = [talk_from(messages[: place + 1], tools, are_apart=True) for place in answers]
     return (*(_cut(example, talk, number) for number, talk in enumerate(talks, start=1)), example)
 
 

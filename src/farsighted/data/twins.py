@@ -44,16 +44,16 @@ class Twin:
 def find_twins(examples: Sequence[Example], dedup: Dedup) -> tuple[Twin, ...]:
     """Return the rows that repeat an earlier row, in file order; the first of twins is never among them.
 
-    `exact`: rows with the same turns and response (`exact_key`). `near`: these, and of what is left the rows that
-    `near_twins` names. `none`: none.
+    `exact`: rows with the same turns and response (`exact_key`) and the same choices to compare. `near`: these, and of
+    what is left the rows that `near_twins` names. `none`: none.
     """
     if dedup == "none":
         return ()
-    first: dict[bytes, int] = {}
+    first: dict[tuple[bytes, tuple[str, ...]], int] = {}
     rows: list[int] = []
     twins: list[Twin] = []
     for row, example in enumerate(examples):
-        of = first.setdefault(exact_key(example), row)
+        of = first.setdefault((exact_key(example), example.choices), row)
         if of == row:
             rows.append(row)
         else:
@@ -62,7 +62,7 @@ def find_twins(examples: Sequence[Example], dedup: Dedup) -> tuple[Twin, ...]:
         # The library behind it takes as long to import as all else that a command starts with.
         from farsighted.data.near import near_twins
 
-        found = near_twins([spoken(examples[row]) for row in rows])
+        found = near_twins([_with_choices(examples[row]) for row in rows])
         near = {rows[row]: Twin(rows[row], rows[of], similarity) for row, (of, similarity) in found.items()}
         # An exact repeat of what is dropped now is told as a repeat of what stays.
         twins = [
@@ -93,13 +93,18 @@ def spoken(example: Example) -> tuple[tuple[str, str], ...]:
     return (*turns, ("rejected", example.gold.rejected)) if example.gold.rejected else turns
 
 
+def _with_choices(example: Example) -> tuple[tuple[str, str], ...]:
+    choices = (("choices", "\n".join(example.choices)),) if example.choices else ()
+    return (*spoken(example), *choices)
+
+
 def count_repeats(examples: Iterable[Example]) -> int:
     """Return how many examples are exact repeats of an earlier one."""
-    seen: set[bytes] = set()
+    seen: set[tuple[bytes, tuple[str, ...]]] = set()
     total = 0
     for example in examples:
         total += 1
-        seen.add(exact_key(example))
+        seen.add((exact_key(example), example.choices))
     return total - len(seen)
 
 

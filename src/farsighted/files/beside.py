@@ -1,14 +1,13 @@
 """What stands beside any shape, and the model reads: system, history, context, options, tools, reasoning."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from farsighted.files.calls import Tool, tools_in
 from farsighted.files.fields import Fields, UnfitError, json_in, kind_of, text_of
-from farsighted.files.messages import REASONING, Message, message_of, reasoning_in
-from farsighted.files.standing import are_in
+from farsighted.files.messages import REASONING, Message, message_of, thinking
+from farsighted.files.options import Option, are_in, is_letter, options_in
 
 SYSTEM: Final = ("system", "system_prompt", "system_message")
 HISTORY: Final = ("history",)
@@ -21,8 +20,6 @@ _SAID: Final = frozenset({"answer", "response", "output", "completion", "assista
 """Names that the objects of a history have for a question and for its answer, whichever comes first."""
 _LONG: Final = 16
 """Characters from which a context that stands in the question already is no chance, and is not written twice."""
-_LETTER: Final = re.compile(r"\(?[A-Za-z0-9][.):]")
-"""What an option that carries its own letter begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +73,15 @@ def with_beside(draft: Draft, row: Fields, taken: frozenset[str] = frozenset()) 
     before, answer, read = draft.before, draft.answer, set(fields) & set(HISTORY)
     contexts = [name for name in CONTEXT if name in fields]
     before = _asked_with(before, draft, [_context(fields, name) for name in contexts])
-    options = next((name for name in OPTIONS if name in fields and _options(fields[name])), "")
-    if options and not (options == "choices" and _has_index(row)):
-        before = _with_options(before, _options(fields[options]), answer)
+    options = next((name for name in OPTIONS if name in fields and options_in(fields[name])), "")
+    if options and not (options == "choices" and _are_compared(row, answer.content, options_in(fields[options]))):
+        before = _with_options(before, options_in(fields[options]), answer.content)
         read.add(options)
     before = _after_history(_history(fields), before)
     system, name = _system(fields, before)
     tools = next(((name, found) for name in TOOLS if (found := tools_in(fields.get(name))) is not None), ("", ()))
-    thought = {} if answer.reasoning else reasoning_in(fields)
-    if thought:
-        answer = replace(answer, reasoning=thought)
-    read |= {*contexts, name, tools[0], *(set(thought) & fields.keys())}
+    answer, thought = thinking(answer, fields)
+    read |= {*contexts, name, tools[0], *thought}
     return Whole((*system, *before, answer), tools[1], draft.own | (read - {""}))
 
 
@@ -183,29 +178,16 @@ def _added(before: tuple[Message, ...], place: int, between: str, texts: Sequenc
     return (*before[:place], longer, *before[place + 1 :])
 
 
-def _options(found: object) -> tuple[str, ...]:
-    """Return the options of a row, each with its letter: texts, {label: text}, or {label: [...], text: [...]}."""
-    labels: Sequence[object] = ()
-    if isinstance(found, dict):
-        listed = {"label", "text"} <= found.keys() and isinstance(found["text"], list)
-        labels, found = (found["label"], found["text"]) if listed else (list(found), list(found.values()))
-    if not isinstance(found, list) or not found or not all(isinstance(text, str) and text.strip() for text in found):
-        return ()
-    if isinstance(labels, list) and len(labels) == len(found):
-        return tuple(f"{label}. {text}" for label, text in zip(labels, found, strict=True))
-    if len(found) > 26 or all(_LETTER.match(text) for text in found):
-        return tuple(found)
-    return tuple(f"{chr(ord('A') + number)}. {text}" for number, text in enumerate(found))
-
-
-def _with_options(before: tuple[Message, ...], options: Sequence[str], answer: Message) -> tuple[Message, ...]:
+def _with_options(before: tuple[Message, ...], options: Sequence[Option], answer: str) -> tuple[Message, ...]:
     said = "\n".join(message.content for message in before)
     places = [place for place, message in enumerate(before) if message.role == "user"]
-    if not places or are_in(options, said, answer.content):
+    if not places or are_in(said, options, answer):
         return before
-    return _added(before, places[-1], "\n", options)
+    return _added(before, places[-1], "\n", [option.line for option in options])
 
 
-def _has_index(row: Fields) -> bool:
+def _are_compared(row: Fields, answer: str, options: Sequence[Option]) -> bool:
+    """Tell whether choices are there to be compared with the answer; a letter says nothing without them."""
     meta = row.get("meta")
-    return "answer_index" in row or (isinstance(meta, Mapping) and meta.get("answer_index") is not None)
+    index = "answer_index" in row or (isinstance(meta, Mapping) and meta.get("answer_index") is not None)
+    return index and not is_letter(answer, options)

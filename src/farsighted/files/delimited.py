@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from farsighted.core.errors import DataError
 from farsighted.files.causes import other_encoding, other_separator
-from farsighted.files.marks import FLAGS, IN_TEXT, WEIGHTS
+from farsighted.files.marks import FLAGS, WEIGHTS, unspelled
 from farsighted.files.rows import BadRow, Row, excerpt
 
 _LONGEST_ROW: Final = 1 << 24
@@ -190,7 +190,7 @@ def _value(name: str, text: str) -> object:
     if text == "":
         return None
     if name in FLAGS:
-        return IN_TEXT.get(text, text)
+        return unspelled(name, text)
     try:
         number = _NUMBERS[name](text) if name in _NUMBERS else text
     except ValueError:

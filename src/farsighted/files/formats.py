@@ -62,6 +62,10 @@ class Found:
     """The mark on the last answer, where the example ends with an earlier one."""
     doubt: str = ""
     """What of the answer may be no answer."""
+    thought: str = ""
+    """The name of what is learned before the answer."""
+    compared: bool = False
+    """Whether its choices are compared with the answer, and are not added to the prompt."""
 
 
 def read_examples(
@@ -137,17 +141,24 @@ class _Desk:
         outcome = found.outcome if isinstance(found.outcome, BadRow) else self._distinct(row, found.outcome)
         if isinstance(outcome, BadRow):
             return outcome
-        self.told.example(row, found.unread, found.wrong)
-        if found.left_out:
-            self.told.ended(row, found.left_out)
-        if found.doubt:
-            self.told.doubt(row, found.doubt)
+        self._tell(row, found)
         self.good += 1
         if self._sample is None:
             self.examples.append(outcome)
         elif (left_out := self._sample.add(self.places[outcome.id], outcome)) is not None:
             self.places.pop(left_out.id)
         return None
+
+    def _tell(self, row: Row, found: Found) -> None:
+        self.told.example(row, found.unread, found.wrong)
+        if found.thought:
+            self.told.thought(row, found.thought)
+        if found.compared:
+            self.told.compared(row)
+        if found.left_out:
+            self.told.ended(row, found.left_out)
+        if found.doubt:
+            self.told.doubt(row, found.doubt)
 
     def _distinct(self, row: Row, found: Example) -> Example | BadRow:
         """Note the place of an id; a second row of the same id is a bad row."""
@@ -216,13 +227,17 @@ def _example(row: Row, columns: Columns, ids: Ids) -> Found:
         ),
         known,
     )
-    return Found(example, _unread(row, columns, said, known), wrong, said.left_out, said.doubt)
+    unread = _unread(row, columns, said, known, example, frozenset(label.name for label in wrong))
+    compared = bool(example.choices) and "choices" in fields and "choices" not in said.read
+    return Found(example, unread, wrong, said.left_out, said.doubt, talk.thought, compared)
 
 
-def _unread(row: Row, columns: Columns, said: Said, known: Fields) -> frozenset[str]:
+def _unread(
+    row: Row, columns: Columns, said: Said, known: Fields, example: Example, unreadable: frozenset[str]
+) -> frozenset[str]:
     """Return the names of a row's fields, and of those inside them, that nothing reads."""
     read = set(said.read) | _KNOWN
-    if "answer_index" in known:
+    if example.choices or unreadable & {"choices", "answer_index"}:
         read.add("choices")
     if not isinstance(known.get("rejected"), str) and "rejected" not in said.read:
         read.discard("rejected")

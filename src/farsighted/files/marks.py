@@ -7,14 +7,16 @@ from typing import Final
 from farsighted.files.fields import Fields
 
 FLAGS: Final = ("label", "kto_tag", "train", "training", "loss")
-"""true or false; `train`, `training` and `loss` also 1 or 0. Anything else (a class, a split, a measured loss) is no
-mark."""
+"""true or false, in text too; `train`, `training` and `loss` also 1 or 0. Anything else (a class, a split, a measured
+loss) is no mark."""
 WEIGHTS: Final = ("weight", "loss_weight")
 """Numbers; 0 forbids and 1 does not. Any other is no mark: what is trained on weighs alike."""
 _WHOLE: Final = frozenset({"train", "training", "loss"})
 MARKS: Final = (*FLAGS, *WEIGHTS)
-IN_TEXT: Final[Mapping[str, bool]] = MappingProxyType({"true": True, "True": True, "false": False, "False": False})
-"""How CSV files, which know text alone, spell a flag."""
+_IN_TEXT: Final[Mapping[str, bool]] = MappingProxyType({"true": True, "false": False})
+"""How a flag is spelled where files know text alone, in any case."""
+_SAID: Final = frozenset({"train", "training"})
+"""What no measure is called, so that 0.0 of a table is a flag."""
 
 
 def forbids(fields: Fields) -> str:
@@ -28,10 +30,27 @@ def forbids(fields: Fields) -> str:
 
 def are_read(fields: Fields) -> frozenset[str]:
     """Return the names in a row or a message that are marks by the type of their value."""
-    return frozenset(name for name in MARKS if name in fields and _is_mark(name, fields[name]))
+    return frozenset(name for name in MARKS if name in fields and _is_mark(name, unspelled(name, fields[name])))
 
 
-def _forbidding(name: str, value: object) -> str:
+def unspelled(name: str, value: object) -> object:
+    """Return the flag or the 0 or 1 that a text spells under the name of a mark; anything else as it is.
+
+    >>> unspelled("label", "FALSE"), unspelled("train", "0"), unspelled("label", "0"), unspelled("weight", "0.0")
+    (False, 0, '0', 0)
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    if name in FLAGS and text in _IN_TEXT:
+        return _IN_TEXT[text]
+    whole = {"0": 0, "1": 1} if name in _WHOLE else {}
+    parted = {"0": 0, "1": 1, "0.0": 0, "1.0": 1} if name in WEIGHTS or name in _SAID else whole
+    return parted.get(text, value)
+
+
+def _forbidding(name: str, given: object) -> str:
+    value = unspelled(name, given)
     if not _is_mark(name, value) or value:
         return ""
     return f"{name} {'false' if isinstance(value, bool) else '0'}"
@@ -40,6 +59,6 @@ def _forbidding(name: str, value: object) -> str:
 def _is_mark(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return True
-    if name in _WHOLE:
+    if name in _WHOLE - _SAID:
         return isinstance(value, int) and value in {0, 1}
-    return name in WEIGHTS and isinstance(value, (int, float)) and value in {0, 1}
+    return name in (*WEIGHTS, *_SAID) and isinstance(value, (int, float)) and value in {0, 1}

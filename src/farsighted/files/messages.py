@@ -1,12 +1,13 @@
 """One message of a conversation: who speaks, the text, and what a chat template may want beside it."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from farsighted.files import marks
-from farsighted.files.calls import Call, calls_in, calls_or_none, calls_text
-from farsighted.files.fields import UnfitError, as_json, kind_of, text_of
+from farsighted.files.calls import Call, calls_in, calls_or_none, calls_text, same_calls, unread_in, without_copies
+from farsighted.files.fields import UnfitError, as_json, json_in, kind_of, text_of
 from farsighted.files.parts import Parts, parts_in
 from farsighted.files.roles import CALLING, key_of, role_of
 
@@ -19,6 +20,10 @@ MESSAGE_FIELDS: Final = (*_ROLE, *_CONTENT, *_CALLS, *REASONING, *_NAMES, *marks
 """What is read of a message."""
 _LEVELS: Final = frozenset({"on", "off", "yes", "no", "true", "false", "none", "low", "medium", "high"})
 """Settings of reasoning, which some files keep under the name of its text."""
+_THOUGHT: Final = re.compile(
+    r"\s*(?:<(think|thinking|thought|reasoning)>(?P<tagged>.*?)</\1>|\[THINK\](?P<bracketed>.*?)\[/THINK\])", re.DOTALL
+)
+"""What was thought, at the beginning of a content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,11 @@ def message_of(found: object) -> Message:
     there = {name: value for name, value in found.items() if value is not None}
     given = text_of(there, next((name for name in _ROLE if name in there), "role"))
     role = role_of(given)
-    calls = tuple(call for name in _CALLS if there.get(name) for call in calls_in(there[name]))
+    calls = _together({name: calls_in(there[name]) for name in _CALLS if there.get(name)})
     parts = _content(there, role, bool(calls))
-    calls, content = (*calls, *parts.calls), parts.text
-    reasoning = reasoning_in(there) or reasoning_in({"reasoning_content": parts.reasoning})
+    calls = _together({"tool_calls": calls, "content": parts.calls})
+    content = without_copies(parts.text, calls) if role == "assistant" else parts.text
+    reasoning = _thought_once(reasoning_in(there), parts)
     if key_of(given) in CALLING and not calls and (spelled := calls_or_none(content)):
         calls, content = spelled, ""
     names = {name: value for name in _NAMES if isinstance(value := there.get(name), str) and value}
@@ -88,21 +94,82 @@ def reasoning_in(there: Mapping[str, object]) -> dict[str, str]:
     return {}
 
 
+def thinking(answer: Message, fields: Mapping[str, object]) -> tuple[Message, frozenset[str]]:
+    """Return an answer with the reasoning that stands beside it in a row, and the names of it that are read.
+
+    An answer that has its own keeps that; the row's is then read only where it says the same.
+    """
+    thought = reasoning_in(fields)
+    names = frozenset(thought.keys() & fields.keys())
+    own = thought_in(answer.content) if not answer.reasoning else next(iter(answer.reasoning.values())).strip()
+    if own is None:
+        return (replace(answer, reasoning=thought), names) if thought else (answer, names)
+    return answer, names if own in {text.strip() for text in thought.values()} else frozenset()
+
+
+def thought_in(content: str) -> str | None:
+    r"""Return what a content begins with as thought before the rest of it, None where it does not.
+
+    >>> thought_in("<think>\nsix\n</think>\n\n42"), thought_in("42")
+    ('six', None)
+    """
+    found = _THOUGHT.match(content)
+    return (found["tagged"] or found["bracketed"] or "").strip() if found else None
+
+
+def _thought_once(named: dict[str, str], parts: Parts) -> dict[str, str]:
+    """Return the reasoning of a message, {} where its content begins with it already."""
+    said = {*(text.strip() for text in named.values()), parts.reasoning.strip()} - {""}
+    if len(said) > 1:
+        raise UnfitError(f"has one reasoning under `{next(iter(named))}` and another in its content; keep one of them")
+    if not said or thought_in(parts.text) is None:
+        return named or reasoning_in({"reasoning_content": parts.reasoning})
+    if thought_in(parts.text) in said:
+        return {}
+    raise UnfitError("has one reasoning in the marks of its content and another one beside it; keep one of them")
+
+
+def _together(found: Mapping[str, tuple[Call, ...]]) -> tuple[Call, ...]:
+    """Return calls that stand in two places once; raises `UnfitError` where they are not the same."""
+    (first, calls), *others = [(name, calls) for name, calls in found.items() if calls] or [("", ())]
+    for name, more in others:
+        if not same_calls(more, calls):
+            raise UnfitError(f"has other calls under `{name}` than under `{first}`; keep one of them")
+    return calls
+
+
 def _unread(there: Mapping[str, object]) -> frozenset[str]:
     wrong = {name for name in _NAMES if name in there and not isinstance(there[name], str)}
     wrong |= {name for name in REASONING if there.get(name)} - reasoning_in(there).keys()
+    wrong |= {name for name in _CONTENT if there.get(name) and there[name] != there[_content_name(there)]}
+    wrong |= {f"{name}.{inner}" for name in _CALLS for call in _listed(there.get(name)) for inner in unread_in(call)}
     wrong |= set(marks.MARKS) & there.keys() - marks.are_read(there)
     return frozenset(there.keys() - set(MESSAGE_FIELDS) | wrong)
 
 
 def _content(there: Mapping[str, object], role: str, calls: bool) -> Parts:
-    name = next((name for name in _CONTENT if name in there), "content")
+    name = _content_name(there)
     found = there.get(name)
     if found is None and calls:
         return Parts("")
     if role == "tool" and _is_data(found):
         return Parts(as_json(found))
     return parts_in(found) if isinstance(found, list) else Parts(text_of(there, name))
+
+
+def _content_name(there: Mapping[str, object]) -> str:
+    """Return where the text of a message stands: an empty `content` beside a filled `text` is none."""
+    filled = [name for name in _CONTENT if _holds(there.get(name))]
+    return next(iter(filled), next((name for name in _CONTENT if name in there), "content"))
+
+
+def _holds(found: object) -> bool:
+    return bool(found.strip()) if isinstance(found, str) else found not in (None, [])
+
+
+def _listed(found: object) -> list[object]:
+    given = json_in(found) if isinstance(found, str) else found
+    return given if isinstance(given, list) else [given]
 
 
 def _is_data(found: object) -> bool:

@@ -23,6 +23,8 @@ class Told:
     _aside: Counter[tuple[Path, str]] = field(default_factory=Counter)
     _ended: Counter[tuple[Path, str]] = field(default_factory=Counter)
     _doubts: Counter[tuple[Path, str]] = field(default_factory=Counter)
+    _thought: Counter[tuple[Path, str]] = field(default_factory=Counter)
+    _compared: Counter[Path] = field(default_factory=Counter)
 
     def example(self, row: Row, unread: Iterable[str], wrong: Iterable[Unreadable]) -> None:
         """Note what of a row's fields was not read, and what could not be."""
@@ -39,6 +41,14 @@ class Told:
     def doubt(self, row: Row, what: str) -> None:
         """Note a row whose answer may be no answer, though it is trained on."""
         self._doubts[row.file, what] += 1
+
+    def thought(self, row: Row, name: str) -> None:
+        """Note a row whose reasoning is learned, under the name that the row has for it."""
+        self._thought[row.file, name] += 1
+
+    def compared(self, row: Row) -> None:
+        """Note a row whose choices are compared with its answer, and not added to its prompt."""
+        self._compared[row.file] += 1
 
     def aside(self, row: Row, mark: str) -> None:
         """Note a row that says of itself that it is not to be trained on."""
@@ -61,6 +71,7 @@ class Told:
             told.setdefault(f"{ending} with an earlier answer: {mark} on the last.", []).append(file)
         for (file, what), count in self._doubts.items():
             told.setdefault(f"in {'1 row' if count == 1 else f'{count:,} rows'} {what}.", []).append(file)
+        self._of_answers(told)
         for (file, name), (count, first, label) in self._wrong.items():
             told.setdefault(
                 f"`{name}` counts as missing in {'1 row' if count == 1 else f'{count:,} rows'}: {label.reason}, but is "
@@ -71,6 +82,16 @@ class Told:
             if names:
                 told.setdefault(f"fields not read: {_listed(names, self._rows[file])}.", []).append(file)
         return tuple(f"{_files(files)}: {sentence}" for sentence, files in told.items())
+
+    def _of_answers(self, told: dict[str, list[Path]]) -> None:
+        for (file, name), count in self._thought.items():
+            rows = "1 row is" if count == 1 else f"{count:,} rows is"
+            told.setdefault(f"`{name}` of {rows} learned before the answer, as what was thought.", []).append(file)
+        for file, count in self._compared.items():
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            told.setdefault(
+                f"`choices` of {rows} with an `answer_index` are compared with the answer, not added to the prompt.", []
+            ).append(file)
 
 
 def _rows(count: int) -> str:

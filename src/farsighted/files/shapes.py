@@ -77,7 +77,7 @@ def said_in(fields: Fields, taken: frozenset[str] = frozenset()) -> Said:
     messages = up_to_answer(whole.messages) if draft.is_list else _answered(whole.messages)
     ended = draft.left_out or whole.messages[-1].forbidden
     # What is worse than an answer says nothing of an earlier one.
-    talk = replace(talk_from(messages, whole.tools), rejected="" if ended else draft.rejected)
+    talk = replace(talk_from(messages, whole.tools, are_apart=draft.is_list), rejected="" if ended else draft.rejected)
     return Said(talk, whole.read | marks.are_read(fields), _unread_inside(fields, draft.own), ended, draft.doubt)
 
 

@@ -21,6 +21,8 @@ class Talk:
     response: str
     rejected: str = ""
     """A worse answer, where the row has one."""
+    thought: str = ""
+    """The name under which the row has what is learned before the answer: "reasoning"."""
     conversation: str = ""
     """All of it as JSON, where turns and response do not say it all; see `core.values.Example.conversation`."""
 
@@ -37,17 +39,20 @@ class Talk:
         return () if len(self.turns) == 1 and self.turns[0][0] == "user" else self.turns
 
 
-def talk_from(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> Talk:
+def talk_from(messages: Sequence[Message], tools: Sequence[Tool] = (), *, are_apart: bool = False) -> Talk:
     """Return the talk of messages, the last of which is the answer.
 
-    In plain words tools stand at the end of the system turn, which is made where there is none.
+    In plain words tools stand at the end of the system turn, which is made where there is none. `are_apart`: an
+    assistant's message before the answer is one of its own, and not the answer's beginning.
     """
     *before, answer = [(message.role, message.text) for message in messages]
     if tools:
         system = before.pop(0)[1] if before and before[0][0] == "system" else ""
         before = [("system", "\n\n".join(part for part in (system, tools_text(tools)) if part)), *before]
-    whole = bool(tools) or not all(message.is_plain for message in messages)
-    return Talk(tuple(before), answer[1], conversation=_spelled(messages, tools) if whole else "")
+    apart = are_apart and [role for role, _ in before[-1:]] == ["assistant"]
+    whole = apart or bool(tools) or not all(message.is_plain for message in messages)
+    thought = next(reversed([*messages[-1].reasoning]), "")
+    return Talk(tuple(before), answer[1], "", thought, _spelled(messages, tools) if whole else "")
 
 
 def messages_of(conversation: str) -> tuple[tuple[Message, ...], tuple[Tool, ...]]:

@@ -9,9 +9,10 @@ from farsighted.core.errors import DataError
 from farsighted.core.values import Example
 from farsighted.models.jinja import TEMPLATE_ERRORS, Program
 from farsighted.models.marks import MarkReader, Read
+from farsighted.models.messages import renamed
 from farsighted.models.pieces import Span
 from farsighted.models.render import Render, RenderError, render
-from farsighted.models.writing import Seen, Written
+from farsighted.models.writing import UNNAMED, Seen, Written
 
 Turn = tuple[str, str]
 """Role and text."""
@@ -83,8 +84,17 @@ class ChatTemplate:
             _DROPPED: found.dropped,
             _CONTINUED: found.continues,
             _NO_PROMPT: not (example.prompt.strip() or example.turns or example.conversation),
+            UNNAMED: self._loses_names(example, found),
         }
-        return Seen(mark=mark, notes=tuple(note for note, true in notes.items() if true))
+        return Seen(mark=mark, notes=tuple(note for note, holds in notes.items() if holds))
+
+    def _loses_names(self, example: Example, found: Render) -> bool:
+        """Tell whether the names of who speaks may be others without any change of the text."""
+        other = renamed(example)
+        try:
+            return other is not None and render(other, self.program).text == found.text
+        except RenderError:
+            return False
 
     def _checked(self, example: Example) -> Render:
         found = render(example, self.program)

@@ -33,28 +33,30 @@ class Conversation:
 
 
 def conversation_of(example: Example) -> Conversation:
-    """Return the messages of an example, the answer last; a prompt that ends in the assistant's turn begins it."""
+    """Return the messages of an example, the answer last.
+
+    A prompt in plain words that ends in the assistant's turn begins the answer; in a whole conversation the messages
+    are what they are.
+    """
     if not example.conversation:
         turns = (*(example.turns or (("user", example.prompt),)), ("assistant", example.response))
         return _continued(Conversation(tuple({"role": role, "content": content} for role, content in turns)))
     held: dict[str, object] = json.loads(example.conversation)
     messages, tools = held.get("messages"), held.get("tools")
-    return _continued(
-        Conversation(
-            tuple(message for message in messages if isinstance(message, dict)) if isinstance(messages, list) else (),
-            tuple(tools) if isinstance(tools, list) else (),
-        )
+    return Conversation(
+        tuple(message for message in messages if isinstance(message, dict)) if isinstance(messages, list) else (),
+        tuple(tools) if isinstance(tools, list) else (),
     )
 
 
 def _continued(talk: Conversation) -> Conversation:
-    """Return the last two messages as one where both are the assistant's; calls end a turn, and are not continued."""
+    """Return the last two messages as one where both are the assistant's."""
     begun, answer = talk.messages[-2:] if len(talk.messages) > 1 else ({}, {})
     if not all(str(message.get("role", "")).lower() in _KIN[2] for message in (begun, answer)):
         return talk
     given = _joined(begun.get("content"))
     rest = "" if answer.get("content") is None else _joined(answer.get("content"))
-    if begun.get("tool_calls") or not given or not isinstance(given, str) or not isinstance(rest, str):
+    if not given or not isinstance(given, str) or not isinstance(rest, str):
         return talk
     return Conversation((*talk.messages[:-2], begun | answer | {"content": given + rest}), talk.tools, given)
 
@@ -68,6 +70,19 @@ def answered(example: Example, response: str) -> Example:
     before = messages[:-1] if isinstance(messages, list) else []
     held["messages"] = [*before, {"role": "assistant", "content": response}]
     return replace(example, response=response, conversation=json.dumps(held, ensure_ascii=False))
+
+
+def renamed(example: Example) -> Example | None:
+    """Return an example with other names (`name`) of who speaks in it; None where it has none."""
+    talk = conversation_of(example) if '"name"' in example.conversation else Conversation(())
+    if not any(isinstance(message.get("name"), str) for message in talk.messages):
+        return None
+    messages = [
+        message | {"name": f"{message['name']}_"} if isinstance(message.get("name"), str) else message
+        for message in talk.messages
+    ]
+    held = {"messages": messages, **({"tools": list(talk.tools)} if talk.tools else {})}
+    return replace(example, conversation=json.dumps(held, ensure_ascii=False))
 
 
 def forms_of(talk: Conversation, known: frozenset[str]) -> Iterator[Conversation]:

@@ -61,6 +61,8 @@ class Marking:
 
     base: int | None = 0x100000
     """The first of the signs; None: none are put."""
+    keys: bool = True
+    """Whether the names of arguments are texts too."""
     pieces: list[Piece] = field(default_factory=list)
 
     def marked(self, talk: Conversation) -> Conversation:
@@ -118,8 +120,11 @@ class Marking:
         if isinstance(value, str):
             return self._sign(turn, "call", value)
         if isinstance(value, Mapping):
-            return {name: self._leaves(turn, held) for name, held in value.items()}
+            return {self._key(turn, name): self._leaves(turn, held) for name, held in value.items()}
         return [self._leaves(turn, held) for held in value] if isinstance(value, list) else value
+
+    def _key(self, turn: int, name: object) -> object:
+        return self._sign(turn, "call", name) if self.keys and isinstance(name, str) else name
 
     def _tool(self, tool: object) -> object:
         if not isinstance(tool, dict):
@@ -148,9 +153,12 @@ class Marking:
 def places_of(talk: Conversation, whole: str, render: Callable[[Conversation], str]) -> tuple[list[Piece], list[Place]]:
     """Return every text of a conversation and where it stands in `whole`, which is what `render` makes of it."""
     base = next((base for base, pattern in _PLANES.items() if not pattern.search(whole)), None)
-    marking = Marking(base)
-    signed = marking.marked(talk)
-    if base is not None and len(marking.pieces) < _MOST:
+    # A template that puts arguments in order, or asks for one by name, is misled by signs around their names.
+    for keys in (True, False):
+        marking = Marking(base, keys)
+        signed = marking.marked(talk)
+        if base is None or len(marking.pieces) >= _MOST:
+            break
         text, stood = _unsigned(render(signed), _PLANES[base])
         if text == whole:
             places = [_place(piece, whole, *_ends(stood, base, row)) for row, piece in enumerate(marking.pieces)]

@@ -5,9 +5,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from farsighted.core.values import Example
+
+UNNAMED: Final = "hold a `name` of who speaks, or of a tool that answers, which is not written"
+"""What is said where names are lost."""
 
 
 @dataclass(frozen=True, slots=True)
