@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farsighted.core.speakers import ROLES
 from farsighted.files import shapes
 from farsighted.files.beside import CONTEXT, HISTORY, OPTIONS, SYSTEM, TOOLS
 from farsighted.files.fields import SetAsideError, UnfitError
@@ -13,7 +14,6 @@ from farsighted.files.gold import GOLD_FIELDS
 from farsighted.files.labels import LABELS
 from farsighted.files.marks import MARKS
 from farsighted.files.messages import MESSAGE_FIELDS, REASONING
-from farsighted.files.roles import ROLES
 from farsighted.files.shapes import ANSWERED, SHAPES, said_in
 from oracles.talks import talk_of
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from farsighted.core.speakers import REASONING
 from farsighted.files.calls import Tool, tools_in
 from farsighted.files.fields import Fields, UnfitError, json_in, kind_of, text_of
-from farsighted.files.messages import REASONING, Message, message_of, thinking
+from farsighted.files.messages import Message, message_of, thinking
 from farsighted.files.options import Option, are_in, is_letter, options_in
 
 SYSTEM: Final = ("system", "system_prompt", "system_message")

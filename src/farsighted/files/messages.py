@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from farsighted.core.speakers import CALLING, REASONING, key_of, role_of
 from farsighted.files import marks
 from farsighted.files.calls import Call, calls_in, calls_or_none, calls_text, same_calls, unread_in, without_copies
 from farsighted.files.fields import UnfitError, as_json, json_in, kind_of, text_of
 from farsighted.files.parts import Parts, parts_in
-from farsighted.files.roles import CALLING, key_of, role_of
 
 _ROLE: Final = ("role", "from")
 _CONTENT: Final = ("content", "value", "text")
 _CALLS: Final = ("tool_calls", "function_call")
-REASONING: Final = ("reasoning_content", "reasoning", "thinking")
 _NAMES: Final = ("name", "tool_call_id")
 MESSAGE_FIELDS: Final = (*_ROLE, *_CONTENT, *_CALLS, *REASONING, *_NAMES, *marks.MARKS)
 """What is read of a message."""

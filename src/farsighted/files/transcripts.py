@@ -3,8 +3,8 @@
 import re
 from typing import Final, NamedTuple
 
+from farsighted.core.speakers import role_of
 from farsighted.files.fields import UnfitError
-from farsighted.files.roles import role_of
 
 _SPEAKERS: Final = ("Human", "Assistant", "SYSTEM", "USER", "ASSISTANT", "FUNCTION RESPONSE")
 _SPEAKER: Final = re.compile(rf"(?:\A|\n\n)\s*({'|'.join(_SPEAKERS)}):[ \n]?")

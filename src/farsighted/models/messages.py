@@ -3,21 +3,12 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
+from farsighted.core.speakers import KIN_OF
 from farsighted.core.values import Example
 
 Message = dict[str, object]
 """Role, content, and whatever else a message may carry."""
-
-_KIN: Final = (
-    ("system", "developer"),
-    ("user", "human"),
-    ("assistant", "model", "gpt", "bot", "chatgpt", "ai"),
-    ("tool", "function", "ipython", "observation", "environment", "tool_response", "function_response"),
-)
-"""Names that mean one speaker, the usual one first. No name stands for another speaker: a tool is no user."""
-_KIN_OF: Final = {name: kin for kin in _KIN for name in kin}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +43,7 @@ def conversation_of(example: Example) -> Conversation:
 def _continued(talk: Conversation) -> Conversation:
     """Return the last two messages as one where both are the assistant's."""
     begun, answer = talk.messages[-2:] if len(talk.messages) > 1 else ({}, {})
-    if not all(str(message.get("role", "")).lower() in _KIN[2] for message in (begun, answer)):
+    if not all(str(message.get("role", "")).lower() in KIN_OF["assistant"] for message in (begun, answer)):
         return talk
     given = _joined(begun.get("content"))
     rest = "" if answer.get("content") is None else _joined(answer.get("content"))
@@ -118,7 +109,7 @@ def _each(talk: Conversation, change: Callable[[Message], Message]) -> Conversat
 def _usual(message: Message, known: frozenset[str]) -> Message:
     role, content = str(message.get("role", "")), message.get("content")
     if role not in known:
-        role = _KIN_OF.get(role.lower(), (role,))[0]
+        role = KIN_OF.get(role.lower(), (role,))[0]
     found = message | {"role": role, "content": "" if content is None else _joined(content)}
     calls = message.get("tool_calls")
     return found | {"tool_calls": [_with_object(call) for call in calls]} if isinstance(calls, list) else found
@@ -140,7 +131,7 @@ def _in_parts(message: Message) -> Message:
 
 
 def _known_role(role: str, known: frozenset[str]) -> str:
-    return role if role in known else next((name for name in _KIN_OF.get(role, ()) if name in known), role)
+    return role if role in known else next((name for name in KIN_OF.get(role, ()) if name in known), role)
 
 
 def _with_object(call: object) -> object:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from farsighted.core.speakers import REASONING
 from farsighted.models.messages import Conversation, Message
 
 Span = tuple[int, int]
@@ -25,7 +26,6 @@ _TAG: Final = re.compile(
 """What templates split a text at: a tag may move or go, the texts between them stay."""
 _OPENS: Final = re.compile(r"<(?:think|thinking|thought|reasoning)>|\[THINK\]|<\|begin_of_thought\|>")
 _CLOSES: Final = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|<\|end_of_thought\|>")
-_REASONING: Final = ("reasoning_content", "reasoning", "thinking")
 _PLANES: Final = {
     plane * 0x10000: re.compile(f"[{chr(plane * 0x10000)}-{chr(plane * 0x10000 + 0xFFFF)}]")
     for plane in (16, 15, 13, 12, 11)
@@ -72,7 +72,7 @@ class Marking:
 
     def _message(self, turn: int, message: Message) -> Message:
         found = dict(message)
-        for name in _REASONING:
+        for name in REASONING:
             thought = message.get(name)
             if isinstance(thought, str):
                 found[name] = self._sign(turn, "thinking", thought)

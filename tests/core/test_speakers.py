@@ -1,6 +1,6 @@
 import pytest
 
-from farsighted.files.roles import role_of
+from farsighted.core.speakers import role_of
 
 
 @pytest.mark.parametrize(
@@ -8,7 +8,7 @@ from farsighted.files.roles import role_of
     [
         *((name, "system") for name in ("system", "SYSTEM", "developer")),
         *((name, "user") for name in ("User", "human", "Human ", "prompter")),
-        *((name, "assistant") for name in ("gpt", "Bot", "model", "ChatGPT", "function_call", "function-call")),
+        *((name, "assistant") for name in ("gpt", "Bot", "model", "ChatGPT", "AI", "function_call", "function-call")),
         *((name, "tool") for name in ("function", "observation", "ipython", "function-response", "FUNCTION RESPONSE")),
     ],
 )
