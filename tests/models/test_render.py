@@ -280,6 +280,13 @@ def test_calls_that_are_written_whole_are_kept_however_they_are_spelled(body):
     assert written(CALLED.replace("BODY", body), whole(ASK, {"role": "assistant", "content": "", "tool_calls": [call]}))
 
 
+@pytest.mark.parametrize("tag", ["thinking", "thought", "reasoning"])
+def test_thinking_that_a_template_opens_is_known_under_every_name(tag):
+    opened = OPEN_THINK.replace("<think>", f"<{tag}>")
+    assert opened != OPEN_THINK
+    assert "without the thinking" in fault(opened, Example("x", "Hi", "Yo"))
+
+
 def test_thinking_that_begins_otherwise_is_not_called_missing():
     told = fault(OPEN_THINK, Example("x", "Hi", "<think>more</think>\n\na2"))
     assert "thinking begins otherwise" in told

@@ -24,6 +24,7 @@ THRESHOLD: Final = 0.8
 """The least similarity of near twins."""
 SHINGLE: Final = 5
 """Characters of a shingle: words would leave languages without spaces out."""
+_POWERS: Final = np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(1, SHINGLE + 1)], dtype=np.uint64)
 _PERMUTATIONS: Final = 128
 """P: hash functions for each of the two texts that a signature is made of."""
 _BANDS: Final = 32
@@ -126,8 +127,7 @@ def _hashes(text: str) -> np.ndarray:
     codes = np.frombuffer(text.ljust(SHINGLE, "\0").encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     windows = np.lib.stride_tricks.sliding_window_view(codes, SHINGLE).astype(np.uint64)
     # A polynomial in an odd 64-bit number; the upper half depends on all five characters.
-    powers = np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(1, SHINGLE + 1)], dtype=np.uint64)
-    mixed = (windows * powers).sum(axis=1, dtype=np.uint64)
+    mixed = (windows * _POWERS).sum(axis=1, dtype=np.uint64)
     return np.unique((mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) >> np.uint64(32))
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from farsighted.core.errors import DataError
+from farsighted.core.speakers import KIN_OF
 from farsighted.core.values import Example, Tokens
 from farsighted.models.writing import Writer, Written
 
 OnLong = Literal["error", "skip", "truncate_prompt"]
 
-_CONTEXT: Final = ("system", "developer")
 WIDEN: Final = "Raise `model.context`"
 """How an example that is too long would fit, where the user has set the context."""
 
@@ -160,7 +160,7 @@ def _plainly(example: Example, tokenizer: Tokenizer) -> Written:
 
 def _system_tokens(example: Example, ids: Sequence[int], tokenizer: Tokenizer) -> int:
     """Return how many tokens a leading system turn has, with its tools and the next speaker's name; 0 without one."""
-    if not example.turns[1:] or example.turns[0][0] not in _CONTEXT:
+    if not example.turns[1:] or example.turns[0][0] not in KIN_OF["system"]:
         return 0
     (role, content), (speaker, _), *_ = example.turns
     head = f"{role}: {content}\n{speaker}: "

@@ -7,7 +7,7 @@ from typing import Final
 from farsighted.core.speakers import REASONING
 from farsighted.files.calls import Tool, tools_in
 from farsighted.files.fields import Fields, UnfitError, json_in, kind_of, text_of
-from farsighted.files.messages import Message, message_of, thinking
+from farsighted.files.messages import Message, message_of, system_apart, thinking
 from farsighted.files.options import Option, are_in, is_letter, options_in
 
 SYSTEM: Final = ("system", "system_prompt", "system_message")
@@ -74,10 +74,11 @@ def with_beside(draft: Draft, row: Fields, taken: frozenset[str] = frozenset()) 
     before, answer, read = draft.before, draft.answer, set(fields) & set(HISTORY)
     contexts = [name for name in CONTEXT if name in fields]
     before = _asked_with(before, draft, [_context(fields, name) for name in contexts])
-    options = next((name for name in OPTIONS if name in fields and options_in(fields[name])), "")
-    if options and not (options == "choices" and _are_compared(row, answer.content, options_in(fields[options]))):
-        before = _with_options(before, options_in(fields[options]), answer.content)
-        read.add(options)
+    listed = ((name, options_in(fields[name])) for name in OPTIONS if name in fields)
+    where, options = next((found for found in listed if found[1]), ("", ()))
+    if options and not (where == "choices" and _are_compared(row, answer.content, options)):
+        before = _with_options(before, options, answer.content)
+        read.add(where)
     before = _after_history(_history(fields), before)
     system, name = _system(fields, before)
     tools = next(((name, found) for name in TOOLS if (found := tools_in(fields.get(name))) is not None), ("", ()))
@@ -114,14 +115,9 @@ def _history(fields: Fields) -> tuple[Message, ...]:
 
 def _after_history(history: tuple[Message, ...], before: tuple[Message, ...]) -> tuple[Message, ...]:
     """Return what was said before with a history in front of it; system turns that lead either lead the whole."""
-    (first, earlier), (own, later) = (_parted(turns) for turns in (history, before))
+    (first, earlier), (own, later) = (system_apart(turns) for turns in (history, before))
     said = {turn.content.strip() for turn in first}
     return (*first, *(turn for turn in own if turn.content.strip() not in said), *earlier, *later)
-
-
-def _parted(turns: tuple[Message, ...]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    place = next((place for place, turn in enumerate(turns) if turn.role != "system"), len(turns))
-    return turns[:place], turns[place:]
 
 
 def _pair(entry: object, number: int) -> tuple[Message, Message]:

@@ -80,7 +80,7 @@ def message_of(found: object) -> Message:
     if key_of(given) in CALLING and not calls and (spelled := calls_or_none(content)):
         calls, content = spelled, ""
     names = {name: value for name in _NAMES if isinstance(value := there.get(name), str) and value}
-    return Message(role, content, calls, reasoning, names, marks.forbids(there), _unread(there))
+    return Message(role, content, calls, reasoning, names, marks.forbids(there), unread_of(there))
 
 
 def reasoning_in(there: Mapping[str, object]) -> dict[str, str]:
@@ -106,6 +106,12 @@ def thinking(answer: Message, fields: Mapping[str, object]) -> tuple[Message, fr
     return answer, names if own in {text.strip() for text in thought.values()} else frozenset()
 
 
+def system_apart(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """Return the system turns that lead, and the turns after them."""
+    place = next((place for place, turn in enumerate(messages) if turn.role != "system"), len(messages))
+    return messages[:place], messages[place:]
+
+
 def thought_in(content: str) -> str | None:
     r"""Return what a content begins with as thought before the rest of it, None where it does not.
 
@@ -121,9 +127,10 @@ def _thought_once(named: dict[str, str], parts: Parts) -> dict[str, str]:
     said = {*(text.strip() for text in named.values()), parts.reasoning.strip()} - {""}
     if len(said) > 1:
         raise UnfitError(f"has one reasoning under `{next(iter(named))}` and another in its content; keep one of them")
-    if not said or thought_in(parts.text) is None:
+    own = thought_in(parts.text) if said else None
+    if own is None:
         return named or reasoning_in({"reasoning_content": parts.reasoning})
-    if thought_in(parts.text) in said:
+    if own in said:
         return {}
     raise UnfitError("has one reasoning in the marks of its content and another one beside it; keep one of them")
 
@@ -137,8 +144,10 @@ def _together(found: Mapping[str, tuple[Call, ...]]) -> tuple[Call, ...]:
     return calls
 
 
-def _unread(there: Mapping[str, object]) -> frozenset[str]:
-    wrong = {name for name in _NAMES if name in there and not isinstance(there[name], str)}
+def unread_of(message: Mapping[str, object]) -> frozenset[str]:
+    """Return the names in a message that nothing reads."""
+    there = {name: value for name, value in message.items() if value is not None}
+    wrong: set[str] = {name for name in _NAMES if name in there and not isinstance(there[name], str)}
     wrong |= {name for name in REASONING if there.get(name)} - reasoning_in(there).keys()
     wrong |= {name for name in _CONTENT if there.get(name) and there[name] != there[_content_name(there)]}
     wrong |= {f"{name}.{inner}" for name in _CALLS for call in _listed(there.get(name)) for inner in unread_in(call)}

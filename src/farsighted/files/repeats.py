@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from farsighted.files.messages import Message
+from farsighted.files.messages import Message, system_apart
 from farsighted.files.transcripts import is_transcript, turns_of
 
 BEGINS_WITH_PROMPT: Final = "the answer begins with the text of the prompt, which is trained on with it"
@@ -17,8 +17,8 @@ def together(asked: tuple[Message, ...], more: tuple[Message, ...]) -> tuple[Mes
     It is there where a conversation that opens with a user's turn holds its turns in their order. One that opens with
     the assistant's goes on after the prompt.
     """
-    systems, talk = _parted(more)
-    own, first = _parted(_spoken(asked))
+    systems, talk = system_apart(more)
+    own, first = system_apart(_spoken(asked))
     if not talk:
         return (*(turn for turn in systems if not _holds(own, (turn,))), *asked)
     if talk[0].role == "user" and _holds(talk, first):
@@ -89,12 +89,6 @@ def _spoken(asked: tuple[Message, ...]) -> tuple[Message, ...]:
         return asked
     turns = messages_in(prompt, "prompt")
     return turns[:-1] if len(turns) > 1 and not turns[-1].content else turns
-
-
-def _parted(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    """Return the system turns that lead, and the turns after them."""
-    place = next((place for place, turn in enumerate(messages) if turn.role != "system"), len(messages))
-    return messages[:place], messages[place:]
 
 
 def _same(one: tuple[Message, ...], other: tuple[Message, ...]) -> bool:

@@ -8,7 +8,7 @@ from farsighted.files import marks
 from farsighted.files.beside import OPTIONS, SYSTEM, Draft, with_beside
 from farsighted.files.calls import calls_in
 from farsighted.files.fields import Fields, SetAsideError, UnfitError, UnknownShapeError, json_in, kind_of, text_of
-from farsighted.files.messages import Message, message_of
+from farsighted.files.messages import Message, message_of, unread_of
 from farsighted.files.repeats import (
     after_prompt,
     answer_turns,
@@ -103,7 +103,7 @@ def _unread_in(entry: object) -> frozenset[str]:
     pair = next((pair for pair in _PAIRED if _holds(entry, pair)), None)
     if pair is not None:
         return frozenset(name for name in entry if entry[name] is not None) - _read_of_pair(entry, pair)
-    return message_of(entry).unread if {"role", "from"} & entry.keys() else frozenset()
+    return unread_of(entry) if {"role", "from"} & entry.keys() else frozenset()
 
 
 def _unknown(fields: Fields) -> str:
@@ -214,8 +214,9 @@ def _talk(name: str) -> Callable[[Fields], Draft]:
         if turns[-1].role != "assistant" and "chosen" in row:
             answers = _answers(row, "chosen")
             before = together(turns, answers[:-1])
-            own = {name, "chosen", *({"rejected"} if _rejected(row) else ())}
-            return Draft(before, answers[-1], _rejected(row), frozenset(own), is_list=True)
+            rejected = _rejected(row)
+            own = {name, "chosen", *({"rejected"} if rejected else ())}
+            return Draft(before, answers[-1], rejected, frozenset(own), is_list=True)
         return Draft(turns[:-1], turns[-1], own=frozenset({name}), is_list=True)
 
     return read
@@ -249,9 +250,10 @@ def _chat(row: Fields) -> Draft:
     found = row["chat"]
     turns = messages_in(found, "chat") if isinstance(found, str) else turns_in(row, "chat")
     system = row.get("system")
+    own = {"chat"}
     if isinstance(system, str) and is_transcript(system):
         turns = (*messages_in(system, "system"), *turns)
-    own = {"chat"} | ({"system"} if isinstance(system, str) and is_transcript(system) else set())
+        own.add("system")
     return Draft(turns[:-1], turns[-1], own=frozenset(own), is_list=True)
 
 

@@ -8,9 +8,8 @@ from typing import Final
 from farsighted.core.errors import DataError
 from farsighted.core.values import Example
 from farsighted.models.jinja import TEMPLATE_ERRORS, Program
-from farsighted.models.marks import MarkReader, Read
+from farsighted.models.marks import MarkReader, Read, Span
 from farsighted.models.messages import renamed
-from farsighted.models.pieces import Span
 from farsighted.models.render import Render, RenderError, render
 from farsighted.models.writing import UNNAMED, Seen, Written
 
@@ -21,7 +20,6 @@ _BRACKETS: Final = frozenset("<[|")
 _SHORTEST: Final = 3
 """A header of fewer signs says nothing."""
 _DROPPED: Final = "hold thinking in earlier turns, which the model's chat template leaves out"
-
 _CONTINUED: Final = (
     "have a prompt that ends in the assistant's turn: the answer continues it, with nothing written between"
 )

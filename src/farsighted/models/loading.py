@@ -62,7 +62,7 @@ def _with_adapter(folder: Path, origin: Origin, dtype: str, target: torch.device
     # Products are added in full precision and rounded once.
     base = load_noted(origin.base, "float32", "cpu")
     lm = merged(base.model, origin.path, embedding_rows(folder)).to(dtype=getattr(torch, dtype), device=target)
-    return Loaded(lm, (*model_notes(folder), *(note for note in base.notes if note not in model_notes(folder))))
+    return Loaded(lm, tuple(dict.fromkeys((*model_notes(folder), *base.notes))))
 
 
 def check_loadable(folder: Path, dtype: str, device: str = "auto", *, in_4_bits: bool = False) -> tuple[str, ...]:

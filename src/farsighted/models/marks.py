@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from farsighted.core.errors import DataError
 
 Span = tuple[int, int]
+"""First character, and the one after the last."""
 
 _ALIASES: Final = 0x100000
 """Characters that stand for marks: nobody's, in a plane of its own."""
@@ -70,7 +71,7 @@ class MarkReader:
     @cached_property
     def adds_prefix(self) -> bool:
         """Whether a text becomes other tokens where it is read after another: what precedes it must be read too."""
-        return self._plain("\na") != self._plain("\n") + self._plain("a")
+        return self.read("\na").ids != self.read("\n").ids + self.read("a").ids
 
     def spelled(self, text: str) -> str:
         """Return the first mark that a text spells, or nothing."""
@@ -90,14 +91,9 @@ class MarkReader:
         tokenizer, id_of = self._veiling
         encoding = tokenizer.encode(veiled, add_special_tokens=False)
         ids = [id_of.get(token, token) for token in encoding.ids]
-        special = set(self.marks.values())
-        if sum(token in special for token in ids) != marks:
+        if sum(token in self._special for token in ids) != marks:
             raise DataError(f"spells the mark '{self._first(text, spans)}', which its tokenizer cannot read as text")
         return Read(ids, moved, lambda: encoding.offsets)
-
-    def _plain(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
 
     def _first(self, text: str, spans: Sequence[Span]) -> str:
         found = (self.pattern.search(text, *span) for span in spans)
@@ -108,9 +104,8 @@ class MarkReader:
         kept: list[str] = []
         moved: list[Span] = []
         length = last = count = 0
-        alias_of = {mark: chr(_ALIASES + place) for place, mark in enumerate(self.marks)}
         for start, end in [*sorted(spans), (len(text), len(text))]:
-            between, found = self.pattern.subn(lambda match: alias_of[match.group()], text[last:start])
+            between, found = self.pattern.subn(lambda match: self._alias_of[match.group()], text[last:start])
             length += len(between)
             moved.append((length, length + end - start))
             kept.extend((between, text[start:end]))
@@ -118,13 +113,20 @@ class MarkReader:
         return "".join(kept), moved[:-1], count
 
     @cached_property
+    def _alias_of(self) -> dict[str, str]:
+        return {mark: chr(_ALIASES + place) for place, mark in enumerate(self.marks)}
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        return frozenset(self.marks.values())
+
+    @cached_property
     def _veiling(self) -> tuple[Tokenizer, dict[int, int]]:
         """The tokenizer with unspeakable marks, and what its ids of them are in the real one."""
-        alias_of = {mark: chr(_ALIASES + place) for place, mark in enumerate(self.marks)}
         told = json.loads(self.tokenizer.to_str())
         for token in told["added_tokens"]:
-            token["content"] = alias_of.get(token["content"], token["content"])
+            token["content"] = self._alias_of.get(token["content"], token["content"])
         told["post_processor"] = None
         veiling = Tokenizer.from_str(json.dumps(told))
-        ids = {veiling.token_to_id(alias): self.marks[mark] for mark, alias in alias_of.items()}
+        ids = {veiling.token_to_id(alias): self.marks[mark] for mark, alias in self._alias_of.items()}
         return veiling, {int(theirs): ours for theirs, ours in ids.items() if theirs is not None}

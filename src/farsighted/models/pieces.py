@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from farsighted.core.speakers import REASONING
+from farsighted.models.marks import Span
 from farsighted.models.messages import Conversation, Message
 
-Span = tuple[int, int]
-"""First character, and the one after the last."""
 Kind = Literal["text", "thinking", "call", "tool", "about"]
 """`about` is what describes a tool: templates may shorten it."""
 

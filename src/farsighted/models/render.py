@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from farsighted.core.speakers import KIN_OF
 from farsighted.core.values import Example
 from farsighted.models.arguments import lost_of
 from farsighted.models.jinja import TEMPLATE_ERRORS, Program
+from farsighted.models.marks import Span
 from farsighted.models.messages import Conversation, Message, conversation_of, forms_of
-from farsighted.models.pieces import Piece, Place, Span, places_of
+from farsighted.models.pieces import Piece, Place, places_of
 
 _SHOWN: Final = 40
 _MORE: Final = 8
 """Signs that are shown beyond those compared."""
-_THINK: Final = ("<think", "<|begin_of_thought|>", "[THINK]", "<reasoning", "<|channel")
-_CONTEXT: Final = ("system", "developer")
+_THINK: Final = ("<think", "<|begin_of_thought|>", "[THINK]", "<thought", "<reasoning", "<|channel")
 
 
 class RenderError(Exception):
@@ -261,4 +262,8 @@ def _apart(spans: Sequence[Span]) -> tuple[Span, ...]:
 
 
 def _may_be_cut(piece: Piece, talk: Conversation, answer: int) -> bool:
-    return piece.kind == "text" and 0 <= piece.turn < answer and talk.messages[piece.turn].get("role") not in _CONTEXT
+    return (
+        piece.kind == "text"
+        and 0 <= piece.turn < answer
+        and talk.messages[piece.turn].get("role") not in KIN_OF["system"]
+    )

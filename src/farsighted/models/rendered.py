@@ -14,8 +14,6 @@ from farsighted.models.writing import Seen, Written
 _HEAD: Final = 200
 """Signs that a text's first tokens stand in."""
 _TURNS: Final = "holds turns, which are not rendered yet; write `data.template: chat` (in `select`: --template chat)"
-
-
 _GOES_ON: Final = "goes on after the answer with another turn, which would be learned; end it with the answer"
 _UNANSWERED: Final = "ends where the answer is to begin; write the answer after it"
 
@@ -44,10 +42,10 @@ class RenderedText:
         Raises:
             DataError: Turns, a text without an answer or with a turn after it, or one without tokens.
         """
-        fault = self._fault(example)
+        prompt, response = self._parted(example)
+        fault = self._fault(example, prompt, response)
         if fault:
             raise DataError(f"Under `data.template: rendered` every example must be text, but '{example.id}' {fault}.")
-        prompt, response = self._parted(example)
         prompt_ids, ids = self.reader.read(prompt).ids, self.reader.read(response).ids
         if not prompt_ids:
             # Nothing stands before a first token that could foretell it.
@@ -58,10 +56,10 @@ class RenderedText:
 
     def look(self, example: Example) -> Seen:
         """Say what an example lacks that is not added."""
-        fault = self._fault(example)
+        prompt, response = self._parted(example)
+        fault = self._fault(example, prompt, response)
         if fault:
             return Seen(fault=fault)
-        prompt, response = self._parted(example)
         lacks = {
             "spell no mark of the tokenizer": not self.reader.spelled(prompt + response),
             "do not begin as the tokenizer begins a text, and nothing is added": not self._begins(prompt or response),
@@ -70,10 +68,9 @@ class RenderedText:
         }
         return Seen(notes=tuple(note for note, lacking in lacks.items() if lacking))
 
-    def _fault(self, example: Example) -> str:
+    def _fault(self, example: Example, prompt: str, response: str) -> str:
         if example.turns or example.conversation:
             return _TURNS
-        prompt, response = self._parted(example)
         if any(response.rstrip().endswith(header.strip()) for header in self.headers):
             return _UNANSWERED
         return _GOES_ON if (prompt or self._answers(response)) and self._goes_on(response) else ""
